@@ -1,0 +1,279 @@
+"""The Batch: pixels as tensors, with what is missing said once.
+
+Up to here NaN says "missing"; from here on `valid` does. This is the only room that fills gaps,
+the same way for training, evaluation and mapping: filling changes `x`, never `valid`.
+
+N pixels, T steps, C bands, M modalities; U distinct rows of a modality whose rows repeat.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from torch import Tensor
+
+from geocomiss.errors import StackError
+from geocomiss.grid import cells_of, same_grid
+from geocomiss.modalities import BLUE, MODALITIES
+from geocomiss.stack import grid_of_group, grid_of_stack, groups_of
+
+FILL_INSIDE: Final = 3
+"""Longest gap between valid steps that is filled, linearly."""
+FILL_ENDS: Final = 2
+"""Farthest step before the first or after the last valid one that repeats it."""
+CLOUDY_BLUE: Final = 3000.0
+"""Blue reflectance x 10000 above which an optical step of a screened recipe is cloud or snow."""
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a method reads. Nothing else decides what is valid and what is available."""
+
+    bands: Mapping[str, tuple[str, ...]]
+    """Bands read per modality, both in canonical order."""
+    steps: int
+    """Time steps T of the dynamic modalities."""
+    classes: int
+    """Number of classes K."""
+    min_steps: Mapping[str, int]
+    """Valid steps from which a modality counts as available at a pixel."""
+    screened: bool = False
+    """Whether filled-in steps are recognised and declared not valid (see `screen`)."""
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities, in canonical order: the columns of `available`."""
+        return tuple(name for name in MODALITIES if name in self.bands)
+
+    def shape(self, modality: str) -> tuple[int, int]:
+        """(T, C) of a modality; T is 1 where nothing changes over time."""
+        return (self.steps if MODALITIES[modality].dynamic else 1, len(self.bands[modality]))
+
+
+def default_min_steps(names: tuple[str, ...], steps: int) -> dict[str, int]:
+    """Valid steps needed per modality: 3 of 12 for optical and radar, 1 weather, all topography."""
+    return {name: MODALITIES[name].min_steps(steps if MODALITIES[name].dynamic else 1) for name in names}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """N pixels: what was measured, and which of it counts."""
+
+    x: Mapping[str, Tensor]
+    """Per modality (U, T, C) in canonical units, gaps filled; NaN where a gap is too long to fill
+    (0 once normalised)."""
+    valid: Mapping[str, Tensor]
+    """Per modality (U, T) bool: every band read was measured at that step."""
+    index: Mapping[str, Tensor]
+    """Row (N,) of each pixel, for modalities whose rows repeat; otherwise pixel i is row i."""
+    kept: Tensor
+    """(N, M) bool: False hides a modality from a pixel (drop-out in training, patterns in
+    evaluation, cells outside the weather grid)."""
+    min_steps: Tensor
+    """(M,) valid steps from which a modality is available."""
+
+    def __len__(self) -> int:
+        """Number of pixels N."""
+        return int(self.kept.shape[0])
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the M modalities, the columns of `available`."""
+        return tuple(self.x)
+
+    @property
+    def available(self) -> Tensor:
+        """(N, M) bool: which modalities each pixel has."""
+        columns = []
+        for column, name in enumerate(self.modalities):
+            enough = self.valid[name].sum(1) >= self.min_steps[column]
+            columns.append(enough[self.index[name]] if name in self.index else enough)
+        return torch.stack(columns, 1) & self.kept
+
+    def keep(self, keep: Tensor) -> "Batch":
+        """Hide modalities where `keep` (N, M), or (M,) for all pixels alike, is False."""
+        return replace(self, kept=self.kept & keep)
+
+    def keep_only(self, names: tuple[str, ...]) -> "Batch":
+        """Hide all modalities but these, at every pixel."""
+        columns = torch.tensor([name in names for name in self.modalities], device=self.kept.device)
+        return self.keep(columns)
+
+    def __getitem__(self, pixels: slice | Tensor) -> "Batch":
+        """Some of the pixels. Repeated rows stay whole."""
+        own = [name for name in self.modalities if name not in self.index]
+        return replace(
+            self,
+            x={name: x[pixels] if name in own else x for name, x in self.x.items()},
+            valid={name: v[pixels] if name in own else v for name, v in self.valid.items()},
+            index={name: rows[pixels] for name, rows in self.index.items()},
+            kept=self.kept[pixels],
+        )
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on another device."""
+        return Batch(
+            {name: x.to(device) for name, x in self.x.items()},
+            {name: v.to(device) for name, v in self.valid.items()},
+            {name: rows.to(device) for name, rows in self.index.items()},
+            self.kept.to(device),
+            self.min_steps.to(device),
+        )
+
+
+def batch_of_values(
+    values: Mapping[str, Floats],
+    spec: Spec,
+    index: Mapping[str, NDArray[np.int64]] | None = None,
+    kept: Bools | None = None,
+) -> Batch:
+    """Make a batch from arrays in which NaN, and only NaN, says "missing".
+
+    Args:
+        values: Per modality (U, T, C), the bands of `spec` in its order. A modality of `spec` that
+            is absent here is missing at every pixel.
+        spec: What the method reads.
+        index: Row (N,) of each pixel where the rows of a modality repeat.
+        kept: (N, M) bool, False hides a modality from a pixel.
+
+    Raises:
+        StackError: Nothing at all, or an array whose shape is not the spec's.
+    """
+    index = dict(index or {})
+    number = _pixels(values, index, kept)
+    x, valid = {}, {}
+    for name in spec.modalities:
+        if name in values:
+            rows = _checked(name, values[name], spec)
+        else:
+            rows = np.full((1, *spec.shape(name)), np.nan, np.float32)
+            index[name] = np.zeros(number, np.int64)
+        here: Bools = np.isfinite(rows).all(2)
+        if spec.screened:
+            here = here & ~screen(name, rows, here, spec)
+        x[name] = torch.from_numpy(fill_gaps(rows, here))
+        valid[name] = torch.from_numpy(here)
+    everything = np.ones((number, len(spec.modalities)), bool)
+    return Batch(
+        x,
+        valid,
+        {name: torch.from_numpy(rows) for name, rows in index.items() if name in x},
+        torch.from_numpy(everything if kept is None else kept),
+        torch.tensor([spec.min_steps[name] for name in spec.modalities]),
+    )
+
+
+def batch_of_stack(stack: xr.DataTree, spec: Spec, chosen: Bools, whole: GeoBox | None = None) -> Batch:
+    """Make a batch of the chosen pixels of a stack (of one tile, already in memory).
+
+    Args:
+        stack: A stack or a window of one.
+        spec: What the method reads.
+        chosen: (H, W) bool, the N pixels to take, row by row.
+        whole: The grid that the stack is a window of, so that any tiling gives the same bits.
+    """
+    grid = grid_of_stack(stack)
+    values: dict[str, Floats] = {}
+    index: dict[str, NDArray[np.int64]] = {}
+    kept = np.ones((int(chosen.sum()), len(spec.modalities)), bool)
+    for column, name in enumerate(spec.modalities):
+        group = groups_of(stack).get(name)
+        if group is None or not set(spec.bands[name]) <= set(group.data_vars):
+            continue
+        own = grid_of_group(group)
+        if same_grid(own, grid):
+            values[name] = _rows(group, spec.bands[name])[chosen.ravel()]
+        else:
+            cells, within = cells_of(grid, own, whole)
+            values[name] = _rows(group, spec.bands[name])
+            index[name], kept[:, column] = cells[chosen], within[chosen]
+    return batch_of_values(values, spec, index, kept)
+
+
+def fill_gaps(x: Floats, valid: Bools) -> Floats:
+    """Fill what is not valid from the valid steps around it.
+
+    Linear inside gaps of at most `FILL_INSIDE` steps; the nearest valid step at most `FILL_ENDS`
+    steps beyond the first and last; NaN elsewhere.
+
+    Args:
+        x: (N, T, C).
+        valid: (N, T).
+
+    Returns:
+        (N, T, C), equal to `x` at valid steps.
+    """
+    if valid.all():
+        return np.ascontiguousarray(x)
+    steps = x.shape[1]
+    here = np.arange(steps)
+    before = np.maximum.accumulate(np.where(valid, here, -1), 1)  # (N, T) last valid step, -1 none
+    after = np.minimum.accumulate(np.where(valid, here, steps)[:, ::-1], 1)[:, ::-1]  # steps: none
+    inner = (before >= 0) & (after < steps)
+    to_before = np.where(before >= 0, before, after)
+    to_after = np.where(after < steps, after, before)
+    near = np.where(inner, after - before - 1 <= FILL_INSIDE, np.abs(to_before - here) <= FILL_ENDS)
+    near &= (before >= 0) | (after < steps)
+    row = np.arange(len(x))[:, None]
+    low = x[row, np.clip(to_before, 0, steps - 1)]
+    high = x[row, np.clip(to_after, 0, steps - 1)]
+    share = (here - before) / np.maximum(after - before, 1)
+    share = np.where(inner, share, 0).astype(np.float32)[..., None]
+    filled = low + (high - low) * share
+    return np.where(valid[..., None], x, np.where(near[..., None], filled, np.float32(np.nan)))
+
+
+def screen(name: str, x: Floats, valid: Bools, spec: Spec) -> Bools:
+    """Steps of gap-filled exports that were never observed clearly: (N, T), True where to drop.
+
+    CropHarvest's exports have no gaps because gaps were filled. A radar step bit-equal to an
+    earlier one is a copy of it; an optical step with bright blue is cloud or snow.
+    """
+    drop = np.zeros_like(valid)
+    if name == "radar":
+        for step in range(1, x.shape[1]):
+            same = (x[:, :step] == x[:, step : step + 1]).all(2) & valid[:, :step]
+            drop[:, step] = same.any(1)
+    if name == "optical" and BLUE in spec.bands[name]:
+        drop = x[:, :, spec.bands[name].index(BLUE)] > CLOUDY_BLUE
+    return drop
+
+
+def _rows(group: xr.Dataset, bands: tuple[str, ...]) -> Floats:
+    """All pixels of a modality, (H*W, T, C); T is 1 where there is no time."""
+    arrays = [group[band].values.astype(np.float32, copy=False) for band in bands]
+    stacked = np.stack(arrays, -1)  # (T, H, W, C) or (H, W, C)
+    if stacked.ndim == 3:
+        stacked = stacked[None]
+    return np.ascontiguousarray(np.moveaxis(stacked, 0, 2)).reshape(-1, len(stacked), len(bands))
+
+
+def _pixels(values: Mapping[str, Floats], index: Mapping[str, NDArray[np.int64]], kept: Bools | None) -> int:
+    if kept is not None:
+        return len(kept)
+    counts = {len(index[name]) if name in index else len(rows) for name, rows in values.items()}
+    if len(counts) != 1:
+        raise StackError(
+            f"modalities with {sorted(counts) or 'no'} pixels",
+            expected="the same number for all",
+            todo="correct the arrays",
+        )
+    return counts.pop()
+
+
+def _checked(name: str, rows: Floats, spec: Spec) -> Floats:
+    if rows.shape[1:] != spec.shape(name):
+        raise StackError(
+            f"{name} with (steps, bands) {rows.shape[1:]}",
+            expected=f"{spec.shape(name)}, what the model reads",
+            todo="check the calendar and the bands",
+        )
+    return rows.astype(np.float32, copy=False)

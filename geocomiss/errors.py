@@ -1,0 +1,60 @@
+"""What goes wrong, said so that a person knows what to do.
+
+The library raises these; only the command line turns them into one line and an exit code.
+"""
+
+
+class GeocomissError(Exception):
+    """An input that cannot be used, described in three parts.
+
+    Args:
+        found: What was found ("the AOI file 'field.shp' does not exist").
+        expected: What was expected instead ("a vector file such as GeoJSON or GeoPackage").
+        todo: What the user can do about it ("check the path").
+    """
+
+    def __init__(self, found: str, *, expected: str, todo: str) -> None:
+        super().__init__(f"{found}; expected {expected}; {todo}.")
+        self.found = found
+        self.expected = expected
+        self.todo = todo
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let the error travel between Dask workers (keyword-only arguments need help)."""
+        return (_rebuild, (type(self), self.found, self.expected, self.todo))
+
+
+def _rebuild(kind: type[GeocomissError], found: str, expected: str, todo: str) -> GeocomissError:
+    return kind(found, expected=expected, todo=todo)
+
+
+class AreaError(GeocomissError):
+    """The area of interest or the pixel grid."""
+
+
+class SeasonError(GeocomissError):
+    """The season asked for, or the calendar of a stack or model."""
+
+
+class RecipeError(GeocomissError):
+    """A stack that was not made the way the model was trained on."""
+
+
+class StackError(GeocomissError):
+    """The content of a stack: bands, units, values."""
+
+
+class SourceError(GeocomissError):
+    """Where data come from: a path that is no known kind of stack, a damaged file."""
+
+
+class SampleError(GeocomissError):
+    """A table of labelled samples."""
+
+
+class CheckpointError(GeocomissError):
+    """A trained model on disk."""
+
+
+class MapError(GeocomissError):
+    """The output folder of a map, and what is being written to it."""

@@ -1,0 +1,256 @@
+"""The one pixel grid: decided first, and every array is held to it.
+
+A grid is an `odc.geo.GeoBox`. Pixels count as inside an area when their centre is.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import Final
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo import CRS, Geometry
+from odc.geo.geobox import GeoBox
+from pyproj import Geod, Transformer
+from scipy.interpolate import RegularGridInterpolator
+
+from geocomiss.errors import AreaError
+
+MAX_PIXELS_A_SIDE: Final = 2_000_000
+"""Widest grid that is believed: at 10 m, half the equator. Beyond it the resolution is a slip."""
+AREA_NODES: Final = 9
+"""Nodes a side at which the exact pixel area of a tile is computed, linear in between."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangular part of a grid, computed and stored on its own."""
+
+    row: int
+    """Row of the tile, from the top."""
+    col: int
+    """Column of the tile, from the left."""
+    y: slice
+    """Rows of the grid it covers."""
+    x: slice
+    """Columns of the grid it covers."""
+    geobox: GeoBox
+    """Its own grid."""
+
+    @property
+    def name(self) -> str:
+        """For example '00003_00012' (row, column)."""
+        return f"{self.row:05d}_{self.col:05d}"
+
+
+def grid_of(aoi: Geometry, crs: str = "auto", resolution: float = 10.0) -> GeoBox:
+    """The grid of an area: north up, edges at multiples of the resolution.
+
+    Args:
+        aoi: Area of interest, any CRS.
+        crs: A CRS, or 'auto' for the UTM zone of the area's centre.
+        resolution: Pixel size in units of the CRS (metres for UTM).
+
+    Raises:
+        AreaError: The CRS is unknown, the resolution is not positive or does not fit the CRS.
+    """
+    target = _utm_of(aoi) if crs == "auto" else _crs(crs)
+    _check_resolution(resolution, target)
+    box = aoi.to_crs(target, resolution=_densify(aoi)).boundingbox
+    left, top = floor(box.left / resolution), ceil(box.top / resolution)
+    width = max(1, ceil(box.right / resolution) - left)
+    height = max(1, top - floor(box.bottom / resolution))
+    if max(width, height) > MAX_PIXELS_A_SIDE:
+        raise AreaError(
+            f"the area needs {width:,} x {height:,} pixels of {resolution} {target.units[0]}",
+            expected=f"at most {MAX_PIXELS_A_SIDE:,} a side",
+            todo="give a coarser --resolution or a smaller area",
+        )
+    affine = Affine(resolution, 0, left * resolution, 0, -resolution, top * resolution)
+    return GeoBox((height, width), affine, target)
+
+
+def crop(grid: GeoBox, aoi: Geometry) -> GeoBox:
+    """The part of a given grid that covers an area, on the same pixels.
+
+    Raises:
+        AreaError: The area lies outside the grid.
+    """
+    box = aoi.to_crs(crs_of(grid), resolution=_densify(aoi)).boundingbox
+    corners = [~grid.affine * point for point in ((box.left, box.top), (box.right, box.bottom))]
+    (x0, y0), (x1, y1) = np.min(corners, axis=0), np.max(corners, axis=0)
+    rows = slice(max(0, floor(y0)), min(grid.height, ceil(y1)))
+    cols = slice(max(0, floor(x0)), min(grid.width, ceil(x1)))
+    if rows.start >= rows.stop or cols.start >= cols.stop:
+        raise AreaError(
+            f"the area of interest ({_lonlat(aoi)}) lies outside the stack",
+            expected=f"an area within {_lonlat(grid.extent)}",
+            todo="check the AOI, or leave --aoi out to map the whole stack",
+        )
+    return grid[rows, cols]
+
+
+def window_in(part: GeoBox, whole: GeoBox) -> tuple[slice, slice]:
+    """Rows and columns of `whole` that `part`, a window of the same pixels, covers.
+
+    Raises:
+        AreaError: `part` is not a window of `whole`.
+    """
+    x, y = ~whole.affine * (part.affine.c, part.affine.f)
+    col, row = round(x), round(y)
+    same = part.crs == whole.crs and np.allclose(
+        part.affine[0:2] + part.affine[3:5], whole.affine[0:2] + whole.affine[3:5]
+    )
+    inside = 0 <= row and 0 <= col and row + part.height <= whole.height and col + part.width <= whole.width
+    if not (same and inside and max(abs(x - col), abs(y - row)) < 1e-3):
+        raise AreaError(
+            "a grid that is no window of the stack's own",
+            expected=f"pixels of {whole.resolution.x:g} in {whole.crs}",
+            todo="leave --crs and --resolution out to keep the stack's own grid",
+        )
+    return slice(row, row + part.height), slice(col, col + part.width)
+
+
+def same_grid(one: GeoBox, other: GeoBox) -> bool:
+    """Whether two grids have the same pixels, up to a millionth of a unit."""
+    near = one.affine.almost_equals(other.affine, 1e-6)
+    return bool(one.crs == other.crs and one.shape == other.shape and near)
+
+
+def tiles_of(grid: GeoBox, size: int) -> Iterator[Tile]:
+    """Cut a grid into tiles of at most `size` pixels a side, row by row."""
+    for row, top in enumerate(range(0, grid.height, size)):
+        for col, left in enumerate(range(0, grid.width, size)):
+            y = slice(top, min(top + size, grid.height))
+            x = slice(left, min(left + size, grid.width))
+            yield Tile(row, col, y, x, grid[y, x])
+
+
+def centres(grid: GeoBox, whole: GeoBox | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Coordinates of pixel centres: x of each column (W,), y of each row (H,). North-up grids only.
+
+    Args:
+        grid: The grid, or a window of `whole`.
+        whole: Count pixels from this grid's origin, so that every window gives the same bits.
+    """
+    origin = whole or grid
+    rows, cols = window_in(grid, origin)
+    x = origin.affine.c + (np.arange(cols.start, cols.stop) + 0.5) * origin.affine.a
+    y = origin.affine.f + (np.arange(rows.start, rows.stop) + 0.5) * origin.affine.e
+    return x, y
+
+
+def inside(aoi: Geometry, part: GeoBox, whole: GeoBox) -> NDArray[np.bool_]:
+    """Which pixel centres of `part` (a window of `whole`) lie inside the area: (H, W)."""
+    polygon = aoi.to_crs(crs_of(part), resolution=_densify(aoi)).geom
+    shape = (part.height, part.width)
+    if polygon.contains(part.extent.geom):
+        return np.ones(shape, bool)
+    if polygon.disjoint(part.extent.geom):
+        return np.zeros(shape, bool)
+    x, y = np.meshgrid(*centres(part, whole))
+    shapely.prepare(polygon)
+    return np.asarray(shapely.intersects_xy(polygon, x, y))
+
+
+def pixel_hectares(grid: GeoBox) -> NDArray[np.float64]:
+    """True area on the ellipsoid of each pixel, in hectares: (H, W).
+
+    Exact geodesic areas at a few nodes, bilinear in between (relative error below 1e-6 for tiles).
+    """
+    rows = np.unique(np.linspace(0, grid.height - 1, AREA_NODES).astype(int))
+    cols = np.unique(np.linspace(0, grid.width - 1, AREA_NODES).astype(int))
+    nodes = np.array([[_hectares(grid, row, col) for col in cols] for row in rows])
+    if rows.size == 1 or cols.size == 1:  # an interpolator needs two nodes an axis
+        wide = np.interp(np.arange(grid.width), cols, nodes[0])
+        tall = np.interp(np.arange(grid.height), rows, nodes[:, 0])
+        return np.asarray(wide[None, :] * tall[:, None] / nodes[0, 0])
+    points = np.stack(np.meshgrid(np.arange(grid.height), np.arange(grid.width), indexing="ij"), -1)
+    return np.asarray(RegularGridInterpolator((rows, cols), nodes)(points))
+
+
+def cells_of(
+    part: GeoBox, coarse: GeoBox, whole: GeoBox | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The cell of a coarse grid in which each pixel centre lies.
+
+    Args:
+        part: Fine grid, a window of `whole`.
+        coarse: Coarse grid, any CRS.
+        whole: Fine grid from whose origin pixels are counted.
+
+    Returns:
+        Flat index into the coarse grid (H, W), 0 where outside, and whether it lies inside (H, W).
+    """
+    x, y = np.meshgrid(*centres(part, whole))
+    if part.crs != coarse.crs:
+        x, y = _transformer(part, coarse).transform(x, y)
+    inverse = ~coarse.affine
+    col = np.floor(inverse.a * x + inverse.b * y + inverse.c).astype(np.int64)
+    row = np.floor(inverse.d * x + inverse.e * y + inverse.f).astype(np.int64)
+    within = (row >= 0) & (row < coarse.height) & (col >= 0) & (col < coarse.width)
+    return np.where(within, row * coarse.width + col, 0), within
+
+
+def _hectares(grid: GeoBox, row: int, col: int) -> float:
+    dx, dy = np.array([0, 1, 1, 0]), np.array([0, 0, 1, 1])
+    affine = grid.affine
+    x = affine.c + affine.a * (col + dx) + affine.b * (row + dy)
+    y = affine.f + affine.d * (col + dx) + affine.e * (row + dy)
+    lon, lat = Transformer.from_crs(crs_of(grid).proj, 4326, always_xy=True).transform(x, y)
+    return float(abs(Geod(ellps="WGS84").polygon_area_perimeter(lon, lat)[0]) / 1e4)
+
+
+def crs_of(grid: GeoBox) -> CRS:
+    """The CRS of a grid. Raises AreaError where it has none."""
+    if grid.crs is None:
+        raise AreaError("a grid without CRS", expected="a CRS", todo="state the CRS of the file")
+    return grid.crs
+
+
+def _transformer(source: GeoBox, target: GeoBox) -> Transformer:
+    return Transformer.from_crs(crs_of(source).proj, crs_of(target).proj, always_xy=True)
+
+
+def _utm_of(aoi: Geometry) -> CRS:
+    lon, lat = aoi.to_crs("EPSG:4326").centroid.coords[0]
+    zone = min(60, max(1, floor((lon + 180) / 6) + 1))
+    return CRS(f"EPSG:{(32600 if lat >= 0 else 32700) + zone}")
+
+
+def _crs(text: str) -> CRS:
+    try:
+        return CRS(text)
+    except Exception as error:  # odc and PROJ raise many kinds here
+        raise AreaError(
+            f"the CRS {text!r} is not known",
+            expected="'auto' or a code such as EPSG:32631",
+            todo="correct --crs",
+        ) from error
+
+
+def _check_resolution(resolution: float, crs: CRS) -> None:
+    if not resolution > 0:
+        raise AreaError(
+            f"a resolution of {resolution}", expected="a number above 0", todo="correct --resolution"
+        )
+    if crs.geographic and resolution > 0.1:
+        raise AreaError(
+            f"a resolution of {resolution} degrees in {crs}",
+            expected="degrees where the CRS is geographic (0.0001 is about 10 m)",
+            todo="correct --resolution, or leave --crs out to work in metres",
+        )
+
+
+def _densify(aoi: Geometry) -> float:
+    """Longest edge left straight when an area is reprojected, in its own units."""
+    box = aoi.boundingbox
+    return max(box.span_x, box.span_y, 1e-9) / 64
+
+
+def _lonlat(area: Geometry) -> str:
+    box = area.to_crs("EPSG:4326").boundingbox
+    return f"{box.left:.4f},{box.bottom:.4f},{box.right:.4f},{box.top:.4f}"

@@ -1,0 +1,1 @@
+"""Labelled pixel series: what methods are trained on and judged by."""

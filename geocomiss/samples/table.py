@@ -1,0 +1,75 @@
+"""One type for every table of labelled samples, whatever its file.
+
+N samples, T steps, C bands.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocomiss.recipes import Recipe
+from geocomiss.seasons import Cycle, monthly_cycle
+
+
+@dataclass(frozen=True)
+class Samples:
+    """N labelled pixels with their series. NaN, and only NaN, says "missing"."""
+
+    name: str
+    """Short name of the table: a file's stem, or 'simulated'."""
+    sha256: str
+    """Digest of the file or, for simulated samples, of what defines them."""
+    values: Mapping[str, NDArray[np.float32]]
+    """Per modality (N, T, C) in canonical units; topography has T = 1. Modalities that are valid
+    nowhere in the table are absent."""
+    bands: Mapping[str, tuple[str, ...]]
+    """The C bands of each modality, in canonical order. Bands valid nowhere are absent."""
+    labels: NDArray[np.str_]
+    """(N,) class names, after a legend where one was given."""
+    lat: NDArray[np.float64]
+    """(N,) degrees north."""
+    lon: NDArray[np.float64]
+    """(N,) degrees east."""
+    group: NDArray[np.str_]
+    """(N,) spatial group: samples of one group are never split between training and testing."""
+    months: NDArray[np.int64]
+    """(N, T) month 1..12 that holds the middle day of each step."""
+    years: tuple[int, ...]
+    """Years of the seasons' last days, where known."""
+    columns: Mapping[str, NDArray[Any]]
+    """Other columns (N,), for `--fold KEY=VALUE`."""
+    recipe: Recipe
+    """How the values were made."""
+    recipe_stated: bool
+    """Whether the table itself states the recipe (else the user or the default did)."""
+    simulated: bool = False
+    """Whether the values come from the simulated world."""
+
+    def __len__(self) -> int:
+        """Number of samples N."""
+        return len(self.labels)
+
+    @property
+    def cycle(self) -> Cycle | None:
+        """The time steps all samples share, or None where they are mixed."""
+        first = self.months[0]
+        if (self.months != first).any():
+            return None
+        cycle = monthly_cycle(tuple(int(month) for month in first))
+        return cycle and replace(cycle, step=self.recipe.step)
+
+    def take(self, chosen: NDArray[Any]) -> "Samples":
+        """Some of the samples, by index or mask."""
+        return replace(
+            self,
+            values={name: rows[chosen] for name, rows in self.values.items()},
+            labels=self.labels[chosen],
+            lat=self.lat[chosen],
+            lon=self.lon[chosen],
+            group=self.group[chosen],
+            months=self.months[chosen],
+            columns={name: column[chosen] for name, column in self.columns.items()},
+        )

@@ -1,0 +1,346 @@
+"""The Stack: what satellites, weather and terrain say about a grid over a season.
+
+A stack is an `xr.DataTree` with one group a modality, in canonical units whatever the source.
+NaN, and only NaN, says "missing". Optical and radar lie on the grid, `(time, y, x)` per band;
+weather lies on its own coarse grid; topography has no time, `(y, x)`. Each dynamic group carries
+`count (time, y, x)`: the clear observations behind each step. The root's attributes state how the
+stack was made (`recipe`) and when (`calendar`).
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+from affine import Affine
+from odc.geo import CRS
+from odc.geo.geobox import GeoBox
+
+from geocomiss.errors import SeasonError, StackError
+from geocomiss.grid import crs_of, same_grid
+from geocomiss.modalities import MODALITIES
+from geocomiss.recipes import Recipe, recipe_from
+from geocomiss.seasons import Calendar, Cycle, today
+
+FORMAT: Final = 1
+"""Version of the layout on disk."""
+COUNT: Final = "count"
+"""Variable that holds the clear observations behind each step."""
+MAX_OUTSIDE: Final = 0.05
+"""Share of a band's valid values that may lie outside its physical range (single outliers)."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a stack comes from: what its map and its card will state."""
+
+    source: str
+    """Name of the source, without a path of one machine."""
+    recipe: Recipe
+    """How it was made."""
+    calendar: Calendar
+    """Its time steps."""
+    simulated: bool = False
+    """Whether the values come from the simulated world."""
+    radar_pass: str = "unknown"
+    """'ascending', 'descending' or 'unknown': one per area and season."""
+    notes: tuple[str, ...] = ()
+    """What a user should know, for example observations lost to cloud dilation."""
+
+
+def new_stack(groups: dict[str, xr.Dataset], origin: Origin) -> xr.DataTree:
+    """Put modalities together, in canonical order, and hold them to the layout.
+
+    Args:
+        groups: A dataset per modality, with `x`/`y` coordinates and a CRS (`assign_grid`).
+            A modality that is missing altogether is left out.
+        origin: How and when it was made.
+
+    Raises:
+        StackError: A group, band or dimension that the layout does not know.
+    """
+    for name, group in groups.items():
+        _check_layout(name, group, origin.calendar)
+    ordered: dict[str, xr.Dataset] = {f"/{name}": groups[name] for name in MODALITIES if name in groups}
+    return with_origin(xr.DataTree.from_dict(ordered), origin)
+
+
+def origin_of(stack: xr.DataTree) -> Origin:
+    """How and when a stack was made.
+
+    Raises:
+        StackError: The attributes are missing: it is no stack of ours.
+    """
+    try:
+        stored = json.loads(stack.attrs["origin"])
+        calendar = stored["calendar"] | {"start": date.fromisoformat(stored["calendar"]["start"])}
+        return Origin(
+            **stored
+            | {
+                "recipe": recipe_from(stored["recipe"]),
+                "calendar": Calendar(**calendar),
+                "notes": tuple(stored["notes"]),
+            }
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise StackError(
+            "a stack that does not state its recipe and calendar",
+            expected="a stack written by `geocomiss fetch`",
+            todo="write it again",
+        ) from error
+
+
+def with_origin(stack: xr.DataTree, origin: Origin) -> xr.DataTree:
+    """The same stack with another statement of how it was made."""
+    stored = asdict(origin) | {"calendar": asdict(origin.calendar) | {"start": str(origin.calendar.start)}}
+    result = stack.copy()
+    result.attrs = {"geocomiss_stack": FORMAT, "origin": json.dumps(stored)}
+    return result
+
+
+def groups_of(stack: xr.DataTree) -> dict[str, xr.Dataset]:
+    """The modalities of a stack as plain datasets, in canonical order."""
+    children = stack.children
+    return {name: children[name].to_dataset(inherit=False) for name in MODALITIES if name in children}
+
+
+def bands_of(stack: xr.DataTree) -> dict[str, tuple[str, ...]]:
+    """Bands present, per modality, in canonical order."""
+    return {
+        name: tuple(band for band in MODALITIES[name].band_names if band in group)
+        for name, group in groups_of(stack).items()
+    }
+
+
+def assign_grid(group: xr.Dataset, grid: GeoBox) -> xr.Dataset:
+    """Give a dataset with dimensions `y`, `x` the coordinates and CRS of a grid.
+
+    Raises:
+        StackError: The shape is not the grid's.
+    """
+    shape = (group.sizes["y"], group.sizes["x"])
+    if shape != (grid.height, grid.width):
+        raise StackError(
+            f"an array of {shape[0]} x {shape[1]} pixels",
+            expected=f"{grid.height} x {grid.width}, the grid's",
+            todo="report this: a source must fill the grid it was asked for",
+        )
+    y, x = (np.arange(n) + 0.5 for n in shape)
+    result = group.drop_vars(["spatial_ref", "y", "x"], errors="ignore").assign_coords(
+        y=grid.affine.f + y * grid.affine.e, x=grid.affine.c + x * grid.affine.a
+    )
+    # the affine stands in the attributes: coordinates of a single row or column do not tell it
+    result.attrs |= {"crs": crs_of(grid).to_wkt(), "affine": list(grid.affine)[:6]}
+    return result
+
+
+def grid_of_group(group: xr.Dataset) -> GeoBox:
+    """The grid of one modality, also after slicing rows and columns.
+
+    Raises:
+        StackError: The dataset states no grid.
+    """
+    try:
+        a, b, _, d, e, _ = group.attrs["affine"]
+        x0, y0 = float(group.x[0]) - 0.5 * a, float(group.y[0]) - 0.5 * e
+        shape = (group.sizes["y"], group.sizes["x"])
+        return GeoBox(shape, Affine(a, b, x0, d, e, y0), CRS(group.attrs["crs"]))
+    except (KeyError, ValueError, IndexError) as error:
+        raise StackError(
+            "a modality that states no pixel grid",
+            expected="attributes `crs` and `affine`",
+            todo="write the stack again",
+        ) from error
+
+
+def grid_of_stack(stack: xr.DataTree) -> GeoBox:
+    """The pixel grid of a stack: that of its imaging modalities or, without any, of topography.
+
+    Raises:
+        StackError: The stack has no modality on the grid, or two that differ.
+    """
+    on_grid = {
+        name: grid_of_group(group)
+        for name, group in groups_of(stack).items()
+        if MODALITIES[name].imaging or not MODALITIES[name].dynamic
+    }
+    if not on_grid:
+        raise StackError(
+            f"a stack with {' and '.join(groups_of(stack)) or 'nothing'} only",
+            expected="optical, radar or topography on a pixel grid",
+            todo="fetch it again with an imaging modality",
+        )
+    first = next(iter(on_grid.values()))
+    for name, grid in on_grid.items():
+        if not same_grid(grid, first):
+            raise StackError(
+                f"{name} lies on another grid ({grid.crs}, {grid.shape}) than the rest of the stack",
+                expected=f"{first.crs}, {first.shape}",
+                todo="bring all modalities to one grid before mapping",
+            )
+    return first
+
+
+def window(stack: xr.DataTree, y: slice, x: slice) -> xr.DataTree:
+    """Rows and columns of the grid; weather stays whole on its own coarse grid."""
+    grid = grid_of_stack(stack)
+    cut = {
+        name: group.isel(y=y, x=x) if same_grid(grid_of_group(group), grid) else group
+        for name, group in groups_of(stack).items()
+    }
+    return new_stack(cut, origin_of(stack))
+
+
+def without(stack: xr.DataTree, names: tuple[str, ...]) -> xr.DataTree:
+    """The stack as if these modalities had never been measured."""
+    kept = {name: group for name, group in groups_of(stack).items() if name not in names}
+    return new_stack(kept, origin_of(stack))
+
+
+def periods(calendar: Calendar, cycle: Cycle) -> tuple[Calendar, ...]:
+    """All periods of `cycle` that lie wholly within a longer calendar, oldest first."""
+    years = range(calendar.start.year, calendar.last_day.year + 1)
+    return tuple(
+        period
+        for period in map(cycle.ending_in, years)
+        if _offset(calendar, period, missing_ok=False) is not None
+    )
+
+
+def cut_to_season(stack: xr.DataTree, season: Calendar) -> xr.DataTree:
+    """Cut a longer stack to a season. Steps that lie in the future are added as missing.
+
+    Raises:
+        SeasonError: The stack does not hold the season, or only with its steps shifted.
+    """
+    origin = origin_of(stack)
+    offset = _offset(origin.calendar, season, missing_ok=True)
+    if offset is None:
+        raise SeasonError(
+            f"the stack holds {origin.calendar}",
+            expected=f"the season {season}",
+            todo="ask for a --season within the stack, or fetch the missing months",
+        )
+    held = origin.calendar.number - offset
+    exact = replace(origin.calendar, start=origin.calendar.edges()[offset], number=season.number)
+    starts = np.array(exact.edges()[:-1], "datetime64[ns]")
+    cut = {
+        name: group.isel(time=slice(offset, offset + min(season.number, held))).reindex(time=starts)
+        if MODALITIES[name].dynamic
+        else group
+        for name, group in groups_of(stack).items()
+    }
+    for group in cut.values():
+        if COUNT in group:
+            group[COUNT] = group[COUNT].fillna(0).astype(np.int16)
+    return new_stack(cut, replace(origin, calendar=exact))
+
+
+def check_units(stack: xr.DataTree) -> None:
+    """Refuse a stack whose values cannot be in the canonical units.
+
+    Reads the whole stack: give it a sample window of a large one.
+
+    Raises:
+        StackError: Over 5 % of a band's valid values lie outside its physical range, or no value
+            of any modality is valid.
+    """
+    any_valid = False
+    for name, group in groups_of(stack).items():
+        for band_name in bands_of(stack)[name]:
+            band, values = MODALITIES[name].band(band_name), group[band_name].values
+            valid = values[np.isfinite(values)]
+            any_valid |= valid.size > 0
+            outside = (valid < band.low) | (valid > band.high)
+            if valid.size and outside.mean() > MAX_OUTSIDE:
+                raise StackError(
+                    f"{outside.mean():.0%} of the values of {name} {band_name} lie outside "
+                    f"{band.low:g} to {band.high:g} {band.unit} (median {np.median(valid):g})",
+                    expected=f"{band_name} in {band.unit}",
+                    todo="convert the stack to these units, or leave the modality out with --without " + name,
+                )
+    if not any_valid:
+        raise StackError(
+            "a stack without a single valid value",
+            expected="values other than NaN or nodata",
+            todo="check the file, the area and the season",
+        )
+
+
+def write_stack(stack: xr.DataTree, path: Path) -> None:
+    """Write a stack as Zarr. The folder appears under its name only when it is whole."""
+    partial = path.with_name(f".{path.name}.partial")
+    stack.to_zarr(partial, mode="w", consolidated=False)
+    partial.rename(path)
+
+
+def read_stack(path: Path) -> xr.DataTree:
+    """Open a stack written by `write_stack`, lazily.
+
+    Raises:
+        StackError: It is damaged, or of another version of the layout.
+    """
+    try:
+        stack = xr.open_datatree(path, engine="zarr", chunks={}, consolidated=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise StackError(
+            f"{path} cannot be read as a stack ({error})",
+            expected="a Zarr folder written by `geocomiss fetch`",
+            todo="fetch it again",
+        ) from error
+    if stack.attrs.get("geocomiss_stack") != FORMAT:
+        raise StackError(
+            f"{path} has stack layout {stack.attrs.get('geocomiss_stack', 'none')}",
+            expected=f"layout {FORMAT}",
+            todo="fetch it again with this version of geocomiss",
+        )
+    return new_stack(
+        {name: stack[name].to_dataset(inherit=False) for name in stack.children}, origin_of(stack)
+    )
+
+
+def _offset(held: Calendar, season: Calendar, *, missing_ok: bool) -> int | None:
+    """Step of `held` at which `season` begins, or None where it is not wholly held."""
+    months, wanted = held.years_months(), season.years_months()
+    if wanted[0] not in months:
+        return None
+    offset = months.index(wanted[0])
+    common = min(len(months) - offset, len(wanted))
+    if months[offset : offset + common] != wanted[:common]:
+        return None
+    unobserved = season.edges()[common:-1]
+    if unobserved and not (missing_ok and unobserved[0] > today()):
+        return None
+    return offset
+
+
+def _check_layout(name: str, group: xr.Dataset, calendar: Calendar) -> None:
+    problem = _layout_problem(name, group, calendar)
+    if problem:
+        raise StackError(
+            f"{name}: {problem}",
+            expected="the layout of `geocomiss.stack`",
+            todo="correct the source that made it",
+        )
+
+
+def _layout_problem(name: str, group: xr.Dataset, calendar: Calendar) -> str:
+    if name not in MODALITIES:
+        return f"no such modality (known: {', '.join(MODALITIES)})"
+    modality: Any = MODALITIES[name]
+    dims = ("time", "y", "x") if modality.dynamic else ("y", "x")
+    for variable in group.data_vars:
+        if variable not in (*modality.band_names, COUNT):
+            return f"unknown variable {variable!r}"
+        if group[variable].dims != dims:
+            return f"{variable} has dimensions {group[variable].dims}, not {dims}"
+    if modality.dynamic and COUNT not in group:
+        return "no variable 'count' (clear observations behind each step)"
+    if modality.dynamic and group.sizes["time"] != calendar.number:
+        return f"{group.sizes['time']} time steps where the calendar has {calendar.number}"
+    if not set(modality.band_names) & set(group.data_vars):
+        return "no band at all"
+    return ""
