@@ -156,7 +156,7 @@ def batch_of_values(
         else:
             rows = np.full((1, *spec.shape(name)), np.nan, np.float32)
             index[name] = np.zeros(number, np.int64)
-        here: Bools = np.isfinite(rows).all(2)
+        here: Bools = np.asarray(np.isfinite(rows).all(2))
         if spec.screened:
             here = here & ~screen(name, rows, here, spec)
         x[name] = torch.from_numpy(fill_gaps(rows, here))

@@ -297,9 +297,8 @@ def read_stack(path: Path) -> xr.DataTree:
             expected=f"layout {FORMAT}",
             todo="fetch it again with this version of geocomiss",
         )
-    return new_stack(
-        {name: stack[name].to_dataset(inherit=False) for name in stack.children}, origin_of(stack)
-    )
+    groups = {name: group.to_dataset(inherit=False) for name, group in stack.children.items()}
+    return new_stack(groups, origin_of(stack))
 
 
 def _offset(held: Calendar, season: Calendar, *, missing_ok: bool) -> int | None:
