@@ -14,7 +14,8 @@ class GeocomissError(Exception):
     """
 
     def __init__(self, found: str, *, expected: str, todo: str) -> None:
-        super().__init__(f"{found}; expected {expected}; {todo}.")
+        end = "" if todo.endswith("?") else "."
+        super().__init__(f"{found}; expected {expected}; {todo}{end}")
         self.found = found
         self.expected = expected
         self.todo = todo
@@ -50,6 +51,10 @@ class SourceError(GeocomissError):
 
 class SampleError(GeocomissError):
     """A table of labelled samples."""
+
+
+class MethodError(GeocomissError):
+    """The name of a method, or its options."""
 
 
 class CheckpointError(GeocomissError):

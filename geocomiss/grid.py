@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import shapely
 from affine import Affine
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from odc.geo import CRS, Geometry
 from odc.geo.geobox import GeoBox
 from pyproj import Geod, Transformer
@@ -80,8 +80,8 @@ def crop(grid: GeoBox, aoi: Geometry) -> GeoBox:
         AreaError: The area lies outside the grid.
     """
     box = aoi.to_crs(crs_of(grid), resolution=_densify(aoi)).boundingbox
-    corners = [~grid.affine * point for point in ((box.left, box.top), (box.right, box.bottom))]
-    (x0, y0), (x1, y1) = np.min(corners, axis=0), np.max(corners, axis=0)
+    x, y = _pixels(grid, np.array([box.left, box.right]), np.array([box.top, box.bottom]))
+    (x0, x1), (y0, y1) = sorted(x), sorted(y)
     rows = slice(max(0, floor(y0)), min(grid.height, ceil(y1)))
     cols = slice(max(0, floor(x0)), min(grid.width, ceil(x1)))
     if rows.start >= rows.stop or cols.start >= cols.stop:
@@ -99,11 +99,10 @@ def window_in(part: GeoBox, whole: GeoBox) -> tuple[slice, slice]:
     Raises:
         AreaError: `part` is not a window of `whole`.
     """
-    x, y = ~whole.affine * (part.affine.c, part.affine.f)
+    x, y = (float(each) for each in _pixels(whole, part.affine.c, part.affine.f))
     col, row = round(x), round(y)
-    same = part.crs == whole.crs and np.allclose(
-        part.affine[0:2] + part.affine[3:5], whole.affine[0:2] + whole.affine[3:5]
-    )
+    one, other = ((grid.affine.a, grid.affine.b, grid.affine.d, grid.affine.e) for grid in (part, whole))
+    same = part.crs == whole.crs and np.allclose(one, other, rtol=1e-9, atol=0)
     inside = 0 <= row and 0 <= col and row + part.height <= whole.height and col + part.width <= whole.width
     if not (same and inside and max(abs(x - col), abs(y - row)) < 1e-3):
         raise AreaError(
@@ -188,11 +187,15 @@ def cells_of(
     x, y = np.meshgrid(*centres(part, whole))
     if part.crs != coarse.crs:
         x, y = _transformer(part, coarse).transform(x, y)
-    inverse = ~coarse.affine
-    col = np.floor(inverse.a * x + inverse.b * y + inverse.c).astype(np.int64)
-    row = np.floor(inverse.d * x + inverse.e * y + inverse.f).astype(np.int64)
+    col, row = (np.floor(each).astype(np.int64) for each in _pixels(coarse, x, y))
     within = (row >= 0) & (row < coarse.height) & (col >= 0) & (col < coarse.width)
     return np.where(within, row * coarse.width + col, 0), within
+
+
+def _pixels(grid: GeoBox, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fractional column and row of places in the CRS of a grid."""
+    inverse, x, y = ~grid.affine, np.asarray(x), np.asarray(y)
+    return inverse.a * x + inverse.b * y + inverse.c, inverse.d * x + inverse.e * y + inverse.f
 
 
 def _hectares(grid: GeoBox, row: int, col: int) -> float:

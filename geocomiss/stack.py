@@ -8,6 +8,7 @@ stack was made (`recipe`) and when (`calendar`).
 """
 
 import json
+import shutil
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -210,6 +211,11 @@ def periods(calendar: Calendar, cycle: Cycle) -> tuple[Calendar, ...]:
     )
 
 
+def holds(held: Calendar, season: Calendar) -> bool:
+    """Whether all steps of a season that are not in the future lie within a calendar."""
+    return _offset(held, season, missing_ok=True) is not None
+
+
 def cut_to_season(stack: xr.DataTree, season: Calendar) -> xr.DataTree:
     """Cut a longer stack to a season. Steps that lie in the future are added as missing.
 
@@ -239,42 +245,53 @@ def cut_to_season(stack: xr.DataTree, season: Calendar) -> xr.DataTree:
     return new_stack(cut, replace(origin, calendar=exact))
 
 
-def check_units(stack: xr.DataTree) -> None:
-    """Refuse a stack whose values cannot be in the canonical units.
+def unit_problems(stack: xr.DataTree) -> dict[str, str]:
+    """Modalities whose values cannot be in the canonical unit, and why, in words.
 
-    Reads the whole stack: give it a sample window of a large one.
-
-    Raises:
-        StackError: Over 5 % of a band's valid values lie outside its physical range, or no value
-            of any modality is valid.
+    A band is a problem when over 5 % of its valid values lie outside its physical range. Reads the
+    whole stack: give it a sample window of a large one.
     """
-    any_valid = False
-    for name, group in groups_of(stack).items():
-        for band_name in bands_of(stack)[name]:
-            band, values = MODALITIES[name].band(band_name), group[band_name].values
+    problems: dict[str, str] = {}
+    for name, bands in bands_of(stack).items():
+        for band in (MODALITIES[name].band(each) for each in bands):
+            values = groups_of(stack)[name][band.name].values
             valid = values[np.isfinite(values)]
-            any_valid |= valid.size > 0
             outside = (valid < band.low) | (valid > band.high)
             if valid.size and outside.mean() > MAX_OUTSIDE:
-                raise StackError(
-                    f"{outside.mean():.0%} of the values of {name} {band_name} lie outside "
-                    f"{band.low:g} to {band.high:g} {band.unit} (median {np.median(valid):g})",
-                    expected=f"{band_name} in {band.unit}",
-                    todo="convert the stack to these units, or leave the modality out with --without " + name,
+                problems[name] = (
+                    f"not {band.unit}, as {outside.mean():.0%} of the values of {band.name} lie outside "
+                    f"{band.low:g} to {band.high:g} (median {np.median(valid):g})"
                 )
-    if not any_valid:
+                break
+    return problems
+
+
+def check_units(stack: xr.DataTree) -> None:
+    """Refuse a stack whose values cannot be in the canonical units. See `unit_problems`.
+
+    Raises:
+        StackError: Naming each modality and what was found.
+    """
+    problems = unit_problems(stack)
+    if problems:
         raise StackError(
-            "a stack without a single valid value",
-            expected="values other than NaN or nodata",
-            todo="check the file, the area and the season",
+            "; ".join(f"{name}: {problem}" for name, problem in problems.items()),
+            expected="values in the canonical units",
+            todo="convert the stack, or leave these modalities out with --without",
         )
 
 
 def write_stack(stack: xr.DataTree, path: Path) -> None:
-    """Write a stack as Zarr. The folder appears under its name only when it is whole."""
+    """Write a stack as Zarr, replacing one that is there. The name appears when it is whole."""
     partial = path.with_name(f".{path.name}.partial")
-    stack.to_zarr(partial, mode="w", consolidated=False)
-    partial.rename(path)
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        stack.to_zarr(partial, mode="w", consolidated=False)
+        if path.exists():
+            shutil.rmtree(path)
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def read_stack(path: Path) -> xr.DataTree:

@@ -1,0 +1,207 @@
+"""Put finished tiles together: the GeoTIFFs, the areas, and `run.json`."""
+
+import json
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any, Final
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+
+from geocomiss import __version__
+from geocomiss.checkpoint import Card
+from geocomiss.grid import crs_of, pixel_hectares
+from geocomiss.mapping.plan import Plan
+from geocomiss.mapping.request import MapReport
+from geocomiss.mapping.tiles import NOT_MAPPED, TileStore, unwritable
+from geocomiss.maps import Category, Layer, write_cog
+from geocomiss.modalities import MODALITIES
+from geocomiss.stack import origin_of
+
+RUN: Final = "run.json"
+"""Written last: its presence says that a map is finished."""
+AREA_NOTE: Final = "mapped area (pixel count, not an estimate)"
+SIMULATED_MODEL: Final = "SIMULATED MODEL"
+PACKAGES: Final = ("torch", "numpy", "xarray", "dask", "rasterio", "odc-geo")
+
+
+def assemble(
+    plan: Plan,
+    store: TileStore,
+    timings: dict[str, float],
+    pixels: int,
+    elapsed: Callable[[], float],
+) -> MapReport:
+    """Write the layers and `run.json` from finished tiles.
+
+    Args:
+        plan: The map.
+        store: Its tiles, all done.
+        timings: Seconds per kind of work so far.
+        pixels: Pixels classified in this run.
+        elapsed: Seconds since the start.
+    """
+    before = elapsed()
+    counts = _count(plan, store)
+    tags = _tags(plan)
+    layers = _layers(plan.checkpoint.card)
+    for layer in layers:
+        path = plan.request.out / f"{layer.name}.tif"
+        write_cog(path, layer, plan.grid, _windows(plan, store, layer.name), tags, store.folder)
+    timings = timings | {"write": elapsed() - before}
+    report = MapReport(
+        folder=plan.request.out,
+        grid=plan.grid,
+        calendar=plan.calendar,
+        notes=list(plan.notes),
+        warnings=list(plan.warnings),
+        files=[*(f"{layer.name}.tif" for layer in layers), RUN],
+        px_per_s=pixels / elapsed(),
+        seconds=elapsed(),
+        simulated_model=plan.simulated_model,
+        **counts,
+    )
+    _write_run(plan, report, timings)
+    return report
+
+
+def _layers(card: Card) -> tuple[Layer, ...]:
+    crops = tuple(Category(each.value, each.name, each.color) for each in card.classes)
+    return (
+        Layer("crop_type", nodata=0, description="crop type", categories=crops, overviews="mode"),
+        Layer(
+            "confidence",
+            nodata=NOT_MAPPED,
+            description="probability of the mapped class",
+            scale=0.005,
+            unit="1",
+            overviews="average",
+        ),
+        Layer(
+            "modalities",
+            nodata=NOT_MAPPED,
+            description="modalities used: " + ", ".join(f"{m.bit} {m.name}" for m in MODALITIES.values()),
+            overviews="mode",
+        ),
+    )
+
+
+def _windows(plan: Plan, store: TileStore, layer: str) -> Iterator[tuple[slice, slice, NDArray[np.uint8]]]:
+    for tile in plan.tiles():
+        yield tile.y, tile.x, getattr(store.read_tile(tile), layer)
+
+
+def _count(plan: Plan, store: TileStore) -> dict[str, Any]:
+    """Pixels and hectares per class, availability of each modality, and what is not mapped and why."""
+    classes = plan.checkpoint.card.classes
+    pixels, hectares = np.zeros(256, np.int64), np.zeros(256)
+    bits, outside, masked = np.zeros(256, np.int64), 0, 0
+    for tile in plan.tiles():
+        result = store.read_tile(tile)
+        pixels += np.bincount(result.crop_type.ravel(), minlength=256)
+        area = pixel_hectares(tile.geobox).ravel()
+        hectares += np.bincount(result.crop_type.ravel(), area, minlength=256)
+        bits += np.bincount(result.modalities.ravel(), minlength=256)
+        outside, masked = outside + result.outside, masked + result.masked
+    looked_at = bits[:NOT_MAPPED].sum()
+    unclassified = int(pixels[0]) - outside - masked
+    reason = "required_missing" if plan.request.require else "nothing_available"
+    share = {
+        name: float(bits[[v for v in range(16) if v & m.bit]].sum() / max(looked_at, 1))
+        for name, m in MODALITIES.items()
+    }
+    return {
+        "classes": [
+            each.model_dump(include={"value", "name", "color"})
+            | {"pixels": int(pixels[each.value]), "area_ha": round(float(hectares[each.value]), 4)}
+            for each in classes
+        ],
+        "modality_share": share,
+        "nodata": {"outside": outside, "masked": masked, "required_missing": 0} | {reason: unclassified},
+    }
+
+
+def _tags(plan: Plan) -> dict[str, str]:
+    """What every layer states. No time, command, tile size or run id: equal maps are equal bytes."""
+    card, origin = plan.checkpoint.card, origin_of(plan.stack)
+    tags = {
+        "software": f"geocomiss {__version__}",
+        "model_sha256": card.model_sha256,
+        "model_method": card.method,
+        "recipe": origin.recipe.name,
+        "source": origin.source,
+        "season": f"{plan.calendar.start}/{plan.calendar.last_day}",
+    }
+    if plan.warnings:
+        tags["warnings"] = "; ".join(plan.warnings)
+    if card.simulated:
+        tags["label"] = SIMULATED_MODEL if plan.simulated_model else "SIMULATED WORLD"
+    return tags
+
+
+def _write_run(plan: Plan, report: MapReport, timings: dict[str, float]) -> None:
+    path = plan.request.out / RUN
+    partial = path.with_suffix(".partial")
+    try:
+        partial.write_text(json.dumps(_run(plan, report, timings), indent=2) + "\n")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise unwritable(plan.request.out, error) from error
+
+
+def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, Any]:
+    card, origin, calendar = plan.checkpoint.card, origin_of(plan.stack), plan.calendar
+    return {
+        "label": _tags(plan).get("label", ""),
+        "area": AREA_NOTE,
+        "classes": report.classes,
+        "nodata": report.nodata,
+        "modality_share": report.modality_share,
+        "season": {
+            "start": str(calendar.start),
+            "end": str(calendar.last_day),
+            "step": calendar.step,
+            "steps": calendar.number,
+        },
+        "source": {
+            "name": origin.source,
+            "simulated": origin.simulated,
+            "radar_pass": origin.radar_pass,
+            "recipe": asdict(origin.recipe),
+        },
+        "model": {
+            "sha256": card.model_sha256,
+            "method": card.method,
+            "simulated": card.simulated,
+            "trained_on": card.training.table,
+            "recipe": asdict(card.recipe),
+            "bands": {name: list(bands) for name, bands in card.bands.items()},
+        },
+        "without": list(plan.request.without),
+        "require": list(plan.request.require),
+        "min_steps": dict(plan.spec.min_steps),
+        "on_mismatch": plan.request.on_mismatch,
+        "notes": report.notes,
+        "warnings": report.warnings,
+        "grid": {
+            "crs": str(crs_of(plan.grid)),
+            "transform": list(plan.grid.affine)[:6],
+            "height": plan.grid.height,
+            "width": plan.grid.width,
+        },
+        "files": report.files,
+        "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
+        "seconds": round(report.seconds, 3),
+        "px_per_s": round(report.px_per_s, 1),
+        "versions": {
+            "geocomiss": __version__,
+            "python": platform.python_version(),
+            "gdal": rasterio.__gdal_version__,
+            **{name: version(name) for name in PACKAGES},
+        },
+        "command": plan.request.command,
+    }

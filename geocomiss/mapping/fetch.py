@@ -1,0 +1,116 @@
+"""Fetch a stack: what `geocomiss map` would read, kept on disk for many maps."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dask.callbacks import Callback
+from odc.geo.geobox import GeoBox
+
+from geocomiss.aoi import read_aoi
+from geocomiss.errors import MapError, SeasonError
+from geocomiss.mapping.plan import resolve_grid, resolve_season
+from geocomiss.mapping.request import Progress
+from geocomiss.mapping.tiles import unwritable
+from geocomiss.recipes import recipe_named
+from geocomiss.seasons import Calendar
+from geocomiss.sources import open_source
+from geocomiss.stack import bands_of, write_stack
+
+
+@dataclass(frozen=True)
+class FetchRequest:
+    """The arguments of `geocomiss fetch`."""
+
+    source: str
+    """'simulated' or the path of a local stack."""
+    out: Path
+    """Zarr folder to write."""
+    aoi: str | None = None
+    """Vector file, 'W,S,E,N' in degrees, or WKT; None takes a local stack whole."""
+    season: str | None = None
+    """See `seasons.parse_season`; a year means the recipe's own calendar."""
+    recipe: str = "monthly-l2a"
+    """Name of the recipe, where the source can choose."""
+    resolution: float | None = None
+    """Pixel size in units of the CRS; None: 10, or the local stack's own."""
+    crs: str = "auto"
+    """CRS; 'auto': the area's UTM zone, or the local stack's own."""
+    overwrite: bool = False
+    """Whether an existing stack may be replaced."""
+    seed: int = 0
+    """Seed of the simulated world."""
+
+
+@dataclass(frozen=True)
+class FetchReport:
+    """What was fetched."""
+
+    path: Path
+    """The stack."""
+    grid: GeoBox
+    """Its pixel grid."""
+    calendar: Calendar
+    """Its time steps."""
+    bands: dict[str, tuple[str, ...]]
+    """Bands per modality."""
+    notes: tuple[str, ...]
+    """What was done on the user's behalf."""
+
+
+def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> FetchReport:
+    """Write the stack of an area and season as Zarr.
+
+    Args:
+        request: What to fetch.
+        progress: Told (tasks done, tasks in all).
+
+    Raises:
+        GeocomissError: Input that cannot be used, or a stack that is already there.
+    """
+    _check_free(request)
+    recipe = recipe_named(request.recipe)
+    source = open_source(request.source, recipe, request.seed)
+    area = read_aoi(request.aoi) if request.aoi else None
+    grid = resolve_grid(source, area.geometry if area else None, request.crs, request.resolution)
+    cycle = source.held.cycle() if source.held and not request.season else source.recipe.cycle
+    calendar = resolve_season(request.season, source, cycle)
+    if calendar is None:
+        raise SeasonError(
+            f"a source that holds {source.held}", expected=str(cycle), todo="give --season within it"
+        )
+    stack = source.open(grid, calendar)
+    try:
+        with _Telling(progress):
+            write_stack(stack, request.out)
+    except OSError as error:
+        raise unwritable(request.out, error) from error
+    return FetchReport(request.out, grid, calendar, bands_of(stack), area.notes if area else ())
+
+
+def _check_free(request: FetchRequest) -> None:
+    if not request.out.exists():
+        return
+    if not request.overwrite:
+        raise MapError(
+            f"{request.out} exists", expected="a new path", todo="choose another --out, or add --overwrite"
+        )
+    if not (request.out / "zarr.json").exists():
+        raise MapError(
+            f"{request.out} is not a stack", expected="a stack to replace", todo="choose another --out"
+        )
+
+
+class _Telling(Callback):
+    """Tell a user of Dask's finished tasks."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._progress = progress
+
+    def _posttask(self, key: Hashable, result: Any, dsk: Any, state: dict[str, Any], worker_id: Any) -> None:
+        if self._progress:
+            done = len(state["finished"])
+            left = sum(len(state[each]) for each in ("ready", "waiting", "running"))
+            self._progress(done, done + left)

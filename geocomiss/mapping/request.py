@@ -1,0 +1,97 @@
+"""What a user asks of a map, and what is reported back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from odc.geo.geobox import GeoBox
+
+from geocomiss.modalities import IMAGING
+from geocomiss.seasons import Calendar
+
+OnMismatch = Literal["refuse", "drop", "allow"]
+Progress = Callable[[int, int], None]
+"""Told (pixels done, pixels in all)."""
+
+SHIPPED_MODEL: Final = "simulated"
+"""The shipped model of the simulated world."""
+
+
+@dataclass(frozen=True)
+class MapRequest:
+    """The arguments of `geocomiss map`."""
+
+    source: str
+    """'simulated' or the path of a local stack."""
+    out: Path
+    """Folder of the map."""
+    aoi: str | None = None
+    """Vector file, 'W,S,E,N' in degrees, or WKT; None maps a local stack whole."""
+    season: str | None = None
+    """See `seasons.parse_season`; None takes the one period that a local stack holds."""
+    model: str | None = None
+    """Checkpoint folder or the name of a shipped one; None: the shipped one, for simulation only."""
+    resolution: float | None = None
+    """Pixel size in units of the CRS; None: 10, or the local stack's own."""
+    crs: str = "auto"
+    """CRS of the map; 'auto': the area's UTM zone, or the local stack's own."""
+    min_steps: Mapping[str, int] = field(default_factory=dict)
+    """Valid steps from which a modality is available, where it differs from the checkpoint's."""
+    without: tuple[str, ...] = ()
+    """Modalities to leave out."""
+    require: tuple[str, ...] = IMAGING
+    """A class is written only where one of these is available; () switches it off."""
+    mask: str | None = None
+    """Raster file, optionally with ':values'; only pixels of these values (else not 0) are mapped."""
+    on_mismatch: OnMismatch = "refuse"
+    """What to do with a modality that was not made as the model wants it."""
+    device: str = "auto"
+    """Where the networks run."""
+    tile: int = 512
+    """Pixels a side of the tiles that are computed and stored one by one."""
+    overwrite: bool = False
+    """Whether a finished map in `out` may be replaced."""
+    simulated_model_on_real_data: bool = False
+    """Whether a model of the simulated world may be let loose on real data."""
+    seed: int = 0
+    """Seed of the simulated world."""
+    command: str = ""
+    """The command line, for `run.json`."""
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What must be equal for an interrupted map to go on."""
+        values = asdict(self) | {"min_steps": dict(self.min_steps)}
+        for free in ("out", "overwrite", "device", "command"):
+            del values[free]
+        return values
+
+
+@dataclass(frozen=True)
+class MapReport:
+    """What was mapped, as told to the user and written to `run.json`."""
+
+    folder: Path
+    """Where the map lies."""
+    grid: GeoBox
+    """Its pixel grid."""
+    calendar: Calendar
+    """The resolved season."""
+    notes: list[str]
+    """What was done on the user's behalf."""
+    warnings: list[str]
+    """What the user should worry about."""
+    classes: list[dict[str, Any]]
+    """`value, name, color, pixels, area_ha` per class; the area is a pixel count, not an estimate."""
+    modality_share: dict[str, float]
+    """Share of the mapped pixels at which each modality was available."""
+    nodata: dict[str, int]
+    """Pixels `outside` the area, `masked`, and with `required_missing`."""
+    files: list[str]
+    """Files written, relative to `folder`."""
+    px_per_s: float
+    """Classified pixels per second, end to end."""
+    seconds: float
+    """Wall-clock time."""
+    simulated_model: bool
+    """Whether a model of the simulated world was used on real data."""

@@ -1,0 +1,194 @@
+"""Map an area: compute each tile, store it, and put the tiles together."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geocomiss.batch import batch_of_stack
+from geocomiss.errors import GeocomissError, MapError, StackError
+from geocomiss.grid import Tile
+from geocomiss.inference import Prediction, device_named, predict
+from geocomiss.mapping.assemble import RUN, assemble
+from geocomiss.mapping.plan import Plan, plan_map
+from geocomiss.mapping.request import MapReport, MapRequest, Progress
+from geocomiss.mapping.tiles import NOT_MAPPED, TileResult, TileStore
+from geocomiss.modalities import MODALITIES
+from geocomiss.stack import window
+
+CONFIDENCE_STEP = 0.005
+"""One unit of `confidence.tif`."""
+
+
+@dataclass
+class Clock:
+    """Where the time went."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Seconds per kind of work."""
+    pixels: int = 0
+    """Pixels classified in this run."""
+    started: float = field(default_factory=time.perf_counter)
+    """When it was started."""
+
+    @contextmanager
+    def measure(self, what: str) -> Iterator[None]:
+        """Add the time spent inside to `what`."""
+        begin = time.perf_counter()
+        yield
+        self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - begin
+
+    @property
+    def total(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self.started
+
+
+def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport:
+    """Map an area of interest and write the map's folder.
+
+    An interrupted map goes on where it stopped when called again with equal arguments.
+
+    Args:
+        request: What to map.
+        progress: Told (pixels done, pixels in all).
+
+    Raises:
+        GeocomissError: Input that cannot be used; nothing half-written stays, except finished
+            tiles under `tiles/`.
+    """
+    clock = Clock()
+    check_free(request.out, RUN, request.overwrite, "a finished map")
+    device = device_named(request.device)
+    plan = plan_map(request)
+    fingerprint = request.fingerprint() | {"model_sha256": plan.checkpoint.card.model_sha256}
+    store = TileStore(request.out / "tiles", fingerprint, discard=request.overwrite)
+    try:
+        _map_tiles(plan, store, device, clock, progress)
+        report = assemble(plan, store, clock.seconds, clock.pixels, lambda: clock.total)
+    except GeocomissError:
+        if store.empty:
+            store.remove()
+        raise
+    store.remove()
+    return report
+
+
+def check_free(out: Path, marker: str, overwrite: bool, what: str) -> None:
+    """Refuse to write over something finished.
+
+    Raises:
+        MapError: `out` is a file, or holds `marker` and may not be overwritten.
+    """
+    if out.exists() and not out.is_dir():
+        raise MapError(f"{out} is a file", expected="a folder", todo="choose another --out")
+    if (out / marker).exists() and not overwrite:
+        raise MapError(
+            f"{out} holds {what}",
+            expected="an empty or new folder",
+            todo="choose another --out, or replace it with --overwrite",
+        )
+
+
+def _map_tiles(
+    plan: Plan, store: TileStore, device: torch.device, clock: Clock, progress: Progress | None
+) -> None:
+    total, done = plan.grid.height * plan.grid.width, 0
+    seen = False
+    for tile in plan.tiles():
+        size = tile.geobox.height * tile.geobox.width
+        tell = _teller(progress, done, size, total)
+        if tile in store:
+            seen = True
+        else:
+            result = map_tile(plan, tile, device, clock, tell)
+            seen |= bool(((result.modalities > 0) & (result.modalities < NOT_MAPPED)).any())
+            store.write_tile(tile, result)
+        done += size
+        if progress:
+            progress(done, total)
+    if not seen:
+        store.remove()
+        raise StackError(
+            "a stack without a single valid value in the area of interest",
+            expected="values other than NaN or nodata",
+            todo="check the file, the area, the mask and the season",
+        )
+
+
+def map_tile(
+    plan: Plan,
+    tile: Tile,
+    device: torch.device,
+    clock: Clock,
+    tell: Callable[[int, int], None] = lambda done, of: None,
+) -> TileResult:
+    """Classify the pixels of one tile that lie in the area and the mask.
+
+    Args:
+        plan: The map.
+        tile: A tile of its grid.
+        device: Where the network runs.
+        clock: Told where the time goes.
+        tell: Told (pixels done, pixels to do).
+    """
+    area = plan.within_area(tile)
+    wanted = area & plan.mask.read(tile.geobox) if plan.mask and area.any() else area
+    counts = {"outside": int((~area).sum()), "masked": int((area & ~wanted).sum())}
+    if not wanted.any():
+        return _result(Prediction(*(np.zeros(0, kind) for kind in ("u1", "f4", "u1"))), wanted, 0, counts)
+    with clock.measure("read"):
+        part = window(plan.stack, tile.y, tile.x).compute()
+    with clock.measure("batch"):
+        batch = batch_of_stack(part, plan.spec, wanted, plan.grid)
+    done = 0
+
+    def tick(pixels: int) -> None:
+        nonlocal done
+        done += pixels
+        tell(done, len(batch))
+
+    with clock.measure("inference"):
+        prediction = predict(plan.checkpoint.method, batch, device, tick)
+    clock.pixels += len(batch)
+    return _result(prediction, wanted, _bits(plan.request.require), counts)
+
+
+def _result(
+    prediction: Prediction, wanted: NDArray[np.bool_], required: int, counts: dict[str, int]
+) -> TileResult:
+    shown = prediction.value > 0
+    if required:
+        shown &= (prediction.modalities & required) > 0
+    steps = np.rint(prediction.confidence / CONFIDENCE_STEP).astype(np.uint8)
+    return TileResult(
+        _spread(np.where(shown, prediction.value, 0).astype(np.uint8), wanted, 0),
+        _spread(np.where(shown, steps, NOT_MAPPED).astype(np.uint8), wanted, NOT_MAPPED),
+        _spread(prediction.modalities, wanted, NOT_MAPPED),
+        **counts,
+    )
+
+
+def _spread(values: NDArray[np.uint8], wanted: NDArray[np.bool_], elsewhere: int) -> NDArray[np.uint8]:
+    layer = np.full(wanted.shape, elsewhere, np.uint8)
+    layer[wanted] = values
+    return layer
+
+
+def _bits(names: tuple[str, ...]) -> int:
+    return sum(MODALITIES[name].bit for name in names)
+
+
+def _teller(progress: Progress | None, before: int, size: int, total: int) -> Callable[[int, int], None]:
+    """Within a tile, progress is in proportion to the pixels classified."""
+
+    def tell(done: int, of: int) -> None:
+        if progress:
+            progress(before + size * done // of, total)
+
+    return tell

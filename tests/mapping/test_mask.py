@@ -1,0 +1,58 @@
+"""A mask of any CRS, by value, compared with looking up each pixel centre."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+
+from geocomiss.errors import MapError
+from geocomiss.mapping.mask import read_mask
+
+GRID = GeoBox((30, 40), Affine(10, 0, 640000, 0, -10, 5610000), "EPSG:32631")
+
+
+def write_raster(path: Path, values: np.ndarray, crs: str | None, affine: Affine, nodata: int | None) -> str:
+    height, width = values.shape
+    shape = {"height": height, "width": width, "count": 1, "dtype": "uint8"}
+    with rasterio.open(path, "w", driver="GTiff", crs=crs, transform=affine, nodata=nodata, **shape) as file:
+        file.write(values, 1)
+    return str(path)
+
+
+@pytest.mark.parametrize("nodata", [None, 255])
+def test_reprojected_mask_equals_looking_up_each_centre(tmp_path: Path, nodata: int | None) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.choice([0, 10, 40, 50], (16, 16)).astype(np.uint8)
+    affine = Affine(0.0004, 0, 4.976, 0, -0.0003, 50.6265)  # covers a part of the grid only
+    name = write_raster(tmp_path / "m.tif", values, "EPSG:4326", affine, nodata)
+    x, y = np.meshgrid(640005 + 10 * np.arange(40), 5609995 - 10 * np.arange(30))
+    lon, lat = Transformer.from_crs(32631, 4326, always_xy=True).transform(x, y)
+    col, row = _inverse(affine, lon.ravel(), lat.ravel())
+    within = (row >= 0) & (row < 16) & (col >= 0) & (col < 16)
+    found = values[np.clip(row, 0, 15), np.clip(col, 0, 15)]
+    for text, wanted in ((":40", [40]), (":10,40", [10, 40]), ("", [10, 40, 50])):
+        expected = (within & np.isin(found, wanted)).reshape(30, 40)
+        # GDAL approximates the warp to an eighth of a pixel: centres on an edge may fall either way
+        assert (read_mask(name + text).read(GRID) == expected).mean() > 0.98
+    assert 0.1 < within.mean() < 0.9
+
+
+def _inverse(affine: Affine, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    inverse = ~affine
+    return (
+        np.floor(inverse.a * x + inverse.c).astype(int),
+        np.floor(inverse.e * y + inverse.f).astype(int),
+    )
+
+
+def test_a_missing_mask_or_one_without_crs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MapError, match="cannot be read"):
+        read_mask(str(tmp_path / "none.tif:40"))
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        name = write_raster(tmp_path / "m.tif", np.ones((4, 4), np.uint8), None, Affine.identity(), None)
+        with pytest.raises(MapError, match="no CRS"):
+            read_mask(name)
