@@ -9,13 +9,14 @@ import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from geocomiss.batch import Spec, default_min_steps
+from geocomiss.batch import Spec, batch_of_stack, default_min_steps
 from geocomiss.checkpoint import Card, ClassInfo, Training, statistics_of, write_checkpoint
-from geocomiss.methods import METHODS
+from geocomiss.methods import METHODS, Method
 from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import RECIPES, Recipe
-from geocomiss.seasons import Calendar
-from geocomiss.stack import Origin, assign_grid, new_stack, write_stack
+from geocomiss.seasons import Calendar, Cycle
+from geocomiss.sources import open_source
+from geocomiss.stack import Origin, assign_grid, new_stack, periods, write_stack
 
 RECIPE = RECIPES["monthly-l2a"]
 SEASON = RECIPE.cycle.ending_in(2021)
@@ -94,15 +95,36 @@ def store(folder: Path, groups: dict[str, xr.Dataset], recipe: Recipe = RECIPE, 
 
 
 def untrained(folder: Path, **changes: object) -> Path:
-    """An untrained Co-Miss checkpoint whose card is as asked."""
-    torch.manual_seed(1)
-    spec = Spec(BANDS, 12, 3, default_min_steps(tuple(BANDS), 12))
-    kind = METHODS["comiss"]
-    method = kind(spec, kind.options_type(preset="small"))
+    """An untrained Co-Miss checkpoint that fits `gappy_groups`, its card changed as asked."""
+    method = _new_method(Spec(BANDS, 12, 3, default_min_steps(tuple(BANDS), 12)))
     for name, bands in BANDS.items():
         low, high = np.array([RANGES[band] for band in bands], "f4").T
         method.normaliser(name).mean.copy_(torch.from_numpy((low + high) / 2))
         method.normaliser(name).std.copy_(torch.from_numpy((high - low) / 4))
+    return _write(folder / "model", method, RECIPE, RECIPE.cycle, changes)
+
+
+def untrained_for(source: Path, folder: Path, cycle: Cycle, **changes: object) -> Path:
+    """An untrained Co-Miss checkpoint that fits a real source: its bands, recipe and values."""
+    opened = open_source(str(source), RECIPE)
+    assert opened.grid is not None and opened.held is not None
+    season = periods(opened.held, cycle)[0]
+    spec = Spec(
+        opened.bands, cycle.number, 3, default_min_steps(tuple(opened.bands), 12), opened.recipe.screened
+    )
+    method = _new_method(spec)
+    stack = opened.open(opened.grid, season).compute()
+    method.fit_normalisation(batch_of_stack(stack, spec, np.ones(opened.grid.shape, bool)))
+    return _write(folder / "model", method, opened.recipe, cycle, changes)
+
+
+def _new_method(spec: Spec) -> Method:
+    torch.manual_seed(1)
+    kind = METHODS["comiss"]
+    return kind(spec, kind.options_type(preset="small"))
+
+
+def _write(folder: Path, method: Method, recipe: Recipe, cycle: Cycle, changes: dict[str, object]) -> Path:
     card = Card(
         method="comiss",
         options={"preset": "small"},
@@ -111,15 +133,15 @@ def untrained(folder: Path, **changes: object) -> Path:
             ClassInfo(value=2, name="wheat", color="#a57000"),
             ClassInfo(value=3, name="non_crop", color="#808080"),
         ),
-        recipe=RECIPE,
-        cycle=RECIPE.cycle,
-        steps=12,
-        bands=BANDS,
-        min_steps=dict(spec.min_steps),
+        recipe=recipe,
+        cycle=cycle,
+        steps=cycle.number,
+        bands=method.spec.bands,
+        min_steps=dict(method.spec.min_steps),
         statistics=statistics_of(method),
         training=TRAINING,
         scores=None,
         simulated=False,
-    ).model_copy(update=changes)
-    write_checkpoint(folder / "model", card, method)
-    return folder / "model"
+    )
+    write_checkpoint(folder, card.model_copy(update=changes), method)
+    return folder
