@@ -17,13 +17,10 @@ from geocomiss.grid import crs_of, pixel_hectares
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.request import MapReport
 from geocomiss.mapping.tiles import NOT_MAPPED, TileStore, unwritable
-from geocomiss.maps import Category, Layer, write_cog
+from geocomiss.maps import AREA_NOTE, SUMMARY, Category, Layer, write_cog
 from geocomiss.modalities import MODALITIES
 from geocomiss.stack import origin_of
 
-RUN: Final = "run.json"
-"""Written last: its presence says that a map is finished."""
-AREA_NOTE: Final = "mapped area (pixel count, not an estimate)"
 SIMULATED_MODEL: Final = "SIMULATED MODEL"
 PACKAGES: Final = ("torch", "numpy", "xarray", "dask", "rasterio", "odc-geo")
 
@@ -58,7 +55,7 @@ def assemble(
         calendar=plan.calendar,
         notes=list(plan.notes),
         warnings=list(plan.warnings),
-        files=[*(f"{layer.name}.tif" for layer in layers), RUN],
+        files=[*(f"{layer.name}.tif" for layer in layers), SUMMARY],
         px_per_s=pixels / elapsed(),
         seconds=elapsed(),
         simulated_model=plan.simulated_model,
@@ -143,7 +140,7 @@ def _tags(plan: Plan) -> dict[str, str]:
 
 
 def _write_run(plan: Plan, report: MapReport, timings: dict[str, float]) -> None:
-    path = plan.request.out / RUN
+    path = plan.request.out / SUMMARY
     partial = path.with_suffix(".partial")
     try:
         partial.write_text(json.dumps(_run(plan, report, timings), indent=2) + "\n")

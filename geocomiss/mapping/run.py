@@ -14,10 +14,11 @@ from geocomiss.batch import batch_of_stack
 from geocomiss.errors import GeocomissError, MapError, StackError
 from geocomiss.grid import Tile
 from geocomiss.inference import Prediction, device_named, predict
-from geocomiss.mapping.assemble import RUN, assemble
+from geocomiss.mapping.assemble import assemble
 from geocomiss.mapping.plan import Plan, plan_map
 from geocomiss.mapping.request import MapReport, MapRequest, Progress
 from geocomiss.mapping.tiles import NOT_MAPPED, TileResult, TileStore
+from geocomiss.maps import SUMMARY
 from geocomiss.modalities import MODALITIES
 from geocomiss.stack import window
 
@@ -63,7 +64,7 @@ def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport
             tiles under `tiles/`.
     """
     clock = Clock()
-    check_free(request.out, RUN, request.overwrite, "a finished map")
+    check_free(request.out, SUMMARY, request.overwrite, "a finished map")
     device = device_named(request.device)
     plan = plan_map(request)
     fingerprint = request.fingerprint() | {"model_sha256": plan.checkpoint.card.model_sha256}
