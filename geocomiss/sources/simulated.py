@@ -1,0 +1,167 @@
+"""The embedded source: a simulated world that needs no account, network or file.
+
+It has no grid of its own and no season: it answers for any of both. Blocks are simulated lazily; each
+block is simulated with the margin that compositing needs, all dates at once, so memory depends on the
+size of a block and not on the area.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo import CRS
+from odc.geo.geobox import GeoBox
+
+from geocomiss.composite import margin_pixels, step_starts
+from geocomiss.grid import crs_of
+from geocomiss.modalities import MODALITIES
+from geocomiss.recipes import Recipe
+from geocomiss.seasons import Calendar
+from geocomiss.simulation import World
+from geocomiss.simulation.orbits import PASS
+from geocomiss.simulation.places import METRES_PER_DEGREE, places_of
+from geocomiss.simulation.weather import CELLS_A_DEGREE
+from geocomiss.stack import COUNT, Origin, assign_grid, new_stack
+
+BLOCK: Final = 128
+"""Pixels a side of a block: a season's scenes of one take about 60 MB."""
+Simulate = Callable[[GeoBox], xr.Dataset]
+
+
+@dataclass(frozen=True)
+class SimulatedSource:
+    """A source that simulates what it is asked for. Implements `Source`."""
+
+    recipe: Recipe
+    """How its stacks are made; any recipe will do."""
+    seed: int
+    """Seed of the world."""
+
+    @property
+    def name(self) -> str:
+        """Stated in maps."""
+        return f"simulated (seed {self.seed})"
+
+    @property
+    def bands(self) -> dict[str, tuple[str, ...]]:
+        """All bands of all modalities."""
+        return {name: modality.band_names for name, modality in MODALITIES.items()}
+
+    @property
+    def simulated(self) -> bool:
+        """Always true."""
+        return True
+
+    @property
+    def grid(self) -> GeoBox | None:
+        """None: it fills any grid."""
+        return None
+
+    @property
+    def held(self) -> Calendar | None:
+        """None: it answers for any season."""
+        return None
+
+    def open(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
+        """The stack of a grid and season, lazily (Dask). Steps in the future come back missing.
+
+        The bands of one modality are computed together: load a window whole, not band by band.
+        """
+        world, recipe, pixel = World(self.seed), self.recipe, pixel_metres(grid)
+        margin = margin_pixels(recipe, pixel)
+
+        def optical(part: GeoBox) -> xr.Dataset:
+            wide = world.optical(places_of(part.pad(margin)), season, recipe, pixel)
+            inner = slice(margin, -margin or None)
+            return wide.isel(y=inner, x=inner)
+
+        def radar(part: GeoBox) -> xr.Dataset:
+            return world.radar(places_of(part), season, recipe)
+
+        def topography(part: GeoBox) -> xr.Dataset:
+            return world.topography(places_of(part))
+
+        groups = {
+            "optical": _lazy("optical", optical, grid, season),
+            "radar": _lazy("radar", radar, grid, season),
+            "weather": self._weather(grid, season),
+            "topography": _lazy("topography", topography, grid, None),
+        }
+        return new_stack(groups, Origin(self.name, recipe, season, simulated=True, radar_pass=PASS))
+
+    def _weather(self, grid: GeoBox, season: Calendar) -> xr.Dataset:
+        cells = weather_grid(grid)
+        first_row = round(cells.affine.f * CELLS_A_DEGREE) - 1
+        first_col = round(cells.affine.c * CELLS_A_DEGREE)
+        rows = first_row - np.arange(cells.height)[:, None] + np.zeros((1, cells.width), np.int64)
+        cols = first_col + np.arange(cells.width)[None, :] + np.zeros((cells.height, 1), np.int64)
+        weather = World(self.seed).weather(rows, cols, season, self.recipe)
+        return assign_grid(weather.chunk(), cells)
+
+
+def pixel_metres(grid: GeoBox) -> float:
+    """Height of a pixel in metres, whatever the unit of the grid's CRS."""
+    height = abs(float(grid.affine.e))
+    return height * METRES_PER_DEGREE if crs_of(grid).geographic else height
+
+
+def weather_grid(grid: GeoBox) -> GeoBox:
+    """The 0.1 degree cells of EPSG:4326 that a grid touches, and one more on each side."""
+    box = grid.footprint("EPSG:4326").boundingbox
+    left, bottom = (int(np.floor(edge * CELLS_A_DEGREE)) - 1 for edge in (box.left, box.bottom))
+    right, top = (int(np.ceil(edge * CELLS_A_DEGREE)) + 1 for edge in (box.right, box.top))
+    size = 1 / CELLS_A_DEGREE
+    affine = Affine(size, 0, left / CELLS_A_DEGREE, 0, -size, top / CELLS_A_DEGREE)
+    return GeoBox((top - bottom, right - left), affine, CRS("EPSG:4326"))
+
+
+def _lazy(name: str, simulate: Simulate, grid: GeoBox, season: Calendar | None) -> xr.Dataset:
+    """A modality as Dask arrays, one task a block for all its variables."""
+    modality = MODALITIES[name]
+    variables = (*modality.band_names, *((COUNT,) if modality.dynamic else ()))
+    steps = season.number if season else 1
+
+    size = BLOCK
+
+    def block(block_id: Any = None) -> NDArray[np.float32]:
+        top, left = block_id[2] * size, block_id[3] * size
+        values = simulate(grid[top : min(top + size, grid.height), left : min(left + size, grid.width)])
+        return np.stack([_with_time(values[variable]) for variable in variables])
+
+    rows, cols = (_pieces(length, size) for length in (grid.height, grid.width))
+    mapped: Any = da.map_blocks  # dask ships no types for it
+    cube = mapped(block, chunks=((len(variables),), (steps,), rows, cols), dtype=np.float32, meta=_META)
+    group = xr.Dataset()
+    for number, variable in enumerate(variables):
+        # a block-wise pick, not a slice: slicing would list every block of a large grid
+        counts = variable == COUNT
+        kind, dropped = np.int16 if counts else np.float32, 0 if season else (0, 1)
+        layer = mapped(_layer, cube, number, bool(season), counts, drop_axis=dropped, dtype=kind)
+        group[variable] = (("time", "y", "x") if season else ("y", "x"), layer)
+    if season:
+        group = group.assign_coords(time=step_starts(season))
+    return assign_grid(group, grid)
+
+
+_META: Final = np.empty((0, 0, 0, 0), np.float32)
+
+
+def _with_time(values: xr.DataArray) -> NDArray[np.float32]:
+    """(T, H, W), T = 1 where nothing changes over time."""
+    return np.asarray(values.values if values.ndim == 3 else values.values[None], np.float32)
+
+
+def _layer(block: NDArray[np.float32], number: int, dynamic: bool, whole: bool) -> NDArray[Any]:
+    """One variable of a block (variables, T, H, W), in whole numbers if it counts."""
+    return np.asarray(block[number] if dynamic else block[number, 0], np.int16 if whole else np.float32)
+
+
+def _pieces(length: int, size: int) -> tuple[int, ...]:
+    """Lengths of the blocks along an axis."""
+    whole, rest = divmod(length, size)
+    return (size,) * whole + ((rest,) if rest else ())

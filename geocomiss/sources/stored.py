@@ -1,0 +1,105 @@
+"""Our own stack on disk, written by `geocomiss fetch`."""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from geocomiss.errors import SourceError
+from geocomiss.recipes import Recipe
+from geocomiss.seasons import Calendar
+from geocomiss.sources import files
+from geocomiss.sources.layout import part_of
+from geocomiss.stack import bands_of, grid_of_stack, groups_of, new_stack, origin_of, read_stack
+
+METADATA: Final = "zarr.json"
+"""File of a Zarr group that holds its attributes."""
+
+
+class StoredSource:
+    """A Zarr folder that states its own recipe, calendar and origin.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        stack = read_stack(path)
+        self._origin = origin_of(stack)
+        groups = {name: _guarded(path, name, group) for name, group in groups_of(stack).items()}
+        self._stack = new_stack(groups, self._origin)
+        self.name = f"stack {path.name}"
+
+    @staticmethod
+    def recognise(path: Path) -> bool:
+        """Whether a folder is a Zarr group that calls itself a stack of ours."""
+        metadata = path / METADATA
+        if not metadata.is_file():
+            return False
+        try:
+            attributes = json.loads(metadata.read_text()).get("attributes", {})
+        except (OSError, ValueError) as error:
+            raise SourceError(
+                f"{path.name} has unreadable metadata (zarr.json)",
+                expected="a Zarr folder written by `geocomiss fetch`",
+                todo="fetch it again",
+            ) from error
+        return "geocomiss_stack" in attributes
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it was made."""
+        return self._origin.recipe
+
+    @property
+    def bands(self) -> dict[str, tuple[str, ...]]:
+        """Bands per modality."""
+        return bands_of(self._stack)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it was fetched from the simulated world."""
+        return self._origin.simulated
+
+    @property
+    def grid(self) -> GeoBox:
+        """Its pixel grid."""
+        return grid_of_stack(self._stack)
+
+    @property
+    def held(self) -> Calendar:
+        """Its time steps."""
+        return self._origin.calendar
+
+    def open(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
+        """A window of it, cut to a season (see `Source.open`)."""
+        return part_of(self._stack, grid, season)
+
+
+def _guarded(path: Path, modality: str, group: xr.Dataset) -> xr.Dataset:
+    """The same arrays, read in tasks that say which stack is damaged."""
+
+    def guarded(band: xr.DataArray) -> xr.DataArray:
+        read = functools.partial(_read, path.absolute(), modality, str(band.name))
+        key = (path.absolute() / METADATA, modality, band.name)
+        return band.copy(data=files.lazy_array(read, band.shape, band.dtype, key, files.CHUNK))
+
+    return group.map(guarded, keep_attrs=True)
+
+
+def _read(path: Path, modality: str, name: str, where: tuple[slice, ...]) -> NDArray[Any]:
+    try:
+        group = _group(path, modality, (path / METADATA).stat().st_mtime_ns)
+        return np.asarray(group[name].variable[where].values)
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        raise files.damaged(path, error) from error
+
+
+@functools.lru_cache(maxsize=64)
+def _group(path: Path, modality: str, _changed: int) -> xr.Dataset:
+    return xr.open_dataset(path, engine="zarr", group=modality, consolidated=False, cache=False)
