@@ -214,6 +214,11 @@ def crs_of(grid: GeoBox) -> CRS:
     return grid.crs
 
 
+def crs_text(crs: CRS) -> str:
+    """'EPSG:32631' where the CRS has a code, else its WKT."""
+    return f"EPSG:{crs.epsg}" if crs.epsg else crs.to_wkt()
+
+
 def _transformer(source: GeoBox, target: GeoBox) -> Transformer:
     return Transformer.from_crs(crs_of(source).proj, crs_of(target).proj, always_xy=True)
 

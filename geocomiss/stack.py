@@ -21,7 +21,7 @@ from odc.geo import CRS
 from odc.geo.geobox import GeoBox
 
 from geocomiss.errors import SeasonError, StackError
-from geocomiss.grid import crs_of, same_grid
+from geocomiss.grid import crs_of, crs_text, same_grid
 from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import Recipe, recipe_from
 from geocomiss.seasons import Calendar, Cycle, today
@@ -134,7 +134,7 @@ def assign_grid(group: xr.Dataset, grid: GeoBox) -> xr.Dataset:
         y=grid.affine.f + y * grid.affine.e, x=grid.affine.c + x * grid.affine.a
     )
     # the affine stands in the attributes: coordinates of a single row or column do not tell it
-    result.attrs |= {"crs": crs_of(grid).to_wkt(), "affine": list(grid.affine)[:6]}
+    result.attrs |= {"crs": crs_text(crs_of(grid)), "affine": list(grid.affine)[:6]}
     return result
 
 
@@ -286,7 +286,8 @@ def write_stack(stack: xr.DataTree, path: Path) -> None:
     partial = path.with_name(f".{path.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        stack.to_zarr(partial, mode="w", consolidated=False)
+        # the encoding of the file that values came from would round them and chunk them its way
+        stack.map_over_datasets(xr.Dataset.drop_encoding).to_zarr(partial, mode="w", consolidated=False)
         if path.exists():
             shutil.rmtree(path)
         partial.rename(path)

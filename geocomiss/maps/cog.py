@@ -1,0 +1,176 @@
+"""Cloud Optimised GeoTIFFs that any GIS shows with colours and class names.
+
+A COG cannot be edited once it is finished, so colours and tags are set on a plain tiled GeoTIFF,
+which GDAL then copies. Class names stand beside the file, in `<name>.tif.aux.xml` (GDAL's PAM).
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio._err import CPLE_BaseError  # what GDAL's own errors derive from; there is no public name
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from geocomiss.errors import MapError
+from geocomiss.grid import crs_of
+from geocomiss.maps.layers import Layer
+from geocomiss.maps.sidecar import sidecar_of, write_categories
+
+BLOCK: Final = 512
+"""Pixels a side of the blocks in a map."""
+PLAIN: Final = {
+    "driver": "GTiff",
+    "tiled": True,
+    "blockxsize": BLOCK,
+    "blockysize": BLOCK,
+    "compress": "DEFLATE",
+    "zlevel": 1,  # thrown away after the copy: quick beats small
+    "BIGTIFF": "IF_SAFER",  # compressed files over 2 GB before compression may pass 4 GB
+}
+"""How the file to be copied is created."""
+COG: Final = {
+    "COMPRESS": "DEFLATE",  # opens everywhere; ZSTD saves little on classes
+    "LEVEL": "9",
+    "BLOCKSIZE": str(BLOCK),
+    "BIGTIFF": "IF_SAFER",
+    "STATISTICS": "YES",  # GIS software stretches greys without reading the whole file
+    "NUM_THREADS": "ALL_CPUS",
+}
+"""How the map is created. Overviews depend on the layer."""
+ROOM: Final = 3
+"""Times its uncompressed size that writing a map takes on disk, at most: two copies and overviews."""
+WindowOf = tuple[slice, slice, NDArray[Any]]
+"""Rows, columns, and their values (H, W)."""
+
+
+def write_cog(
+    path: Path, layer: Layer, grid: GeoBox, windows: Iterable[WindowOf], tags: dict[str, str], work: Path
+) -> None:
+    """Write a map; it appears under its name only when it is whole and was read back.
+
+    The bytes depend on the values alone, not on how they are cut into windows.
+
+    Args:
+        path: Final name, `*.tif`. Replaced where it exists.
+        layer: What the values are.
+        grid: Pixel grid of the map.
+        windows: Rows, columns and values (H, W) of parts that cover the grid once, in any order.
+        tags: Facts for the file's metadata, never what changes from run to run (time, tile size).
+        work: Folder for files in progress, on the same disk as `path`.
+
+    Raises:
+        MapError: It cannot be written (disk full, no permission), the windows do not cover the
+            grid, or what was read back is not what was written.
+    """
+    plain, cog = work / f"{path.stem}.plain.tif", work / f"{path.stem}.cog.tif"
+    pixels = grid.height * grid.width
+    with _tidy(path, work, (plain, cog), pixels * np.dtype(layer.dtype).itemsize):
+        written = _write_plain(plain, layer, grid, windows, tags)
+        rasterio.shutil.copy(plain, cog, driver="COG", OVERVIEW_RESAMPLING=layer.overviews.upper(), **COG)
+        if layer.categories:  # beside the copy, so that the sidecar holds what we wrote and nothing else
+            write_categories(cog, layer.categories)
+        _check_counts(cog, layer, written, pixels)
+        _publish(cog, path)
+
+
+@contextmanager
+def _tidy(path: Path, work: Path, temporary: tuple[Path, ...], size: int) -> Iterator[None]:
+    """Make the folders; take the temporary files away whatever happens; say in words what did."""
+    made = not work.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work.mkdir(parents=True, exist_ok=True)
+        yield
+    except (OSError, RasterioError, CPLE_BaseError) as error:
+        raise _unwritable(path, error, size) from error
+    finally:
+        for file in temporary:
+            for leftover in work.glob(f"{file.name}*"):  # with its sidecar and GDAL's overviews in progress
+                leftover.unlink(missing_ok=True)
+        if made and work.exists() and not any(work.iterdir()):
+            work.rmdir()
+
+
+def _unwritable(path: Path, error: Exception, size: int) -> MapError:
+    folder = next((parent for parent in path.parents if parent.exists()), Path())
+    free = shutil.disk_usage(folder).free
+    why = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if free < size * ROOM:  # GDAL's own words for a full disk are many, and none says so
+        why = f"the disk is full, {free / 1e6:,.1f} MB are left: {why}"
+    return MapError(
+        f"{path} cannot be written ({why})",
+        expected=f"a folder that can be written to, with {size * ROOM / 1e6:,.0f} MB free",
+        todo="free some space, correct the permissions, or choose another --out",
+    )
+
+
+def _write_plain(
+    plain: Path, layer: Layer, grid: GeoBox, windows: Iterable[WindowOf], tags: dict[str, str]
+) -> NDArray[np.int64]:
+    """Write the file to be copied. Returns how often each value was written."""
+    profile = PLAIN | {
+        "width": grid.width,
+        "height": grid.height,
+        "count": 1,
+        "dtype": layer.dtype,
+        "nodata": layer.nodata,
+        "crs": rasterio.crs.CRS.from_wkt(crs_of(grid).to_wkt()),
+        "transform": grid.affine,
+    }
+    written = np.zeros(_values(layer), np.int64)
+    with rasterio.open(plain, "w", **profile) as file:
+        for rows, cols, values in windows:
+            file.write(values.astype(layer.dtype, copy=False), 1, window=Window.from_slices(rows, cols))
+            written += np.bincount(values.ravel(), minlength=written.size)
+        file.set_band_description(1, layer.name)
+        file.units, file.scales = (layer.unit,), (layer.scale,)
+        file.update_tags(**tags, DESCRIPTION=layer.description)
+        if layer.categories:
+            file.write_colormap(1, {entry.value: (*entry.rgb, 255) for entry in layer.categories})
+    return written
+
+
+def _values(layer: Layer) -> int:
+    return int(np.iinfo(layer.dtype).max) + 1
+
+
+def _check_counts(raster: Path, layer: Layer, written: NDArray[np.int64], pixels: int) -> None:
+    """Read every block back: GDAL can leave blocks out on a full disk and still close the file."""
+    if written.sum() != pixels:
+        raise MapError(
+            f"{written.sum():,} pixels computed for {layer.name}",
+            expected=f"{pixels:,}, each pixel of the grid once",
+            todo="delete the output folder and make the map again",
+        )
+    found = np.zeros_like(written)
+    with rasterio.open(raster) as file:
+        for _, block in file.block_windows(1):
+            found += np.bincount(file.read(1, window=block).ravel(), minlength=found.size)
+    if wrong := int(abs(found - written).sum()) // 2:
+        raise MapError(
+            f"{layer.name} read back differs from what was written in {wrong:,} pixels",
+            expected="the same values",
+            todo="check the disk (is it full?) and make the map again",
+        )
+
+
+def _publish(cog: Path, path: Path) -> None:
+    """Give a finished map its name, the sidecar first: a map is never seen without its classes."""
+    if sidecar_of(cog).exists():
+        os.replace(sidecar_of(cog), sidecar_of(path))
+    else:
+        sidecar_of(path).unlink(missing_ok=True)  # of the map that is replaced
+    try:
+        os.replace(cog, path)
+    except OSError:
+        sidecar_of(path).unlink(missing_ok=True)
+        raise
