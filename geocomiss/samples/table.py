@@ -36,7 +36,7 @@ class Samples:
     group: NDArray[np.str_]
     """(N,) spatial group: samples of one group are never split between training and testing."""
     months: NDArray[np.int64]
-    """(N, T) month 1..12 that holds the middle day of each step."""
+    """(N, T) month 1..12 that holds the middle day of each step; 0 where the table does not tell."""
     years: tuple[int, ...]
     """Years of the seasons' last days, where known."""
     columns: Mapping[str, NDArray[Any]]
@@ -47,6 +47,8 @@ class Samples:
     """Whether the table itself states the recipe (else the user or the default did)."""
     simulated: bool = False
     """Whether the values come from the simulated world."""
+    grouped_by: str = "the table's own groups"
+    """What a spatial group is, in words."""
 
     def __len__(self) -> int:
         """Number of samples N."""

@@ -1,0 +1,298 @@
+"""A trained model on disk: a folder with `model.safetensors` and `card.json`. Nothing is unpickled.
+
+The card says what a model reads, how that must have been made, which classes it tells apart, what
+it was trained on and how well it does; the weights are tensors and nothing else.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import safetensors
+import safetensors.torch
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from geocomiss.batch import Spec
+from geocomiss.errors import CheckpointError
+from geocomiss.methods import Method, new_method
+from geocomiss.modalities import MODALITIES
+from geocomiss.recipes import Recipe
+from geocomiss.scores import Scores
+from geocomiss.seasons import Cycle
+
+WEIGHTS: Final = "model.safetensors"
+CARD: Final = "card.json"
+SHIPPED: Final = Path(__file__).parent / "models"
+"""Models that come with the package, a folder each."""
+WRITTEN: Final = "a folder with model.safetensors and card.json, as `geocomiss train` writes it"
+
+
+class _Part(BaseModel):
+    """A part of the card: unknown fields are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ClassInfo(_Part):
+    """One class of the map."""
+
+    value: int = Field(ge=1, le=254)
+    """Pixel value in `crop_type.tif`: its position among the classes + 1; 0 is nodata."""
+    name: str = Field(min_length=1)
+    """Name shown to people."""
+    color: str = Field(pattern="^#[0-9a-f]{6}$")
+    """Colour shown in maps, '#rrggbb'."""
+
+
+class Statistics(_Part):
+    """Normalisation of one modality, one number per band it reads."""
+
+    mean: tuple[float, ...]
+    """Mean in canonical units."""
+    std: tuple[float, ...]
+    """Standard deviation in canonical units."""
+
+
+class Training(_Part):
+    """What a model was trained on."""
+
+    table: str
+    """Name of the samples table."""
+    sha256: str
+    """Digest of the table."""
+    label: str
+    """Its column that holds the labels."""
+    legend: str | None
+    """Name of the legend that merged labels into classes."""
+    n: int = Field(ge=1)
+    """Number of samples trained on, inner validation included."""
+    n_by_class: dict[str, int]
+    """The same per class."""
+    seed: int
+    """Seed of weights, order, drop-out and splits."""
+    epochs: int
+    """Passes over the samples up to the weights kept."""
+    years: tuple[int, ...]
+    """Years of the seasons' last days, where known."""
+    cells: tuple[tuple[int, int], ...]
+    """1-degree cells [lat, lon], by their south-west corners: where samples lie, never the points."""
+    groups: str
+    """How samples were grouped in space, so that no group is both trained on and scored."""
+    held_out: str | None
+    """Samples kept out on request, 'fold=0'."""
+    recipe_stated: bool
+    """Whether the table states its recipe; else the user or the default did."""
+
+
+class Card(_Part):
+    """Everything about a model but its weights."""
+
+    format: Literal[1] = 1
+    """Version of this layout."""
+    method: str
+    """Key in `METHODS`."""
+    options: dict[str, JsonValue]
+    """Options of the method."""
+    classes: tuple[ClassInfo, ...] = Field(min_length=2)
+    """What the model tells apart, in the order of its logits."""
+    recipe: Recipe
+    """How a stack must have been made."""
+    cycle: Cycle | None
+    """Time steps, or None where the training samples mix several."""
+    steps: int = Field(ge=1)
+    """Number of time steps T, also where the cycle is mixed."""
+    bands: dict[str, tuple[str, ...]] = Field(min_length=1)
+    """Bands read per modality."""
+    min_steps: dict[str, int]
+    """Valid steps from which a modality counts as available at a pixel."""
+    statistics: dict[str, Statistics]
+    """Normalisation per modality (the weights hold the same numbers)."""
+    training: Training
+    """What it was trained on."""
+    scores: Scores | None
+    """How well it does on samples not trained on; None where it was never scored."""
+    simulated: bool
+    """Whether it was trained on the simulated world."""
+    model_sha256: str = ""
+    """Digest of the weights file; filled in by `write_checkpoint`."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Card":
+        unknown = [f"{name} {band}" for name, band in _pairs(self.bands) if not _known(name, band)]
+        if unknown:
+            raise ValueError(f"unknown bands: {', '.join(unknown)}")
+        for field, mapping in (("min_steps", self.min_steps), ("statistics", self.statistics)):
+            if mapping.keys() != self.bands.keys():
+                raise ValueError(f"{field} is for {sorted(mapping)}, bands for {sorted(self.bands)}")
+        if [info.value for info in self.classes] != list(range(1, len(self.classes) + 1)):
+            raise ValueError("class values do not count 1, 2, 3, ...")
+        return self
+
+    @property
+    def spec(self) -> Spec:
+        """What the method reads."""
+        return Spec(self.bands, self.steps, len(self.classes), self.min_steps, self.recipe.screened)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model ready to use."""
+
+    card: Card
+    """What it is."""
+    method: Method
+    """The network, in evaluation mode."""
+
+
+def read_checkpoint(name_or_path: str) -> Checkpoint:
+    """Read a model: a folder, or the name of one that comes with the package.
+
+    Raises:
+        CheckpointError: It is missing, damaged, pickled, or its weights are not those of its card.
+    """
+    folder = _folder(name_or_path)
+    card = _read_card(folder)
+    method = new_method(card.method, card.spec, card.options)
+    weights = folder / WEIGHTS
+    if digest(weights) != card.model_sha256:
+        raise _damaged(weights, "its digest is not the one in the card")
+    try:
+        tensors = safetensors.torch.load_file(weights)
+        method.load_state_dict(tensors)
+    except (safetensors.SafetensorError, RuntimeError, OSError) as error:
+        raise _damaged(weights, str(error).splitlines()[0]) from error
+    return Checkpoint(card, method.eval())
+
+
+def read_card(name_or_path: str) -> Card:
+    """Read the card of a model without its weights.
+
+    Raises:
+        CheckpointError: It is missing or damaged.
+    """
+    return _read_card(_folder(name_or_path))
+
+
+def write_checkpoint(folder: Path, card: Card, method: Method, overwrite: bool = False) -> Card:
+    """Write a model. The folder appears under its name only when it is whole.
+
+    Args:
+        folder: Where to.
+        card: What the model is; its `model_sha256` is filled in.
+        method: The network.
+        overwrite: Whether a model that is there may be replaced.
+
+    Returns:
+        The card as written.
+
+    Raises:
+        CheckpointError: The folder is taken, or cannot be written.
+    """
+    check_free(folder, overwrite)
+    partial = folder.with_name(f".{folder.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        tensors = {name: tensor.contiguous().cpu() for name, tensor in method.state_dict().items()}
+        safetensors.torch.save_file(tensors, partial / WEIGHTS)
+        card = card.model_copy(update={"model_sha256": digest(partial / WEIGHTS)})
+        (partial / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    except (OSError, safetensors.SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise CheckpointError(
+            f"the model cannot be written to {folder} ({error})",
+            expected="a folder that can be written, on a disk with room",
+            todo="choose another --out",
+        ) from error
+    return card
+
+
+def check_free(folder: Path, overwrite: bool) -> None:
+    """Refuse a folder that a model must not be written to; ask before a long training.
+
+    Raises:
+        CheckpointError: It exists, and is no model or must not be replaced.
+    """
+    if not folder.exists():
+        return
+    ours = folder.is_dir() and {path.name for path in folder.iterdir()} <= {CARD, WEIGHTS}
+    if not (ours and overwrite):
+        raise CheckpointError(
+            f"{folder} exists already" + ("" if ours else " and holds more than a model"),
+            expected="a new folder for the model" + (", or --overwrite" if ours else ""),
+            todo="choose another --out" + (" or give --overwrite" if ours else ""),
+        )
+
+
+def statistics_of(method: Method) -> dict[str, Statistics]:
+    """The normalisation that a method holds, as the card states it."""
+    layers = {name: method.normaliser(name) for name in method.spec.modalities}
+    return {
+        name: Statistics(mean=tuple(layer.mean.tolist()), std=tuple(layer.std.tolist()))
+        for name, layer in layers.items()
+    }
+
+
+def shipped_models() -> tuple[str, ...]:
+    """Names of the models that come with the package."""
+    return tuple(sorted(path.parent.name for path in SHIPPED.glob(f"*/{CARD}")))
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _folder(name_or_path: str) -> Path:
+    for folder in (Path(name_or_path), SHIPPED / name_or_path):
+        if folder.is_file():
+            raise CheckpointError(
+                f"{name_or_path} is a file", expected=WRITTEN, todo="give the folder; pickles are never read"
+            )
+        if folder.is_dir():
+            missing = [name for name in (CARD, WEIGHTS) if not (folder / name).is_file()]
+            if missing:
+                raise CheckpointError(
+                    f"{folder} has no {' and no '.join(missing)}", expected=WRITTEN, todo="check --model"
+                )
+            return folder
+    raise CheckpointError(
+        f"there is no model {name_or_path!r}",
+        expected=f"{WRITTEN}, or one of the shipped: {', '.join(shipped_models()) or 'none'}",
+        todo="check --model",
+    )
+
+
+def _read_card(folder: Path) -> Card:
+    path = folder / CARD
+    try:
+        return Card.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise _damaged(path, f"{where + ': ' if where else ''}{first['msg']}") from error
+    except OSError as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _damaged(path: Path, why: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path} cannot be used ({why})",
+        expected=WRITTEN,
+        todo="copy the model again, or train it again with this version",
+    )
+
+
+def _pairs(bands: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:
+    return [(name, band) for name, several in bands.items() for band in several]
+
+
+def _known(name: str, band: str) -> bool:
+    return name in MODALITIES and band in MODALITIES[name].band_names

@@ -1,0 +1,55 @@
+"""All methods by name: a new one is a file in this folder and a line in `METHODS`."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from geocomiss.batch import Spec
+from geocomiss.errors import MethodError
+from geocomiss.methods.base import Losses, Method, MethodOptions
+from geocomiss.methods.comiss import CoMiss
+from geocomiss.methods.fullco import FullCo
+
+METHODS: Final[dict[str, type[Method]]] = {"comiss": CoMiss, "fullco": FullCo}
+"""All methods by name."""
+
+
+def new_method(name: str, spec: Spec, options: Mapping[str, JsonValue] | None = None) -> Method:
+    """A method with fresh weights.
+
+    Args:
+        name: Key in `METHODS`.
+        spec: What it reads.
+        options: Its options by name; defaults for those left out.
+
+    Raises:
+        MethodError: There is no such method or option, or a value is not among those allowed.
+    """
+    chosen = checked_options(name, options)
+    return METHODS[name](spec, chosen)
+
+
+def checked_options(name: str, options: Mapping[str, JsonValue] | None = None) -> MethodOptions:
+    """The options of a method, held to what it allows.
+
+    Raises:
+        MethodError: There is no such method or option, or a value is not among those allowed.
+    """
+    if name not in METHODS:
+        raise MethodError(
+            f"there is no method {name!r}", expected=" or ".join(METHODS), todo="choose one of these"
+        )
+    kind = METHODS[name].options_type
+    try:
+        return TypeAdapter(kind).validate_python(dict(options or {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise MethodError(
+            f"option {'.'.join(str(part) for part in first['loc'])} of {name}: {first['msg']}",
+            expected=f"the options in the docstring of {kind.__name__}",
+            todo="correct it",
+        ) from error
+
+
+__all__ = ["METHODS", "Losses", "Method", "MethodOptions", "checked_options", "new_method"]

@@ -1,0 +1,95 @@
+"""What every method offers: logits from what each pixel has, and a loss to train it.
+
+N pixels, M modalities, K classes.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from geocomiss.batch import Batch, Spec
+from geocomiss.methods.losses import balanced_weights, weighted_ce
+from geocomiss.nets import Normalise, Preset
+
+Losses = dict[str, Tensor]
+"""Scalar loss terms by name. 'total' is what training minimises; the others are for the log."""
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class MethodOptions:
+    """Choices that all methods share. Validated on construction."""
+
+    preset: Preset = "full"
+    """Width of the encoders: 'full' as published, 'small' for a shipped model."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Share of features dropped in encoders and MLP heads while training."""
+    class_weights: Literal["balanced", "none"] = "balanced"
+    """Weight of each class in every cross-entropy: n / (K n_c), or 1."""
+
+
+class Method(nn.Module, ABC):
+    """A classifier of pixels with missing modalities.
+
+    In evaluation mode the logits of a pixel are bit-equal whatever other pixels are in the batch
+    and in which order, and a pixel without any modality has logits of zeros.
+
+    Args:
+        spec: What the method reads.
+        options: The choices of this method, an instance of its `options_type`.
+    """
+
+    options_type: ClassVar[type[MethodOptions]] = MethodOptions
+    """The dataclass of its options."""
+
+    class_weight: Tensor
+    """(K,) weight of each class in the losses; only training needs it, checkpoints do not."""
+
+    def __init__(self, spec: Spec, options: MethodOptions) -> None:
+        super().__init__()
+        self.spec = spec
+        self.shared_options = options
+        self.normalise = nn.ModuleDict({name: Normalise(len(spec.bands[name])) for name in spec.modalities})
+        self.register_buffer("class_weight", torch.ones(spec.classes), persistent=False)
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (N, K) from the modalities that each pixel has."""
+
+    @abstractmethod
+    def loss(self, batch: Batch, y: Tensor, generator: torch.Generator) -> Losses:
+        """The training objective of a batch, in train mode.
+
+        Args:
+            batch: N pixels.
+            y: (N,) class indices 0..K-1.
+            generator: Source of random modality drop-out, on the CPU.
+
+        Returns:
+            Scalars by name, among them 'total'.
+        """
+
+    def monitored(self, batch: Batch, y: Tensor) -> Tensor:
+        """What early stopping watches, in evaluation mode: by default the CE of the prediction."""
+        return weighted_ce(self(batch), y, self.class_weight)
+
+    def fit_normalisation(self, batch: Batch) -> None:
+        """Take mean and standard deviation per band from the valid steps of the training part."""
+        for name in self.spec.modalities:
+            layer = self.normaliser(name)
+            layer.fit(batch.x[name][batch.valid[name]])
+
+    def fit_class_weights(self, y: Tensor) -> None:
+        """Take the class weights of all losses from the labels (N,) of the training part."""
+        if self.shared_options.class_weights == "balanced":
+            self.class_weight.copy_(balanced_weights(y, self.spec.classes))
+
+    def normaliser(self, modality: str) -> Normalise:
+        """The first layer of a modality, which holds its statistics."""
+        layer = self.normalise[modality]
+        if not isinstance(layer, Normalise):
+            raise TypeError(f"normalise.{modality} is a {type(layer).__name__}")
+        return layer

@@ -1,0 +1,123 @@
+"""Features that MDiCo separates: specific to a modality, shared between modalities, unused.
+
+R rows, T steps, C bands, D features, H = D / 2, M modalities, K classes.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from geocomiss.methods.losses import nt_xent
+from geocomiss.nets import BatchNorm, EncoderSize, encoder_of
+
+
+@dataclass(frozen=True)
+class Features:
+    """What two encoders make of R rows of one modality."""
+
+    specific: Tensor
+    """(R, H) known to this modality alone."""
+    shared: Tensor
+    """(R, H) what other modalities see too."""
+    unused: Tensor | None
+    """(R, H) the rest, for the discriminator only; None where it is not built."""
+
+
+class FeaturePair(nn.Module):
+    """Two encoders of one modality that start with the same weights.
+
+    One gives specific (and unused) features, the other shared ones through a projection.
+    Source: MDiCo (Mena et al. 2025).
+
+    Args:
+        modality: Key in `MODALITIES`.
+        shape: (T, C).
+        size: Widths of the encoders.
+        dropout: Share of features dropped while training.
+        unused: Whether the unused half is built.
+    """
+
+    def __init__(
+        self, modality: str, shape: tuple[int, int], size: EncoderSize, dropout: float, unused: bool
+    ) -> None:
+        super().__init__()
+        half = size.features // 2
+        self.own = encoder_of(modality, shape, size, dropout, size.features if unused else half)
+        self.common = encoder_of(modality, shape, size, dropout)
+        self.project = nn.Sequential(nn.Linear(size.features, half), BatchNorm(half), nn.ReLU())
+        self.split = half
+        self._start_alike()
+
+    def forward(self, x: Tensor) -> Features:
+        """Features of normalised rows (R, T, C)."""
+        own = self.own(x)
+        unused = own[:, self.split :] if own.shape[1] > self.split else None
+        return Features(own[:, : self.split], self.project(self.common(x)), unused)
+
+    def _start_alike(self) -> None:
+        common = self.common.state_dict()
+        # without the unused half the last layer of `own` has only the first rows of the other's
+        self.own.load_state_dict(
+            {name: common[name][: len(tensor)] if tensor.ndim else common[name]
+             for name, tensor in self.own.state_dict().items()}
+        )  # fmt: skip
+
+
+def discriminator_losses(head: nn.Module, parts: list[Tensor], available: Tensor) -> Tensor:
+    """How badly a head tells from features which modality they come from, per pixel: (N,).
+
+    The mean over the modalities that a pixel has; 0 where it has none.
+
+    Args:
+        head: Maps (R, H) to (R, M).
+        parts: Per modality, features (R_m, H) of the pixels that have it, in order.
+        available: (N, M) bool.
+    """
+    total = torch.zeros(len(available), dtype=parts[0].dtype, device=available.device)
+    for column, part in enumerate(parts):
+        logits = head(part)
+        target = torch.full((len(part),), column, device=part.device)
+        rows = torch.nonzero(available[:, column]).squeeze(1)
+        total = total.index_add(0, rows, F.cross_entropy(logits, target, reduction="none"))
+    return total / available.sum(1).clamp(min=1)
+
+
+def identical_rows(x: Tensor) -> Tensor:
+    """Which rows of (R, ...) are equal, bit for bit (missing values equal each other): (R, R) bool."""
+    flat = torch.nan_to_num(x.flatten(1))
+    _, kind = torch.unique(flat, dim=0, return_inverse=True)
+    same: Tensor = kind[:, None] == kind[None]
+    return same
+
+
+@dataclass(frozen=True)
+class View:
+    """The shared features of one modality in a batch, for the contrastive loss."""
+
+    shared: Tensor
+    """(N, H); rows where the modality is not available are ignored."""
+    available: Tensor
+    """(N,) bool."""
+    same: Tensor | None
+    """(N, N) bool, pixels with identical input; None where that is not asked for."""
+
+
+def contrastive_losses(views: list[View], temperature: float) -> list[Tensor]:
+    """NT-Xent of every pair of modalities, on the pixels that have both.
+
+    Pairs that no pixel has are left out. NT-Xent is symmetric, so (i, j) stands for (j, i) too.
+    """
+    losses = []
+    for i, one in enumerate(views):
+        for other in views[i + 1 :]:
+            both = one.available & other.available
+            if not both.any():
+                continue
+            same = None
+            if one.same is not None and other.same is not None:
+                # input identical in either view: there the two pixels cannot be told apart
+                same = (one.same | other.same)[both][:, both]
+            losses.append(nt_xent(one.shared[both], other.shared[both], temperature, same))
+    return losses

@@ -1,0 +1,218 @@
+"""From samples to a model and its card: split in space, train, score, train again on everything.
+
+N samples, K classes.
+"""
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from geocomiss.batch import Spec, default_min_steps
+from geocomiss.checkpoint import Card, Training, statistics_of
+from geocomiss.errors import SampleError
+from geocomiss.methods import Method, checked_options, new_method
+from geocomiss.samples import Legend, Samples
+from geocomiss.samples.folds import fold_of, grouped_split
+from geocomiss.samples.tensors import batch_of_samples, indices_of
+from geocomiss.scores import Scores, score_patterns
+from geocomiss.training.classes import classes_of
+from geocomiss.training.loop import Labelled, Progress, Settings, fit
+
+HELD_OUT: Final = 0.2
+"""Share of the samples that a model is scored on where no fold is given."""
+INNER: Final = 0.15
+"""Share of the training part that decides when to stop."""
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train."""
+
+    label: str
+    """Column the labels came from, for the card."""
+    legend: Legend | None = None
+    """Legend that made the classes."""
+    method: str = "comiss"
+    """Key in `METHODS`."""
+    options: dict[str, JsonValue] = field(default_factory=dict)
+    """Options of the method by name."""
+    fold: str | None = None
+    """KEY=VALUE: samples held out of training altogether, and scored."""
+    settings: Settings = field(default_factory=Settings)
+    """How to train."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model, ready to be written."""
+
+    card: Card
+    """What it is."""
+    method: Method
+    """The network, in evaluation mode."""
+
+
+def train_model(samples: Samples, request: TrainRequest, progress: Progress | None = None) -> Trained:
+    """Train a method and score it on places it was not trained on.
+
+    With a fold, the model is trained on the rest and scored on the fold. Without, a first run
+    holds out about a fifth of the samples in whole spatial groups and is scored on them; then the
+    model is trained on everything.
+
+    Args:
+        samples: Labelled samples.
+        request: What to train.
+        progress: Told of each epoch.
+
+    Raises:
+        SampleError: Too few groups, or a class that only the held-out part has.
+        MethodError: No such method or option, or losses that are not finite.
+    """
+    plan = _plan(samples, request)
+    held = _held_out(plan)
+    if not request.fold:
+        scored, _ = _run(plan, ~held, progress, "scoring run")
+        scores = _scores(scored, plan, held)
+        method, epochs = _run(plan, np.ones(len(held), bool), progress, "final model")
+        return Trained(_card(plan, method, epochs, samples, scores), method)
+    method, epochs = _run(plan, ~held, progress, "model")
+    return Trained(_card(plan, method, epochs, samples.take(~held), _scores(method, plan, held)), method)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What all runs of one training share."""
+
+    samples: Samples
+    request: TrainRequest
+    spec: Spec
+    names: tuple[str, ...]
+    data: Labelled
+
+    @property
+    def y(self) -> NDArray[np.int64]:
+        return np.asarray(self.data.y.numpy())
+
+
+def _plan(samples: Samples, request: TrainRequest) -> _Plan:
+    names = tuple(info.name for info in classes_of(samples, request.legend))
+    steps = samples.months.shape[1]
+    modalities = tuple(samples.bands)
+    spec = Spec(
+        samples.bands, steps, len(names), default_min_steps(modalities, steps), samples.recipe.screened
+    )
+    checked_options(request.method, request.options)  # a wrong option is said before any training
+    data = Labelled(batch_of_samples(samples, spec), indices_of(samples, names))
+    return _Plan(samples, request, spec, names, data)
+
+
+def _held_out(plan: _Plan) -> NDArray[np.bool_]:
+    """The samples to score on: (N,) bool.
+
+    Raises:
+        SampleError: A class would be left without training samples.
+    """
+    if plan.request.fold:
+        held = fold_of(plan.samples, plan.request.fold)
+    else:
+        held = grouped_split(plan.samples.group, plan.y, HELD_OUT, _rng(plan, 0))
+    counts = np.bincount(plan.y[~held], minlength=len(plan.names))
+    if plan.request.fold and (counts > 0).sum() < 2:
+        raise SampleError(
+            f"{int((counts > 0).sum())} class outside {plan.request.fold}",
+            expected="at least 2 classes to train on",
+            todo="hold out another fold",
+        )
+    return held
+
+
+def _run(plan: _Plan, part: NDArray[np.bool_], progress: Progress | None, name: str) -> tuple[Method, int]:
+    """Train on part of the samples (N,) bool, of which some whole groups decide when to stop."""
+    rows = np.flatnonzero(part)
+    inner = grouped_split(plan.samples.group[rows], plan.y[rows], INNER, _rng(plan, 1))
+    train, validation = (plan.data[torch.from_numpy(rows[side])] for side in (~inner, inner))
+    request = plan.request
+    return fit(
+        lambda: new_method(request.method, plan.spec, request.options),
+        train, validation, request.settings, progress, name,
+    )  # fmt: skip
+
+
+def _scores(method: Method, plan: _Plan, held: NDArray[np.bool_]) -> Scores:
+    part = plan.data[torch.from_numpy(np.flatnonzero(held))]
+    return score_patterns(method, part.batch, np.asarray(part.y), _protocol(plan, held))
+
+
+def _protocol(plan: _Plan, held: NDArray[np.bool_]) -> str:
+    samples, group = plan.samples, plan.samples.group
+    inside, outside = set(group[held].tolist()), set(group[~held].tolist())
+    if plan.request.fold:
+        shared = len(inside & outside)
+        sides = f"{shared} of {len(inside)} spatial groups have samples on both sides" if shared else (
+            "no spatial group has samples on both sides"
+        )  # fmt: skip
+        what = f"the held-out fold {plan.request.fold}, which this model never saw; {sides}"
+    else:
+        what = (
+            f"a hold-out of {len(inside)} of {len(inside | outside)} spatial groups, scored by a model "
+            "of the same kind trained on the other groups; this model was then trained on all samples"
+        )
+    return (
+        f"{int(held.sum())} samples of {samples.name}: {what}. Groups: {samples.grouped_by}. Training "
+        f"stopped by about {INNER:.0%} of the training part, split by the same groups"
+    )
+
+
+def _card(plan: _Plan, method: Method, epochs: int, used: Samples, scores: Scores) -> Card:
+    samples, request = plan.samples, plan.request
+    return Card(
+        method=request.method,
+        options=_stated(method),
+        classes=classes_of(samples, request.legend),
+        recipe=replace(samples.recipe),
+        cycle=samples.cycle,
+        steps=plan.spec.steps,
+        bands=dict(plan.spec.bands),
+        min_steps=dict(plan.spec.min_steps),
+        statistics=statistics_of(method),
+        training=_training(plan, used, epochs),
+        scores=scores,
+        simulated=samples.simulated,
+    )
+
+
+def _training(plan: _Plan, used: Samples, epochs: int) -> Training:
+    samples, request = plan.samples, plan.request
+    counts = Counter(used.labels.tolist())
+    cells = {(math.floor(lat), math.floor(lon)) for lat, lon in zip(used.lat, used.lon, strict=True)}
+    return Training(
+        table=samples.name,
+        sha256=samples.sha256,
+        label=request.label,
+        legend=request.legend.name if request.legend else None,
+        n=len(used),
+        n_by_class={name: counts[name] for name in plan.names},
+        seed=request.settings.seed,
+        epochs=epochs,
+        years=samples.years,
+        cells=tuple(sorted(cells)),
+        groups=f"{len(set(samples.group.tolist()))} groups by {samples.grouped_by}",
+        held_out=request.fold,
+        recipe_stated=samples.recipe_stated,
+    )
+
+
+def _stated(method: Method) -> dict[str, JsonValue]:
+    """All options of a method, also those left at their defaults."""
+    return dict(vars(method.shared_options))
+
+
+def _rng(plan: _Plan, purpose: int) -> np.random.Generator:
+    """Randomness of a split; its own for each purpose, so that one does not shift the other."""
+    return np.random.default_rng([plan.request.settings.seed, purpose])

@@ -1,0 +1,250 @@
+"""The contract of every method: parametrised over the table, so a new one is tested by being there."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geocomiss.batch import Spec, batch_of_values, default_min_steps
+from geocomiss.errors import MethodError
+from geocomiss.methods import METHODS, new_method
+from geocomiss.modalities import MODALITIES, patterns
+from geocomiss.nets import CHUNK
+
+SMALL = {"preset": "small"}
+
+
+@pytest.fixture(scope="module", params=sorted(METHODS))
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def fitted(name, spec, labelled):
+    """A method trained for a little while."""
+    batch, y = labelled
+    torch.manual_seed(0)
+    method = new_method(name, spec, SMALL)
+    method.fit_normalisation(batch)
+    method.fit_class_weights(y)
+    _train(method, batch, y, 25)
+    return method.eval()
+
+
+def _train(method, batch, y, steps):
+    optimiser = torch.optim.Adam(method.parameters(), 2e-3)
+    generator = torch.Generator().manual_seed(0)
+    method.train()
+    for _ in range(steps):
+        losses = method.loss(batch, y, generator)
+        optimiser.zero_grad()
+        losses["total"].backward()
+        optimiser.step()
+
+
+def _logits(method, batch):
+    with torch.no_grad():
+        return method(batch)
+
+
+def test_a_method_learns_a_small_problem(fitted, world, spec):
+    y = np.random.default_rng(9).integers(0, 3, 200)
+    batch = batch_of_values(world.values(y, seed=9), spec)
+    seen = batch.available.any(1).numpy()
+    right = (_logits(fitted, batch).argmax(1).numpy() == y)[seen]
+    assert right.mean() > 0.9
+
+
+def test_every_pattern_of_modalities_gives_finite_logits_better_than_chance(fitted, labelled, spec):
+    batch, y = labelled
+    for pattern in patterns(spec.modalities):
+        kept = batch.keep_only(pattern)
+        logits = _logits(fitted, kept)
+        some = kept.available.any(1)
+        assert torch.isfinite(logits).all()
+        assert (logits.argmax(1) == y)[some].float().mean() > 0.45, pattern
+
+
+def test_a_pixel_without_any_modality_has_logits_of_zero(fitted, labelled, spec):
+    batch, _ = labelled
+    nothing = batch.keep(torch.zeros(len(spec.modalities), dtype=torch.bool))
+    assert not _logits(fitted, nothing).any()
+    assert _logits(fitted, batch[:0]).shape == (0, 3)
+
+
+def test_values_of_a_hidden_modality_change_nothing(fitted, labelled, spec):
+    batch, _ = labelled
+    for name in spec.modalities:
+        others = tuple(other for other in spec.modalities if other != name)
+        changed = replace(batch, x={**batch.x, name: batch.x[name] * 3 + 7})
+        one, two = (_logits(fitted, each.keep_only(others)) for each in (batch, changed))
+        assert torch.equal(one, two), name
+
+
+@settings(max_examples=10)
+@given(seed=st.integers(0, 10_000), number=st.integers(1, 120))
+def test_the_logits_of_a_pixel_do_not_depend_on_its_neighbours(fitted, labelled, seed, number):
+    batch, _ = labelled
+    whole = _logits(fitted, batch)
+    chosen = torch.randperm(len(batch), generator=torch.Generator().manual_seed(seed))[:number]
+    assert torch.equal(_logits(fitted, batch[chosen]), whole[chosen])
+
+
+def test_logits_are_the_same_across_the_border_of_a_chunk(fitted, labelled):
+    batch, _ = labelled
+    many = torch.arange(CHUNK + 40) % len(batch)
+    assert torch.equal(_logits(fitted, batch[many]), _logits(fitted, batch)[many])
+
+
+def test_rows_that_repeat_are_encoded_once_and_mean_the_same(fitted, world, spec, monkeypatch):
+    y = np.random.default_rng(1).integers(0, 3, 50)
+    values = world.values(y)
+    cells = np.random.default_rng(2).integers(0, 4, 50)
+    weather = values["weather"][:4]
+    indexed = batch_of_values({**values, "weather": weather}, spec, {"weather": cells})
+    repeated = batch_of_values({**values, "weather": weather[cells]}, spec)
+    assert torch.equal(_logits(fitted, indexed), _logits(fitted, repeated))
+
+
+def test_all_losses_are_finite_and_reach_every_parameter(name, spec, labelled):
+    batch, y = labelled
+    torch.manual_seed(1)
+    method = new_method(name, spec, SMALL)
+    method.fit_normalisation(batch)
+    losses = method.loss(batch, y, torch.Generator().manual_seed(0))
+    losses["total"].backward()
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    assert torch.isclose(losses["total"], sum(loss for key, loss in losses.items() if key != "total"))
+    without = [key for key, parameter in method.named_parameters() if parameter.grad is None]
+    assert not without
+
+
+@pytest.mark.parametrize("missing", [("weather",), ("optical", "radar"), tuple(MODALITIES)])
+def test_training_goes_on_where_a_whole_batch_lacks_modalities(name, spec, labelled, missing):
+    batch, y = labelled
+    method = new_method(name, spec, SMALL)
+    kept = batch.keep_only(tuple(other for other in spec.modalities if other not in missing))
+    losses = method.loss(kept[:9], y[:9], torch.Generator().manual_seed(0))
+    losses["total"].backward()
+    gradients = [parameter.grad for parameter in method.parameters() if parameter.grad is not None]
+    assert torch.isfinite(losses["total"]) and all(torch.isfinite(each).all() for each in gradients)
+
+
+def test_a_last_batch_of_one_sample_trains(name, spec, labelled):
+    batch, y = labelled
+    method = new_method(name, spec, SMALL).train()
+    whole = torch.nonzero(batch.available.all(1)).squeeze(1)[:1]
+    losses = method.loss(batch[whole], y[whole], torch.Generator().manual_seed(0))
+    losses["total"].backward()
+    assert torch.isfinite(losses["total"])
+
+
+def test_modalities_absent_from_the_table_are_not_built(name, world):
+    bands = {"optical": ("B2", "B4", "B8", "NDVI"), "radar": ("VV", "VH")}
+    spec = Spec(bands, 12, 3, default_min_steps(tuple(bands), 12))
+    method = new_method(name, spec, SMALL)
+    assert not [key for key, _ in method.named_parameters() if "weather" in key or "topography" in key]
+    y = np.arange(20) % 3
+    values = {key: rows for key, rows in world.values(y).items() if key in bands}
+    loss = method.loss(batch_of_values(values, spec), torch.from_numpy(y), torch.Generator())["total"]
+    assert torch.isfinite(loss)
+
+
+def test_one_modality_alone_makes_a_method(name, world):
+    spec = Spec({"radar": ("VV", "VH")}, 12, 3, {"radar": 3})
+    method = new_method(name, spec, SMALL)
+    y = np.arange(20) % 3
+    batch = batch_of_values({"radar": world.values(y)["radar"]}, spec)
+    assert torch.isfinite(method.loss(batch, torch.from_numpy(y), torch.Generator())["total"])
+
+
+def test_normalisation_comes_from_valid_steps_only(name, spec, labelled):
+    batch, _ = labelled
+    method = new_method(name, spec, SMALL)
+    method.fit_normalisation(batch)
+    for modality in spec.modalities:
+        known = batch.x[modality][batch.valid[modality]].double().numpy()
+        layer = method.normaliser(modality)
+        assert np.allclose(layer.mean, known.mean(0), rtol=1e-6)
+        assert np.allclose(layer.std, known.std(0), rtol=1e-5)
+
+
+OPTIONS = {
+    "distillation": ("ce+kl", "kl", "ce"),
+    "contrastive": ("mean", "sum", "per-modality"),
+    "discriminated": ("specific", "specific+unused", "specific+shared"),
+    "logit_norm": ("none", "layer"),
+    "fusion": ("logits", "probabilities", "entropy"),
+    "auxiliary": (False, True),
+    "teacher": ("detached", "attached", "mutual"),
+    "head": ("linear", "mlp"),
+    "unused": ("dropped", "kept"),
+    "monitor": ("ce", "total"),
+    "negatives": ("distinct", "all"),
+    "class_weights": ("balanced", "none"),
+    "subset": ("batch", "strict", "sample"),
+}
+
+
+@pytest.mark.parametrize(("option", "value"), [(o, v) for o, several in OPTIONS.items() for v in several])
+def test_every_choice_of_comiss_works(spec, labelled, option, value):
+    batch, y = labelled
+    torch.manual_seed(0)
+    method = new_method("comiss", spec, {**SMALL, option: value})
+    method.fit_normalisation(batch)
+    method.fit_class_weights(y)
+    losses = method.loss(batch, y, torch.Generator().manual_seed(0))
+    losses["total"].backward()
+    method.eval()
+    with torch.no_grad():
+        monitored = method.monitored(batch, y)
+    assert torch.isfinite(losses["total"]) and torch.isfinite(monitored)
+    assert torch.equal(_logits(method, batch[:7]), _logits(method, batch)[:7])
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o not in ("unused", "monitor", "class_weights")])
+def test_every_choice_of_comiss_changes_the_objective_or_the_prediction(spec, labelled, option):
+    batch, y = labelled
+    found = []
+    for value in OPTIONS[option]:
+        torch.manual_seed(0)
+        method = new_method("comiss", spec, {**SMALL, option: value, "dropout": 0.0})
+        method.fit_normalisation(batch)
+        # the same pixel twice: only so do identical inputs occur
+        twice = torch.arange(60).repeat(2)
+        totals = [
+            method.loss(batch[twice], y[twice], torch.Generator().manual_seed(seed))["total"].item()
+            for seed in range(4)
+        ]
+        gradient = torch.autograd.grad(
+            method.loss(batch[twice], y[twice], torch.Generator())["total"],
+            method.branches["radar"].features.project[0].weight,
+        )[0]
+        found.append((*totals, gradient.sum().item()))
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize(
+    "options", [{"fusion": "median"}, {"temperature": 0}, {"dropout": 1.5}, {"speed": 3}, {"preset": "huge"}]
+)
+def test_a_wrong_option_is_refused_by_name(spec, options):
+    with pytest.raises(MethodError, match=next(iter(options))):
+        new_method("comiss", spec, options)
+
+
+def test_an_unknown_method_is_refused_with_the_known_ones(spec):
+    with pytest.raises(MethodError, match="comiss"):
+        new_method("magic", spec)
+
+
+def test_the_published_size_has_six_million_parameters_and_the_small_one_fits_three_megabytes():
+    bands = {key: modality.band_names for key, modality in MODALITIES.items()}
+    spec = Spec(bands, 12, 10, default_min_steps(tuple(bands), 12))
+    whole = new_method("comiss", spec, {"unused": "kept", "auxiliary": True})
+    # MDiCo's four-modality model less its two heads of 260 that Co-Miss does not have
+    assert sum(parameter.numel() for parameter in whole.parameters()) == 6_206_142 - 2 * 260
+    small = new_method("comiss", spec, SMALL)
+    assert sum(parameter.numel() for parameter in small.parameters()) * 4 < 3_000_000
