@@ -1,0 +1,1 @@
+"""The command line of geocomiss: one command a file."""

@@ -1,0 +1,47 @@
+"""`geocomiss evaluate`: scores of a model for every pattern of available modalities."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from geocomiss_cli import sampling as given
+from geocomiss_cli.tables import scores_table
+from geocomiss_cli.terminal import say_notes, screen
+
+
+def evaluate(
+    model: Annotated[str, typer.Option(help="Checkpoint folder, or a shipped one.", show_default=False)],
+    samples: given.SamplesOption,
+    label: given.LabelOption = "label",
+    legend: given.LegendOption = None,
+    fold: given.FoldOption = None,
+    n: given.NumberOption = 4000,
+    sim_seed: given.SimSeedOption = 1,
+    json: Annotated[
+        Path | None, typer.Option("--json", help="File for the scores.", show_default="none")
+    ] = None,
+    device: Annotated[str, typer.Option(help="'auto', 'cpu' or 'cuda'.")] = "auto",
+) -> None:
+    """Score a model on labelled samples it was not trained on.
+
+    Modalities are taken away from all samples alike, in every combination. --fold KEY=VALUE scores
+    only those samples. Samples of classes that the model does not know are left out.
+    """
+    from geocomiss.checkpoint import read_checkpoint
+    from geocomiss.evaluation import evaluate_model, write_scores
+    from geocomiss.inference import device_named
+    from geocomiss.samples.folds import fold_of
+
+    checkpoint = read_checkpoint(model)
+    wanted = given.Wanted(samples, label, given.legend_at(legend), None, n, sim_seed)
+    table = given.read_wanted(wanted, checkpoint.card.recipe)
+    chosen = table.take(fold_of(table, fold)) if fold else table
+    found = evaluate_model(checkpoint, chosen, device_named(device))
+    say_notes([], list(found.warnings))
+    console = screen()
+    console.print(scores_table(found.scores, tuple(checkpoint.card.bands)))
+    console.print(f"scored on {found.scores.protocol}")
+    if json is not None:
+        write_scores(found.scores, json)
+        console.print(f"wrote {json}", markup=False)

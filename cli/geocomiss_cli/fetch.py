@@ -1,0 +1,32 @@
+"""`geocomiss fetch`: keep a stack on disk, for many maps."""
+
+from geocomiss.recipes import RECIPES
+from geocomiss_cli import options as given
+from geocomiss_cli.terminal import progress_bar, say_notes, screen
+
+
+def fetch(
+    source: given.Source,
+    out: given.StackOut,
+    aoi: given.Aoi = None,
+    season: given.Season = None,
+    recipe: given.RecipeName = next(iter(RECIPES)),
+    resolution: given.Resolution = None,
+    crs: given.Crs = "auto",
+    overwrite: given.Overwrite = False,
+    seed: given.Seed = 0,
+) -> None:
+    """Write the stack of an area and season: what `geocomiss map` would read."""
+    from geocomiss.grid import crs_of, crs_text
+    from geocomiss.mapping import FetchRequest, fetch_stack
+
+    request = FetchRequest(source, out, aoi, season, recipe, resolution, crs, overwrite, seed)
+    with progress_bar("fetching", "tasks") as tell:
+        report = fetch_stack(request, tell)
+    console, grid = screen(), report.grid
+    console.print(f"season: {report.calendar}")
+    console.print(f"grid: {grid.width} x {grid.height} pixels, {crs_text(crs_of(grid))}", markup=False)
+    say_notes(list(report.notes), [])
+    for name, bands in report.bands.items():
+        console.print(f"{name}: {' '.join(bands)}")
+    console.print(f"wrote {report.path}", markup=False)

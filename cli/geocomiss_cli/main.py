@@ -1,0 +1,111 @@
+"""The entry point: registers the commands, and turns errors into one line and an exit code."""
+
+import logging
+import sys
+import warnings
+from typing import Annotated, Final
+
+import typer
+
+from geocomiss import __version__
+from geocomiss.errors import GeocomissError
+from geocomiss_cli.evaluate import evaluate
+from geocomiss_cli.fetch import fetch
+from geocomiss_cli.info import info
+from geocomiss_cli.map import map_area
+from geocomiss_cli.terminal import say_error
+from geocomiss_cli.train import train
+
+FAILED: Final = 1
+"""Exit code of bad input."""
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C, as shells have it (128 + SIGINT)."""
+DEBUG: Final = "--debug"
+
+app = typer.Typer(
+    name="geocomiss",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,  # `main` says what went wrong
+    add_completion=False,
+)
+app.command("map")(map_area)
+app.command("fetch")(fetch)
+app.command("train")(train)
+app.command("evaluate")(evaluate)
+app.command("info")(info)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"geocomiss {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option(DEBUG, help="Show tracebacks and warnings of libraries; goes anywhere in a command."),
+    ] = False,
+) -> None:
+    """Crop-type maps from whatever satellites saw.
+
+    Sentinel-1, Sentinel-2, weather and terrain; what is missing is handled pixel by pixel.
+    """
+
+
+def main() -> None:
+    """Run the command line: exit code 0, 1 bad input, 2 wrong usage, 130 interrupted."""
+    debug = DEBUG in sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
+    if debug:
+        app(arguments, prog_name="geocomiss")
+    else:
+        _quieten()
+        _run(arguments)
+
+
+def _run(arguments: list[str]) -> None:
+    try:
+        app(arguments, prog_name="geocomiss")
+    except GeocomissError as error:
+        say_error(str(error))
+    except KeyboardInterrupt:
+        _interrupted()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer has turned Ctrl-C into this
+            _interrupted()
+        raise
+    except OSError as error:
+        say_error(_of_system(error))
+    except MemoryError:
+        say_error("The memory is full; expected space for one tile; use a smaller --tile.")
+    except Exception as error:  # the last line before a user: whatever it is, no traceback
+        say_error(
+            f"{type(error).__name__}: {error}. This is a bug in geocomiss; "
+            f"please report it with the traceback that {DEBUG} shows."
+        )
+    sys.exit(FAILED)
+
+
+def _interrupted() -> None:
+    say_error("Interrupted. A map goes on where it stopped when the same command is given again.")
+    sys.exit(INTERRUPTED)
+
+
+def _of_system(error: OSError) -> str:
+    what = f" ({error.filename})" if error.filename else ""
+    return (
+        f"{error.strerror or error}{what}; expected files that can be read and written, and free space; "
+        "check the path, its permissions and the disk."
+    )
+
+
+def _quieten() -> None:
+    """Keep libraries off the screen: what matters to a user comes as notes, warnings and errors."""
+    warnings.simplefilter("ignore")
+    logging.getLogger().addHandler(logging.NullHandler())  # else GDAL's errors are printed a second time

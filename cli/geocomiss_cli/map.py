@@ -1,0 +1,101 @@
+"""`geocomiss map`: from an area of interest to a crop-type map."""
+
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+from geocomiss.modalities import IMAGING
+from geocomiss_cli import options as given
+from geocomiss_cli.terminal import progress_bar, say_notes, screen
+
+if TYPE_CHECKING:
+    from geocomiss.mapping import MapReport
+
+
+def map_area(
+    source: given.Source,
+    out: given.Out,
+    aoi: given.Aoi = None,
+    season: given.Season = None,
+    resolution: given.Resolution = None,
+    crs: given.Crs = "auto",
+    mask: given.Mask = None,
+    model: given.Model = None,
+    on_mismatch: given.OnMismatch = "refuse",
+    simulated_model_on_real_data: given.SimulatedModel = False,
+    min_steps: given.MinSteps = None,
+    without: given.Without = None,
+    require: given.Require = ",".join(IMAGING),
+    device: given.Device = "auto",
+    tile: given.Tile = 512,
+    overwrite: given.Overwrite = False,
+    seed: given.Seed = 0,
+) -> None:
+    """Map an area of interest: crop types, confidence, and which modalities each pixel had."""
+    from geocomiss.mapping import MapRequest, make_map
+
+    request = MapRequest(
+        source=source,
+        out=out,
+        aoi=aoi,
+        season=season,
+        model=model,
+        resolution=resolution,
+        crs=crs,
+        min_steps=given.min_steps_of(min_steps or ()),
+        without=tuple(without or ()),
+        require=given.required_of(require),
+        mask=mask,
+        on_mismatch=given.on_mismatch_of(on_mismatch),
+        device=device,
+        tile=tile,
+        overwrite=overwrite,
+        simulated_model_on_real_data=simulated_model_on_real_data,
+        seed=seed,
+        command=shlex.join(["geocomiss", *sys.argv[1:]]),
+    )
+    with progress_bar("mapping", "pixels") as tell:
+        report = make_map(request, tell)
+    _say_report(report)
+
+
+def _say_report(report: "MapReport") -> None:
+    from geocomiss.grid import crs_of, crs_text
+
+    console = screen()
+    grid = report.grid
+    if report.simulated_model:
+        console.print(
+            "SIMULATED MODEL: this map shows what a model of a simulated world sees.", style="bold red"
+        )
+    console.print(f"season: {report.calendar}")
+    unit = crs_of(grid).units[0]
+    size = f"{grid.width} x {grid.height} pixels of {grid.resolution.x:g} {unit}"
+    console.print(f"grid: {size}, {crs_text(crs_of(grid))}", markup=False)
+    say_notes(report.notes, report.warnings)
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in report.modality_share.items())
+    console.print(f"modalities available (share of pixels looked at): {shares}")
+    _say_classes(report)
+    nodata = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in report.nodata.items())
+    console.print(f"pixels without a class: {nodata}")
+    console.print(f"{report.px_per_s:,.0f} pixels/s, {report.seconds:.1f} s")
+    for name in report.files:
+        console.print(f"wrote {report.folder / name}", markup=False)
+
+
+def _say_classes(report: "MapReport") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from geocomiss.maps import AREA_NOTE
+
+    total = sum(each["pixels"] for each in report.classes)
+    table = Table(title=AREA_NOTE, title_justify="left")
+    table.add_column("class")
+    for heading in ("pixels", "hectares", "share"):
+        table.add_column(heading, justify="right")
+    for each in report.classes:
+        name = Text.assemble(("■ ", each["color"]), each["name"])
+        share = each["pixels"] / total if total else 0.0
+        table.add_row(name, f"{each['pixels']:,}", f"{each['area_ha']:,.2f}", f"{share:.1%}")
+    screen().print(table)

@@ -1,0 +1,209 @@
+"""Options that several commands share, and the checks of their values."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Final, Literal, cast, get_args
+
+import typer
+
+from geocomiss.modalities import IMAGING, MODALITIES
+from geocomiss.recipes import RECIPES
+
+GRID: Final = "Area, time and grid"
+MODEL: Final = "Model"
+AVAILABILITY: Final = "What is missing"
+RUN: Final = "Run"
+NONE: Final = "none"
+
+Mismatch = Literal["refuse", "drop", "allow"]
+"""What happens with a modality that was not made as the model wants it."""
+
+
+def modality_named(name: str) -> str:
+    """The name itself, where it is a modality. Raises typer.BadParameter where it is none."""
+    if name not in MODALITIES:
+        raise typer.BadParameter(f"{name!r} is no modality; choose from {', '.join(MODALITIES)}.")
+    return name
+
+
+def check_modalities(names: list[str] | None) -> list[str]:
+    """Hold a repeatable option to modalities, each once."""
+    return list(dict.fromkeys(modality_named(name) for name in names or ()))
+
+
+def check_required(text: str) -> str:
+    """Hold `--require` to modalities or 'none'."""
+    required_of(text)
+    return text
+
+
+def required_of(text: str) -> tuple[str, ...]:
+    """'optical,radar' as a tuple; () for 'none'."""
+    return () if text == NONE else tuple(modality_named(name.strip()) for name in text.split(","))
+
+
+def check_min_steps(entries: list[str] | None) -> list[str]:
+    """Hold `--min-steps` to NUMBER or MODALITY=NUMBER."""
+    min_steps_of(entries or ())
+    return entries or []
+
+
+def min_steps_of(entries: Iterable[str]) -> dict[str, int]:
+    """Steps per modality: a bare number means every imaging one, and a named one wins."""
+    bare: dict[str, int] = {}
+    named: dict[str, int] = {}
+    for entry in entries:
+        name, _, number = entry.rpartition("=")
+        if not number.isdecimal() or int(number) < 1:
+            raise typer.BadParameter(f"{entry!r} is neither a number of at least 1 nor MODALITY=NUMBER.")
+        if name:
+            named[modality_named(name)] = int(number)
+        else:
+            bare = dict.fromkeys(IMAGING, int(number))
+    return bare | named
+
+
+def check_recipe(name: str) -> str:
+    """Hold `--recipe` to the table of recipes."""
+    if name not in RECIPES:
+        raise typer.BadParameter(f"{name!r} is no recipe; choose from {', '.join(RECIPES)}.")
+    return name
+
+
+def check_on_mismatch(text: str) -> str:
+    """Hold `--on-mismatch` to its three values."""
+    return on_mismatch_of(text)
+
+
+def on_mismatch_of(text: str) -> Mismatch:
+    """One of the three values of `--on-mismatch`."""
+    for known in get_args(Mismatch):
+        if text == known:
+            return cast(Mismatch, known)
+    raise typer.BadParameter(f"{text!r} is none of {', '.join(get_args(Mismatch))}.")
+
+
+Source = Annotated[
+    str,
+    typer.Option(
+        help="Where satellite data come from: 'simulated', or the path of a local stack.", show_default=False
+    ),
+]
+Out = Annotated[Path, typer.Option(help="Folder for the map.", show_default=False)]
+StackOut = Annotated[Path, typer.Option(help="Zarr folder to write, such as stack.zarr.", show_default=False)]
+Aoi = Annotated[
+    str | None,
+    typer.Option(
+        help="Area of interest: a vector file, W,S,E,N in degrees, or WKT.",
+        show_default="a local stack, whole",
+        rich_help_panel=GRID,
+    ),
+]
+Season = Annotated[
+    str | None,
+    typer.Option(
+        help="2021 (the period of the model, or of the recipe, that ends in 2021), 2020-11:2021-10, "
+        "or days, 2020-11-01:2021-10-31.",
+        show_default="the only one that a local stack holds",
+        rich_help_panel=GRID,
+    ),
+]
+Resolution = Annotated[
+    float | None,
+    typer.Option(
+        help="Pixel size in units of the CRS (metres for UTM).",
+        show_default="10, or the local stack's own",
+        rich_help_panel=GRID,
+    ),
+]
+Crs = Annotated[
+    str,
+    typer.Option(
+        help="CRS, such as EPSG:32631; 'auto': the area's UTM zone, or the local stack's own.",
+        rich_help_panel=GRID,
+    ),
+]
+Mask = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE:VALUES",
+        help="Raster of any CRS: only pixels of these values are mapped, as cropland.tif:40,50; "
+        "without values, where it is not 0.",
+        show_default="none",
+        rich_help_panel=GRID,
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="Checkpoint folder, or the name of a shipped one.",
+        show_default="the shipped one of the simulated world, for --source simulated only",
+        rich_help_panel=MODEL,
+    ),
+]
+OnMismatch = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(get_args(Mismatch)),
+        callback=check_on_mismatch,
+        help="What happens with a modality that was not made as the model wants it: refuse the stack, "
+        "drop the modality (treat it as missing), or allow it.",
+        rich_help_panel=MODEL,
+    ),
+]
+SimulatedModel = Annotated[
+    bool,
+    typer.Option(
+        "--simulated-model-on-real-data",
+        help="Let a model of the simulated world map real data; the map is labelled SIMULATED MODEL.",
+        rich_help_panel=MODEL,
+    ),
+]
+MinSteps = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODALITY=NUMBER",
+        callback=check_min_steps,
+        help="Valid time steps from which a modality counts as available at a pixel; a bare number is for "
+        f"{' and '.join(IMAGING)}. Repeatable.",
+        show_default="as the model says",
+        rich_help_panel=AVAILABILITY,
+    ),
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODALITY",
+        callback=check_modalities,
+        help=f"Leave out {', '.join(MODALITIES)}. Repeatable.",
+        show_default="none",
+        rich_help_panel=AVAILABILITY,
+    ),
+]
+Require = Annotated[
+    str,
+    typer.Option(
+        callback=check_required,
+        help="A class is written only where one of these is available; 'none' switches it off.",
+        rich_help_panel=AVAILABILITY,
+    ),
+]
+Device = Annotated[
+    str, typer.Option(help="Where networks run: 'auto', 'cpu', 'cuda' or 'cuda:1'.", rich_help_panel=RUN)
+]
+Tile = Annotated[
+    int,
+    typer.Option(min=1, help="Pixels a side of a tile; the map does not depend on it.", rich_help_panel=RUN),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what --out holds.", rich_help_panel=RUN)
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the simulated world.", rich_help_panel=RUN)]
+RecipeName = Annotated[
+    str,
+    typer.Option(
+        callback=check_recipe,
+        help=f"How the stack is made, where the source can choose: {', '.join(RECIPES)}.",
+        rich_help_panel=GRID,
+    ),
+]

@@ -1,0 +1,110 @@
+"""`geocomiss train`: from labelled samples to a model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from geocomiss_cli import sampling as given
+from geocomiss_cli.tables import scores_table
+from geocomiss_cli.terminal import say_notes, screen
+
+if TYPE_CHECKING:
+    from geocomiss.samples import Samples
+    from geocomiss.training import Trained, TrainRequest
+
+RUN = "Run"
+
+
+def train(
+    samples: given.SamplesOption,
+    out: Annotated[Path, typer.Option(help="Folder for the model.", show_default=False)],
+    label: given.LabelOption = "label",
+    legend: given.LegendOption = None,
+    method: Annotated[str, typer.Option(help="Name of the method.")] = "comiss",
+    preset: Annotated[
+        str, typer.Option(help="Width of the encoders: 'full' as published, 'small' under 3 MB.")
+    ] = "full",
+    fold: given.FoldOption = None,
+    group: given.GroupOption = None,
+    recipe: given.RecipeOption = "monthly-l2a",
+    parity: given.ParityOption = False,
+    n: given.NumberOption = 4000,
+    sim_seed: given.SimSeedOption = 0,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Most passes; early stopping ends sooner.", rich_help_panel=RUN)
+    ] = 100,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of weights, order, drop-out, splits.", rich_help_panel=RUN)
+    ] = 0,
+    device: Annotated[str, typer.Option(help="'auto', 'cpu' or 'cuda'.", rich_help_panel=RUN)] = "auto",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the model in --out.", rich_help_panel=RUN)
+    ] = False,
+) -> None:
+    """Train a model and score it on places it was not trained on.
+
+    With --fold the samples of that fold are held out and scored. Without, a first run holds out
+    about a fifth of the samples in whole spatial groups; the model itself then learns from all.
+    """
+    from geocomiss.checkpoint import check_free, write_checkpoint
+    from geocomiss.inference import device_named
+    from geocomiss.training import Settings, TrainRequest
+
+    check_free(out, overwrite)
+    classes = given.legend_at(legend)
+    wanted = given.Wanted(samples, label, classes, group, n, sim_seed)
+    table = given.read_wanted(wanted, given.recipe_for(recipe, parity))
+    _say_table(table)
+    request = TrainRequest(
+        label=label,
+        legend=classes,
+        method=method,
+        options={"preset": preset},
+        fold=fold,
+        settings=Settings(epochs=epochs, seed=seed, device=device_named(device)),
+    )
+    trained = _with_progress(table, request)
+    card = write_checkpoint(out, trained.card, trained.method, overwrite=overwrite)
+    console = screen()
+    if card.scores:
+        console.print(scores_table(card.scores, tuple(card.bands)))
+        console.print(f"scored on {card.scores.protocol}.", markup=False)
+    console.print(f"wrote {out} ({len(card.classes)} classes, epoch {card.training.epochs})", markup=False)
+
+
+def _say_table(table: "Samples") -> None:
+    console = screen()
+    shape = f"{len(table)} samples, {len(set(table.labels.tolist()))} classes"
+    console.print(f"{table.name}: {shape}, grouped by {table.grouped_by}", markup=False)
+    for name, bands in table.bands.items():
+        console.print(f"{name}: {' '.join(bands)}")
+    recipe, step = table.recipe, table.cycle or "steps of mixed months"
+    origin = "stated by the table" if table.recipe_stated else "assumed, see --recipe"
+    products = f"{recipe.s2_level}, {recipe.s1_product}, {recipe.weather_product}, {recipe.terrain_product}"
+    console.print(f"recipe: {recipe.name} ({products}), {origin}")
+    console.print(f"calendar: {step}")
+    if table.simulated:
+        say_notes(["these samples come from the simulated world"], [])
+
+
+def _with_progress(table: "Samples", request: "TrainRequest") -> "Trained":
+    """Train under a progress bar that shows the loss terms."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from geocomiss.training import Epoch, train_model
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.fields[terms]}"), console=Console(stderr=True)) as bar:
+        tasks = {}
+
+        def tell(epoch: Epoch) -> None:
+            if epoch.run not in tasks:
+                tasks[epoch.run] = bar.add_task(epoch.run, total=epoch.of, terms="")
+            terms = " ".join(f"{name} {value:.3f}" for name, value in epoch.losses.items())
+            best = " (best)" if epoch.best else ""
+            shown = f"{terms} | validation {epoch.validation:.3f}{best}"
+            bar.update(tasks[epoch.run], completed=epoch.number, terms=shown)
+
+        return train_model(table, request, tell)

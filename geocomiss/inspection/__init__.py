@@ -1,0 +1,94 @@
+"""What a file or folder is: the facts behind `geocomiss info`. Everything is recognised by looking."""
+
+from pathlib import Path
+from typing import Final
+
+from geocomiss.errors import AreaError, SourceError
+from geocomiss.inspection.facts import Facts
+from geocomiss.inspection.learned import model_facts, samples_facts
+from geocomiss.inspection.mapped import layer_facts, map_facts
+from geocomiss.inspection.places import area_facts, stack_facts
+from geocomiss.maps import SUMMARY
+
+KNOWN: Final = (
+    "an area (vector file, W,S,E,N or WKT), a stack, a samples table (.npz), a model, or a map "
+    "(its folder or one of its GeoTIFFs)"
+)
+UNFINISHED: Final = "tiles"
+"""Folder that a map has while it is being made."""
+
+
+def inspect(text: str) -> Facts:
+    """Say what something is.
+
+    Args:
+        text: A path, an area as `--aoi` takes it, or the name of a shipped model.
+
+    Raises:
+        GeocomissError: It does not exist, is damaged, or is nothing of ours.
+    """
+    path = Path(text)
+    if _exists(path):
+        return _folder(path) if path.is_dir() else _file(path)
+    if text in _shipped():
+        return model_facts(text)
+    try:
+        return area_facts(text)
+    except AreaError as error:
+        if "does not exist" not in error.found:
+            raise
+        raise SourceError(f"{text!r} does not exist", expected=KNOWN, todo="check the path") from error
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # WKT makes no file name
+        return False
+
+
+def _shipped() -> tuple[str, ...]:
+    from geocomiss.checkpoint import shipped_models
+
+    return shipped_models()
+
+
+def _folder(path: Path) -> Facts:
+    from geocomiss.checkpoint import CARD  # inside: it imports torch, which most facts do without
+
+    if (path / SUMMARY).is_file():
+        return map_facts(path)
+    if (path / CARD).is_file():
+        return model_facts(str(path))
+    if (path / UNFINISHED).is_dir():
+        return {
+            "what": "an unfinished map",
+            "to finish it": "run `geocomiss map` again with the same arguments",
+        }
+    return _recognised(path)
+
+
+def _file(path: Path) -> Facts:
+    if path.suffix == ".npz":
+        return samples_facts(path)
+    if path.suffix.lower() in (".tif", ".tiff") and (layer := layer_facts(path)):
+        return layer
+    return _recognised(path)
+
+
+def _recognised(path: Path) -> Facts:
+    """A stack or, where no source knows it, an area."""
+    from geocomiss.sources import SOURCES, open_source
+
+    kinds = list(SOURCES.values())
+    known = next((kind for kind in kinds if kind.recognise(path)), None)
+    if known:
+        return stack_facts(open_source(str(path)), known.description)
+    try:
+        return area_facts(str(path))
+    except AreaError as error:
+        if "cannot be read" not in error.found:
+            raise
+        raise SourceError(
+            f"{path.name!r} is nothing that is understood", expected=KNOWN, todo="check the path"
+        ) from error

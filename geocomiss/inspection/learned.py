@@ -1,0 +1,91 @@
+"""Facts about samples tables and models."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from geocomiss.inspection.facts import Facts, rounded
+from geocomiss.modalities import MODALITIES
+
+MOST_CLASSES: Final = 254
+"""Most distinct values of a column that could hold labels."""
+
+
+def samples_facts(path: Path) -> Facts:
+    """What a table holds: series, places (never points), and columns that could be labels.
+
+    Raises:
+        SampleError: It cannot be used.
+    """
+    from geocomiss.samples.npz import columns_of, read_arrays, values_of
+
+    arrays, sha256 = read_arrays(path)
+    values, bands, steps = values_of(path, arrays)
+    rows = len(arrays["X"])
+    return {
+        "what": "a table of labelled samples",
+        "samples": rows,
+        "steps": int(arrays["X"].shape[1]),
+        "years": list(steps.years),
+        "bounds": rounded([f(arrays[key]) for f in (np.min, np.max) for key in ("lon", "lat")]),
+        "sha256": sha256,
+        "modalities": [
+            {
+                "modality": name,
+                "valid": round(float(np.isfinite(values[name]).all(2).mean()), 4),
+                "bands": list(bands[name]),
+            }
+            for name in MODALITIES
+            if name in values
+        ],
+        "columns": [
+            {"column": key, "classes": len(counts), "samples": counts}
+            for key, column in columns_of(arrays).items()
+            if (counts := _class_counts(column))
+        ],
+    }
+
+
+def _class_counts(column: np.ndarray[Any, Any]) -> dict[str, int]:
+    """How often each value occurs, most frequent first; nothing for a column of measurements."""
+    if np.issubdtype(column.dtype, np.floating) and (column != np.round(column)).any():
+        return {}
+    found, counts = np.unique(column, return_counts=True)
+    if not 2 <= found.size <= MOST_CLASSES:
+        return {}
+    order = np.argsort(-counts, kind="stable")
+    return {str(found[place]): int(counts[place]) for place in order}
+
+
+def model_facts(name_or_path: str) -> Facts:
+    """What the card of a model says.
+
+    Raises:
+        CheckpointError: It is missing or damaged.
+    """
+    from geocomiss.checkpoint import read_card
+
+    card = read_card(name_or_path)
+    stored = card.model_dump(mode="json")
+    scores = stored["scores"]
+    return {
+        "what": "a model of the simulated world" if card.simulated else "a model",
+        "method": card.method,
+        "options": stored["options"],
+        "time steps": str(card.cycle) if card.cycle else f"{card.steps}, mixed",
+        "recipe": stored["recipe"],
+        "training": stored["training"],
+        "sha256": card.model_sha256,
+        "classes": stored["classes"],
+        "modalities": [
+            {"modality": name, "min steps": card.min_steps[name], "bands": list(bands)}
+            for name, bands in card.bands.items()
+        ],
+        "scores": _scores(scores) if scores else "never scored",
+    }
+
+
+def _scores(scores: Facts) -> list[Facts]:
+    """A row per availability pattern."""
+    return [{"available": pattern} | values for pattern, values in scores["patterns"].items()]
