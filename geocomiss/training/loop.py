@@ -25,10 +25,11 @@ class Settings:
     """Samples a step."""
     learning_rate: float = 1e-3
     """Of Adam, constant."""
-    patience: int = 10
+    patience: int = 5
     """Epochs without improvement after which training ends."""
-    min_delta: float = 0.0
-    """Smallest fall of the monitored loss that counts as improvement."""
+    min_delta: float = 0.01
+    """Smallest fall of the monitored loss that counts as improvement (the weights kept are the best
+    anyway). Patience and this are the published ones."""
     seed: int = 0
     """Seed of weights, order and drop-out."""
     device: torch.device | str = "cpu"

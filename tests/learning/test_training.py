@@ -20,7 +20,7 @@ from geocomiss.training import Settings, TrainRequest, train_model
 from geocomiss.training.classes import classes_of, distinct_colors
 from geocomiss.training.loop import Labelled, fit
 
-QUICK = TrainRequest("crop", options={"preset": "small"}, settings=Settings(epochs=4, batch_size=32))
+QUICK = TrainRequest("crop", options={"preset": "small"}, settings=Settings(epochs=3, batch_size=32))
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_the_best_weights_come_back_and_training_stops(world, spec):
         lambda: new_method("comiss", spec, {"preset": "small"}),
         data[torch.arange(100)],
         validation,
-        Settings(epochs=60, patience=3, learning_rate=0.02),
+        Settings(epochs=60, patience=3, min_delta=0.0, learning_rate=0.02),
         seen.append,
     )
     values = [each.validation for each in seen]

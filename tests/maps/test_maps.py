@@ -201,6 +201,22 @@ def test_a_disk_that_fills_up_leaves_nothing(
     assert nothing_left(tmp_path)
 
 
+def test_blocks_that_went_missing_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GDAL closed the file without a word, and a block of it reads as nodata."""
+    real = rasterio.shutil.copy
+
+    def losing(plain: Path, cog: Path, **options: Any) -> None:
+        with rasterio.open(plain, "r+") as file:
+            file.write(np.zeros((512, 512), "u1"), 1, window=((0, 512), (0, 512)))
+        real(plain, cog, **options)
+
+    monkeypatch.setattr("rasterio.shutil.copy", losing)
+    lost = int((fields()[:512, :512] > 0).sum())
+    with pytest.raises(MapError, match=f"differs from what was written in {lost:,} pixels"):
+        write(tmp_path)
+    assert nothing_left(tmp_path)
+
+
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
