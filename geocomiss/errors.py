@@ -3,6 +3,8 @@
 The library raises these; only the command line turns them into one line and an exit code.
 """
 
+from pathlib import Path
+
 
 class GeocomissError(Exception):
     """An input that cannot be used, described in three parts.
@@ -62,4 +64,13 @@ class CheckpointError(GeocomissError):
 
 
 class MapError(GeocomissError):
-    """The output folder of a map, and what is being written to it."""
+    """The output folder of a map or stack, and what is being written to it."""
+
+
+def unwritable(folder: Path, error: OSError) -> MapError:
+    """What to say when a folder cannot be written."""
+    return MapError(
+        f"{folder} cannot be written ({error.strerror or error})",
+        expected="a writable folder with free space",
+        todo="free space or choose another --out; the same map command then goes on where it stopped",
+    )

@@ -17,8 +17,8 @@ def fetch(
     seed: given.Seed = 0,
 ) -> None:
     """Write the stack of an area and season: what `geocomiss map` would read."""
+    from geocomiss.fetching import FetchRequest, fetch_stack
     from geocomiss.grid import crs_of, crs_text
-    from geocomiss.mapping import FetchRequest, fetch_stack
 
     request = FetchRequest(source, out, aoi, season, recipe, resolution, crs, overwrite, seed)
     with progress_bar("fetching", "tasks") as tell:

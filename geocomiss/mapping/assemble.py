@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from geocomiss import __version__
 from geocomiss.checkpoint import Card
+from geocomiss.errors import unwritable
 from geocomiss.grid import crs_of, pixel_hectares
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.request import MapReport
-from geocomiss.mapping.tiles import NOT_MAPPED, TileStore, unwritable
+from geocomiss.mapping.tiles import NOT_MAPPED, TileStore
 from geocomiss.maps import AREA_NOTE, SUMMARY, Category, Layer, write_cog
 from geocomiss.modalities import MODALITIES
 from geocomiss.stack import origin_of

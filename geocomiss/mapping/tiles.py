@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from geocomiss.errors import MapError
+from geocomiss.errors import MapError, unwritable
 from geocomiss.grid import Tile
 
 NOT_MAPPED: Final = 255
@@ -145,15 +145,6 @@ class TileStore:
             file.flush()
             os.fsync(file.fileno())
         self._digests[tile.name] = digest
-
-
-def unwritable(folder: Path, error: OSError) -> MapError:
-    """What to say when a folder cannot be written."""
-    return MapError(
-        f"{folder} cannot be written ({error.strerror or error})",
-        expected="a writable folder with free space",
-        todo="free space or choose another --out; the same command then goes on where it stopped",
-    )
 
 
 def _digest(path: Path) -> str:

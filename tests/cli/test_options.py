@@ -9,8 +9,8 @@ from geocomiss_cli.options import min_steps_of, required_of
 from odc.geo.geobox import GeoBox
 from typer.testing import CliRunner
 
-from geocomiss.mapping import FetchRequest, MapReport, MapRequest
-from geocomiss.mapping.fetch import FetchReport
+from geocomiss.fetching import FetchReport, FetchRequest
+from geocomiss.mapping import MapReport, MapRequest
 from geocomiss.seasons import Calendar, Cycle
 
 SEASON: Calendar = Cycle(1, "month", 12).ending_in(2021)
@@ -123,7 +123,7 @@ def test_fetch_passes_every_option_on(monkeypatch: pytest.MonkeyPatch, tmp_path:
         asked.append(request)
         return FetchReport(request.out, GRID, SEASON, {"radar": ("VV", "VH")}, ("a note",))
 
-    monkeypatch.setattr("geocomiss.mapping.fetch_stack", note)
+    monkeypatch.setattr("geocomiss.fetching.fetch_stack", note)
     text = (
         f"fetch --source s.nc --out {tmp_path}/s.zarr --aoi 1,2,3,4 --season 2021 --recipe cropharvest "
         "--resolution 20 --crs EPSG:3035 --overwrite --seed 4"

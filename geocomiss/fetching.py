@@ -1,6 +1,6 @@
 """Fetch a stack: what `geocomiss map` would read, kept on disk for many maps."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,15 @@ from dask.callbacks import Callback
 from odc.geo.geobox import GeoBox
 
 from geocomiss.aoi import read_aoi
-from geocomiss.errors import MapError, SeasonError
-from geocomiss.mapping.plan import resolve_grid, resolve_season
-from geocomiss.mapping.request import Progress
-from geocomiss.mapping.tiles import unwritable
+from geocomiss.errors import MapError, SeasonError, unwritable
 from geocomiss.recipes import recipe_named
 from geocomiss.seasons import Calendar
 from geocomiss.sources import open_source
+from geocomiss.sources.resolve import resolve_grid, resolve_season
 from geocomiss.stack import bands_of, write_stack
+
+Progress = Callable[[int, int], None]
+"""Told (tasks done, tasks in all)."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,61 @@
+"""What a user's area and season mean for a source: its own pixels and periods where it has any."""
+
+from typing import Final
+
+from odc.geo import Geometry
+from odc.geo.geobox import GeoBox
+
+from geocomiss.errors import AreaError, SeasonError
+from geocomiss.grid import crop, crs_of, grid_of
+from geocomiss.seasons import Calendar, Cycle, parse_season
+from geocomiss.sources.base import Source
+from geocomiss.stack import periods
+
+DEFAULT_RESOLUTION: Final = 10.0
+"""Metres."""
+
+
+def resolve_season(text: str | None, source: Source, cycle: Cycle) -> Calendar | None:
+    """The season asked for or, without one, the only period that a local stack holds.
+
+    Returns:
+        None where a local stack holds no period of the cycle at all.
+
+    Raises:
+        SeasonError: No season given where one is needed, or several to choose from.
+    """
+    if text:
+        return parse_season(text, cycle)
+    if source.held is None:
+        raise SeasonError("no season", expected="--season, for example 2021", todo="say which season to map")
+    found = periods(source.held, cycle)
+    if len(found) > 1:
+        raise SeasonError(
+            f"the stack holds {len(found)} seasons: {'; '.join(map(str, found))}",
+            expected="one of them",
+            todo=f"say which, for example --season {found[-1].last_day.year}",
+        )
+    return found[0] if found else None
+
+
+def resolve_grid(source: Source, area: Geometry | None, crs: str, resolution: float | None) -> GeoBox:
+    """The grid of an area: a local stack's own pixels, else snapped to the resolution.
+
+    Raises:
+        AreaError: No area where one is needed, or another grid than the local stack's.
+    """
+    if source.grid is None:
+        if area is None:
+            raise AreaError(
+                "no area of interest", expected="--aoi", todo="give a vector file, W,S,E,N or WKT"
+            )
+        return grid_of(area, crs, resolution or DEFAULT_RESOLUTION)
+    own = source.grid
+    asked_crs = None if crs == "auto" else crs
+    if (asked_crs and crs_of(own) != asked_crs) or (resolution and abs(own.resolution.x - resolution) > 1e-9):
+        raise AreaError(
+            f"--crs {crs} --resolution {resolution} for a stack of {own.resolution.x:g} in {own.crs}",
+            expected="the stack's own grid: its pixels are never resampled",
+            todo="leave --crs and --resolution out",
+        )
+    return crop(own, area) if area else own
