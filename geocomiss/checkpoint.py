@@ -197,7 +197,8 @@ def write_checkpoint(folder: Path, card: Card, method: Method, overwrite: bool =
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         tensors = {name: tensor.contiguous().cpu() for name, tensor in method.state_dict().items()}
-        safetensors.torch.save_file(tensors, partial / WEIGHTS)
+        # not save_file: its files are readable by their owner alone
+        (partial / WEIGHTS).write_bytes(safetensors.torch.save(tensors))
         card = card.model_copy(update={"model_sha256": digest(partial / WEIGHTS)})
         (partial / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
         if folder.exists():

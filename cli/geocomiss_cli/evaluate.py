@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from geocomiss_cli import sampling as given
+from geocomiss_cli.options import Device
 from geocomiss_cli.tables import scores_table
 from geocomiss_cli.terminal import say_notes, screen
 
@@ -21,7 +22,7 @@ def evaluate(
     json: Annotated[
         Path | None, typer.Option("--json", help="File for the scores.", show_default="none")
     ] = None,
-    device: Annotated[str, typer.Option(help="'auto', 'cpu' or 'cuda'.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Score a model on labelled samples it was not trained on.
 

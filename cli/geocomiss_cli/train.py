@@ -6,41 +6,45 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from geocomiss_cli import sampling as given
+from geocomiss_cli.options import RUN, Device, Overwrite
 from geocomiss_cli.tables import scores_table
 from geocomiss_cli.terminal import say_notes, screen
 
 if TYPE_CHECKING:
+    from geocomiss.checkpoint import Card
     from geocomiss.samples import Samples
     from geocomiss.training import Trained, TrainRequest
 
-RUN = "Run"
+OutOption = Annotated[Path, typer.Option(help="Folder for the model.", show_default=False)]
+MethodOption = Annotated[str, typer.Option(help="Name of the method.")]
+PresetOption = Annotated[
+    str, typer.Option(help="Width of the encoders: 'full' as published, 'small' under 3 MB.")
+]
+EpochsOption = Annotated[
+    int, typer.Option(min=1, help="Most passes; early stopping ends sooner.", rich_help_panel=RUN)
+]
+SeedOption = Annotated[
+    int, typer.Option(min=0, help="Seed of weights, order, drop-out and splits.", rich_help_panel=RUN)
+]
 
 
 def train(
     samples: given.SamplesOption,
-    out: Annotated[Path, typer.Option(help="Folder for the model.", show_default=False)],
+    out: OutOption,
     label: given.LabelOption = "label",
     legend: given.LegendOption = None,
-    method: Annotated[str, typer.Option(help="Name of the method.")] = "comiss",
-    preset: Annotated[
-        str, typer.Option(help="Width of the encoders: 'full' as published, 'small' under 3 MB.")
-    ] = "full",
+    method: MethodOption = "comiss",
+    preset: PresetOption = "full",
     fold: given.FoldOption = None,
     group: given.GroupOption = None,
     recipe: given.RecipeOption = "monthly-l2a",
     parity: given.ParityOption = False,
     n: given.NumberOption = 4000,
     sim_seed: given.SimSeedOption = 0,
-    epochs: Annotated[
-        int, typer.Option(min=1, help="Most passes; early stopping ends sooner.", rich_help_panel=RUN)
-    ] = 100,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Seed of weights, order, drop-out, splits.", rich_help_panel=RUN)
-    ] = 0,
-    device: Annotated[str, typer.Option(help="'auto', 'cpu' or 'cuda'.", rich_help_panel=RUN)] = "auto",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the model in --out.", rich_help_panel=RUN)
-    ] = False,
+    epochs: EpochsOption = 100,
+    seed: SeedOption = 0,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a model and score it on places it was not trained on.
 
@@ -56,16 +60,14 @@ def train(
     wanted = given.Wanted(samples, label, classes, group, n, sim_seed)
     table = given.read_wanted(wanted, given.recipe_for(recipe, parity))
     _say_table(table)
-    request = TrainRequest(
-        label=label,
-        legend=classes,
-        method=method,
-        options={"preset": preset},
-        fold=fold,
-        settings=Settings(epochs=epochs, seed=seed, device=device_named(device)),
-    )
+    settings = Settings(epochs=epochs, seed=seed, device=device_named(device))
+    request = TrainRequest(label, classes, method, {"preset": preset}, fold, settings)
     trained = _with_progress(table, request)
     card = write_checkpoint(out, trained.card, trained.method, overwrite=overwrite)
+    _say_card(card, out)
+
+
+def _say_card(card: "Card", out: Path) -> None:
     console = screen()
     if card.scores:
         console.print(scores_table(card.scores, tuple(card.bands)))

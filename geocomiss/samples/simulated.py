@@ -106,6 +106,7 @@ def simulated_samples(n: int, seed: int, recipe: Recipe) -> Samples:
         recipe=recipe,
         recipe_stated=True,
         simulated=True,
+        grouped_by="cells of 1 degree",
     )
 
 
