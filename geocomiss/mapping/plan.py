@@ -116,7 +116,12 @@ def plan_map(request: MapRequest) -> Plan:
         read_mask(request.mask) if request.mask else None,
         calendar,
         (*(area.notes if area else ()), *origin_of(stack).notes, *_future(calendar)),
-        (*contract.warnings, *units.warnings, *grid_warnings, *_model_warnings(request, checkpoint, grid)),
+        (
+            *contract.warnings,
+            *units.warnings,
+            *grid_warnings,
+            *_model_warnings(request, checkpoint, source, grid),
+        ),
     )
 
 
@@ -228,17 +233,23 @@ def _future(calendar: Calendar) -> tuple[str, ...]:
     return (f"{ahead} of {calendar.number} steps of the season lie in the future: they are missing",)
 
 
-def _model_warnings(request: MapRequest, checkpoint: Checkpoint, grid: GeoBox) -> Iterator[str]:
+def _model_warnings(
+    request: MapRequest, checkpoint: Checkpoint, source: Source, grid: GeoBox
+) -> Iterator[str]:
     card = checkpoint.card
-    box = grid.extent.to_crs("EPSG:4326").boundingbox
-    lat, lon = int(np.floor((box.bottom + box.top) / 2)), int(np.floor((box.left + box.right) / 2))
-    cells = card.training.cells
-    if cells and all((cell[0] >= 0) != (lat >= 0) for cell in cells):
-        yield "the area lies in the other hemisphere than all training samples: the seasons are reversed"
-    elif cells and (lat, lon) not in {(cell[0], cell[1]) for cell in cells}:
-        yield "the area lies outside the 1-degree cells of the training samples"
+    if not (card.simulated and source.simulated):  # crops of the simulated world grow alike everywhere
+        yield from _place_warnings(card.training.cells, grid)
     if request.mask is None and not any(_is_non_crop(each.name) for each in card.classes):
         yield "neither a mask (--mask) nor a non-crop class: every pixel is given a crop"
+
+
+def _place_warnings(cells: tuple[tuple[int, int], ...], grid: GeoBox) -> Iterator[str]:
+    box = grid.extent.to_crs("EPSG:4326").boundingbox
+    lat, lon = int(np.floor((box.bottom + box.top) / 2)), int(np.floor((box.left + box.right) / 2))
+    if cells and all((south >= 0) != (lat >= 0) for south, _ in cells):
+        yield "the area lies in the other hemisphere than all training samples: the seasons are reversed"
+    elif cells and (lat, lon) not in set(cells):
+        yield "the area lies outside the 1-degree cells of the training samples"
 
 
 def _is_non_crop(name: str) -> bool:
