@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from geocomiss_cli import main as entry
 from typer.testing import CliRunner
 
 from geocomiss import __version__
 from geocomiss.errors import MapError
+from geocomiss_cli import main as entry
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("map", "fetch", "train", "evaluate", "info")

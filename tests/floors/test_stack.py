@@ -159,14 +159,14 @@ def test_unobserved_months_are_missing_where_they_lie_in_the_future_only(
     seven_months = Calendar(date(2021, 1, 1), "month", 7)
     stack = stack_of(seven_months)
     monkeypatch.setattr(seasons, "today", lambda: date(2021, 7, 20))
-    monkeypatch.setattr("geocomiss.stack.today", lambda: date(2021, 7, 20))
+    monkeypatch.setattr("geocomiss.stack.season.today", lambda: date(2021, 7, 20))
     cut = cut_to_season(stack, SEASON)
     assert origin_of(cut).calendar == SEASON
     vv = cut["radar"]["VV"].values
     np.testing.assert_array_equal(vv[:7], stack["radar"]["VV"].values)
     assert np.isnan(vv[7:]).all()
     assert (cut["radar"]["count"].values[7:] == 0).all()
-    monkeypatch.setattr("geocomiss.stack.today", lambda: date(2022, 3, 1))
+    monkeypatch.setattr("geocomiss.stack.season.today", lambda: date(2022, 3, 1))
     with pytest.raises(SeasonError):
         cut_to_season(stack, SEASON)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gappy import BANDS, GRID, RECIPE, gappy_groups, store, untrained
-from geocomiss_cli.main import app
 from typer.testing import CliRunner
 
 from geocomiss.errors import GeocomissError
 from geocomiss.grid import pixel_hectares
 from geocomiss.inspection import inspect
 from geocomiss.maps import AREA_NOTE, Category, Layer, write_cog
+from geocomiss_cli.main import app
 
 CLASSES = (Category(1, "maize", "#ffd300"), Category(2, "[b]wheat", "#a57000"))
 

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from geocomiss_cli.main import app
 from typer.testing import CliRunner
 
 from geocomiss.errors import GeocomissError
+from geocomiss_cli.main import app
 
 
 @pytest.fixture(scope="module")

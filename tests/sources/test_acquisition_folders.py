@@ -217,7 +217,7 @@ def test_a_season_outside_the_acquisitions_is_refused_and_the_future_is_missing(
     assert source.held == SEASON
     with pytest.raises(SeasonError, match="2021-03-01"):
         source.open(source.grid, Calendar(date(2021, 2, 1), "month", 2))
-    monkeypatch.setattr("geocomiss.stack.today", lambda: date(2021, 4, 30))
+    monkeypatch.setattr("geocomiss.stack.season.today", lambda: date(2021, 4, 30))
     stack = source.open(source.grid, Calendar(date(2021, 4, 1), "month", 3)).compute()
     radar = groups_of(stack)["radar"]
     assert np.isfinite(radar.VV[:, 0, 0]).values.tolist() == [True, False, False]

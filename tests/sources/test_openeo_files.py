@@ -156,7 +156,7 @@ def test_a_season_that_is_not_held_is_refused(tmp_path, season):
 
 
 def test_a_longer_stack_is_cut_and_future_steps_are_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr("geocomiss.stack.today", lambda: date(2021, 12, 20))
+    monkeypatch.setattr("geocomiss.stack.season.today", lambda: date(2021, 12, 20))
     groups = whole(write_openeo(tmp_path / "a.nc"), Calendar(date(2021, 4, 1), "month", 12))
     assert np.isfinite(groups["radar"].VV[:, 0, 0]).values.tolist() == [True] * 9 + [False] * 3
 

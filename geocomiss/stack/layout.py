@@ -1,17 +1,8 @@
-"""The Stack: what satellites, weather and terrain say about a grid over a season.
-
-A stack is an `xr.DataTree` with one group a modality, in canonical units whatever the source.
-NaN, and only NaN, says "missing". Optical and radar lie on the grid, `(time, y, x)` per band;
-weather lies on its own coarse grid; topography has no time, `(y, x)`. Each dynamic group carries
-`count (time, y, x)`: the clear observations behind each step. The root's attributes state how the
-stack was made (`recipe`) and when (`calendar`).
-"""
+"""What a stack is made of, and how its parts are asked for."""
 
 import json
-import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -20,18 +11,16 @@ from affine import Affine
 from odc.geo import CRS
 from odc.geo.geobox import GeoBox
 
-from geocomiss.errors import SeasonError, StackError
+from geocomiss.errors import StackError
 from geocomiss.grid import crs_of, crs_text, same_grid
 from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import Recipe, recipe_from
-from geocomiss.seasons import Calendar, Cycle, today
+from geocomiss.seasons import Calendar
 
 FORMAT: Final = 1
 """Version of the layout on disk."""
 COUNT: Final = "count"
 """Variable that holds the clear observations behind each step."""
-MAX_OUTSIDE: Final = 0.05
-"""Share of a band's valid values that may lie outside its physical range (single outliers)."""
 
 
 @dataclass(frozen=True)
@@ -199,139 +188,6 @@ def without(stack: xr.DataTree, names: tuple[str, ...]) -> xr.DataTree:
     """The stack as if these modalities had never been measured."""
     kept = {name: group for name, group in groups_of(stack).items() if name not in names}
     return new_stack(kept, origin_of(stack))
-
-
-def periods(calendar: Calendar, cycle: Cycle) -> tuple[Calendar, ...]:
-    """All periods of `cycle` that lie wholly within a longer calendar, oldest first."""
-    years = range(calendar.start.year, calendar.last_day.year + 1)
-    return tuple(
-        period
-        for period in map(cycle.ending_in, years)
-        if _offset(calendar, period, missing_ok=False) is not None
-    )
-
-
-def holds(held: Calendar, season: Calendar) -> bool:
-    """Whether all steps of a season that are not in the future lie within a calendar."""
-    return _offset(held, season, missing_ok=True) is not None
-
-
-def cut_to_season(stack: xr.DataTree, season: Calendar) -> xr.DataTree:
-    """Cut a longer stack to a season. Steps that lie in the future are added as missing.
-
-    Raises:
-        SeasonError: The stack does not hold the season, or only with its steps shifted.
-    """
-    origin = origin_of(stack)
-    offset = _offset(origin.calendar, season, missing_ok=True)
-    if offset is None:
-        raise SeasonError(
-            f"the stack holds {origin.calendar}",
-            expected=f"the season {season}",
-            todo="ask for a --season within the stack, or fetch the missing months",
-        )
-    held = origin.calendar.number - offset
-    exact = replace(origin.calendar, start=origin.calendar.edges()[offset], number=season.number)
-    starts = np.array(exact.edges()[:-1], "datetime64[ns]")
-    cut = {
-        name: group.isel(time=slice(offset, offset + min(season.number, held))).reindex(time=starts)
-        if MODALITIES[name].dynamic
-        else group
-        for name, group in groups_of(stack).items()
-    }
-    for group in cut.values():
-        if COUNT in group:
-            group[COUNT] = group[COUNT].fillna(0).astype(np.int16)
-    return new_stack(cut, replace(origin, calendar=exact))
-
-
-def unit_problems(stack: xr.DataTree) -> dict[str, str]:
-    """Modalities whose values cannot be in the canonical unit, and why, in words.
-
-    A band is a problem when over 5 % of its valid values lie outside its physical range. Reads the
-    whole stack: give it a sample window of a large one.
-    """
-    problems: dict[str, str] = {}
-    for name, bands in bands_of(stack).items():
-        for band in (MODALITIES[name].band(each) for each in bands):
-            values = groups_of(stack)[name][band.name].values
-            valid = values[np.isfinite(values)]
-            outside = (valid < band.low) | (valid > band.high)
-            if valid.size and outside.mean() > MAX_OUTSIDE:
-                problems[name] = (
-                    f"not {band.unit}, as {outside.mean():.0%} of the values of {band.name} lie outside "
-                    f"{band.low:g} to {band.high:g} (median {np.median(valid):g})"
-                )
-                break
-    return problems
-
-
-def check_units(stack: xr.DataTree) -> None:
-    """Refuse a stack whose values cannot be in the canonical units. See `unit_problems`.
-
-    Raises:
-        StackError: Naming each modality and what was found.
-    """
-    problems = unit_problems(stack)
-    if problems:
-        raise StackError(
-            "; ".join(f"{name}: {problem}" for name, problem in problems.items()),
-            expected="values in the canonical units",
-            todo="convert the stack, or leave these modalities out with --without",
-        )
-
-
-def write_stack(stack: xr.DataTree, path: Path) -> None:
-    """Write a stack as Zarr, replacing one that is there. The name appears when it is whole."""
-    partial = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        # the encoding of the file that values came from would round them and chunk them its way
-        stack.map_over_datasets(xr.Dataset.drop_encoding).to_zarr(partial, mode="w", consolidated=False)
-        if path.exists():
-            shutil.rmtree(path)
-        partial.rename(path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def read_stack(path: Path) -> xr.DataTree:
-    """Open a stack written by `write_stack`, lazily.
-
-    Raises:
-        StackError: It is damaged, or of another version of the layout.
-    """
-    try:
-        stack = xr.open_datatree(path, engine="zarr", chunks={}, consolidated=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise StackError(
-            f"{path} cannot be read as a stack ({error})",
-            expected="a Zarr folder written by `geocomiss fetch`",
-            todo="fetch it again",
-        ) from error
-    if stack.attrs.get("geocomiss_stack") != FORMAT:
-        raise StackError(
-            f"{path} has stack layout {stack.attrs.get('geocomiss_stack', 'none')}",
-            expected=f"layout {FORMAT}",
-            todo="fetch it again with this version of geocomiss",
-        )
-    groups = {name: group.to_dataset(inherit=False) for name, group in stack.children.items()}
-    return new_stack(groups, origin_of(stack))
-
-
-def _offset(held: Calendar, season: Calendar, *, missing_ok: bool) -> int | None:
-    """Step of `held` at which `season` begins, or None where it is not wholly held."""
-    months, wanted = held.years_months(), season.years_months()
-    if wanted[0] not in months:
-        return None
-    offset = months.index(wanted[0])
-    common = min(len(months) - offset, len(wanted))
-    if months[offset : offset + common] != wanted[:common]:
-        return None
-    unobserved = season.edges()[common:-1]
-    if unobserved and not (missing_ok and unobserved[0] > today()):
-        return None
-    return offset
 
 
 def _check_layout(name: str, group: xr.Dataset, calendar: Calendar) -> None:
