@@ -171,16 +171,23 @@ def batch_of_values(
     )
 
 
-def batch_of_stack(stack: xr.DataTree, spec: Spec, chosen: Bools, whole: GeoBox | None = None) -> Batch:
+def batch_of_stack(
+    stack: xr.DataTree,
+    spec: Spec,
+    chosen: Bools,
+    grid: GeoBox | None = None,
+    whole: GeoBox | None = None,
+) -> Batch:
     """Make a batch of the chosen pixels of a stack (of one tile, already in memory).
 
     Args:
         stack: A stack or a window of one.
         spec: What the method reads.
         chosen: (H, W) bool, the N pixels to take, row by row.
-        whole: The grid that the stack is a window of, so that any tiling gives the same bits.
+        grid: Its pixel grid (H, W), where the stack itself may have nothing but weather.
+        whole: The grid that this is a window of, so that any tiling gives the same bits.
     """
-    grid = grid_of_stack(stack)
+    grid = grid or grid_of_stack(stack)
     values: dict[str, Floats] = {}
     index: dict[str, NDArray[np.int64]] = {}
     kept = np.ones((int(chosen.sum()), len(spec.modalities)), bool)

@@ -5,6 +5,7 @@ it was trained on and how well it does; the weights are tensors and nothing else
 """
 
 import hashlib
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -221,6 +222,7 @@ def check_free(folder: Path, overwrite: bool) -> None:
         CheckpointError: It exists, and is no model or must not be replaced.
     """
     if not folder.exists():
+        _check_parent(folder)
         return
     ours = folder.is_dir() and {path.name for path in folder.iterdir()} <= {CARD, WEIGHTS}
     if not (ours and overwrite):
@@ -228,6 +230,16 @@ def check_free(folder: Path, overwrite: bool) -> None:
             f"{folder} exists already" + ("" if ours else " and holds more than a model"),
             expected="a new folder for the model" + (", or --overwrite" if ours else ""),
             todo="choose another --out" + (" or give --overwrite" if ours else ""),
+        )
+
+
+def _check_parent(folder: Path) -> None:
+    parent = next(each for each in folder.absolute().parents if each.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise CheckpointError(
+            f"{folder} cannot be made: {parent} is no folder that can be written",
+            expected="a place for the model",
+            todo="choose another --out",
         )
 
 

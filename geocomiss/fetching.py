@@ -13,8 +13,9 @@ from geocomiss.errors import MapError, SeasonError, unwritable
 from geocomiss.recipes import recipe_named
 from geocomiss.seasons import Calendar
 from geocomiss.sources import open_source
-from geocomiss.sources.resolve import resolve_grid, resolve_season
-from geocomiss.stack import bands_of, write_stack
+from geocomiss.sources.resolve import future_steps, resolve_grid, resolve_season, uncovered
+from geocomiss.sources.stored import StoredSource
+from geocomiss.stack import bands_of, origin_of, write_stack
 
 Progress = Callable[[int, int], None]
 """Told (tasks done, tasks in all)."""
@@ -74,9 +75,10 @@ def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> Fetc
     recipe = recipe_named(request.recipe)
     source = open_source(request.source, recipe, request.seed)
     area = read_aoi(request.aoi) if request.aoi else None
-    grid = resolve_grid(source, area.geometry if area else None, request.crs, request.resolution)
+    geometry = area.geometry if area else None
+    grid = resolve_grid(source, geometry, request.crs, request.resolution)
     cycle = source.held.cycle() if source.held and not request.season else source.recipe.cycle
-    calendar = resolve_season(request.season, source, cycle)
+    calendar = resolve_season(request.season, source, cycle, exact=False)
     if calendar is None:
         raise SeasonError(
             f"a source that holds {source.held}", expected=str(cycle), todo="give --season within it"
@@ -87,7 +89,13 @@ def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> Fetc
             write_stack(stack, request.out)
     except OSError as error:
         raise unwritable(request.out, error) from error
-    return FetchReport(request.out, grid, calendar, bands_of(stack), area.notes if area else ())
+    notes = (
+        *(area.notes if area else ()),
+        *origin_of(stack).notes,
+        *uncovered(grid, source, geometry),
+        *future_steps(calendar),
+    )
+    return FetchReport(request.out, grid, calendar, bands_of(stack), notes)
 
 
 def _check_free(request: FetchRequest) -> None:
@@ -97,7 +105,7 @@ def _check_free(request: FetchRequest) -> None:
         raise MapError(
             f"{request.out} exists", expected="a new path", todo="choose another --out, or add --overwrite"
         )
-    if not (request.out / "zarr.json").exists():
+    if not StoredSource.recognise(request.out):
         raise MapError(
             f"{request.out} is not a stack", expected="a stack to replace", todo="choose another --out"
         )

@@ -116,7 +116,7 @@ class Difference:
 
     def __str__(self) -> str:
         """One clause of a sentence."""
-        return f"{self.modality}: {self.what} is {self.found}, the model wants {self.expected}"
+        return f"{self.modality}: {self.what} {self.found}, the model wants {self.expected}"
 
 
 def differences(found: Recipe, expected: Recipe) -> tuple[Difference, ...]:

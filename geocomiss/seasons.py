@@ -104,16 +104,36 @@ class Cycle:
 
 
 def parse_season(text: str, cycle: Cycle) -> Calendar:
-    """The dated steps that a user's `--season` means for a model or recipe with this `cycle`.
+    """The dated steps that a user's `--season` means for a model with this `cycle`.
 
     Args:
         text: '2021' (the period of the cycle whose last day lies in 2021), '2020-11:2021-10'
             (first and last month), or '2020-11-01:2021-10-31' (first and last day).
-        cycle: Steps of the model, or of the recipe where there is no model.
+        cycle: Steps of the model.
 
     Raises:
         SeasonError: Unreadable, backwards, wholly in the future, not whole steps, or not the
             months of the cycle.
+    """
+    calendar = read_season(text, cycle)
+    if not cycle.fits(calendar):
+        raise SeasonError(
+            f"the season {text!r} means {calendar}",
+            expected=f"{cycle}, as the model has it",
+            todo=f"give a year, such as {calendar.last_day.year}, or months that match",
+        )
+    return calendar
+
+
+def read_season(text: str, cycle: Cycle) -> Calendar:
+    """The dated steps of a `--season` where no model asks for particular months.
+
+    Args:
+        text: As in `parse_season`. A year means the period of the cycle, months and days what they say.
+        cycle: Steps of the recipe.
+
+    Raises:
+        SeasonError: Unreadable, backwards, wholly in the future, or not whole steps.
     """
     calendar = _read_season(text.strip(), cycle)
     if calendar.start > today():
@@ -121,12 +141,6 @@ def parse_season(text: str, cycle: Cycle) -> Calendar:
             f"the season {text!r} ({calendar}) lies wholly in the future, today is {today()}",
             expected="a season that has begun",
             todo="ask for an earlier one",
-        )
-    if not cycle.fits(calendar):
-        raise SeasonError(
-            f"the season {text!r} means {calendar}",
-            expected=f"{cycle}, as the model or recipe has it",
-            todo=f"give a year, such as {calendar.last_day.year}, or months that match",
         )
     return calendar
 
@@ -171,10 +185,17 @@ def _whole_months(text: str, first: date, end: date, cycle: Cycle) -> Calendar:
             expected="the first day of a month and the last day of a month",
             todo="use for example 2020-11:2021-10",
         )
-    number = (end.year - first.year) * 12 + end.month - first.month
-    if cycle.step == "30d" and number == cycle.number:
-        return cycle.ending_in((end - timedelta(days=1)).year)
-    return Calendar(first, "month", number)
+    months = Calendar(first, "month", (end.year - first.year) * 12 + end.month - first.month)
+    if cycle.step == "month":
+        return months
+    thirty = Calendar(end - months.number * DAYS_30, "30d", months.number)
+    if thirty.years_months() != months.years_months():
+        raise SeasonError(
+            f"the season {text!r} is {months.number} months, too many for as many steps of 30 days",
+            expected="steps of 30 days that keep to their months",
+            todo="give the first and last day, a multiple of 30 days apart",
+        )
+    return thirty
 
 
 def _read_day(text: str, season: str) -> date:

@@ -69,18 +69,27 @@ def _say_report(report: "MapReport") -> None:
             "SIMULATED MODEL: this map shows what a model of a simulated world sees.", style="bold red"
         )
     console.print(f"season: {report.calendar}")
-    unit = crs_of(grid).units[0]
-    size = f"{grid.width} x {grid.height} pixels of {grid.resolution.x:g} {unit}"
+    unit = "degrees" if crs_of(grid).geographic else crs_of(grid).units[0]
+    size = f"{grid.width} x {grid.height} pixels of {grid.resolution.x:.6g} {unit}"
     console.print(f"grid: {size}, {crs_text(crs_of(grid))}", markup=False)
     say_notes(report.notes, report.warnings)
     shares = ", ".join(f"{name} {share:.1%}" for name, share in report.modality_share.items())
     console.print(f"modalities available (share of pixels looked at): {shares}")
     _say_classes(report)
-    nodata = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in report.nodata.items())
-    console.print(f"pixels without a class: {nodata}")
+    console.print(f"pixels without a class: {_shares(report)}")
     console.print(f"{report.px_per_s:,.0f} pixels/s, {report.seconds:.1f} s")
     for name in report.files:
         console.print(f"wrote {report.folder / name}", markup=False)
+
+
+def _shares(report: "MapReport") -> str:
+    """Pixels without a class, by reason; inside the area with their share of it."""
+    area = report.grid.width * report.grid.height - report.nodata["outside"]
+    return ", ".join(
+        f"{reason.replace('_', ' ')} {pixels:,}"
+        + ("" if reason == "outside" else f" ({pixels / max(area, 1):.1%} of the area)")
+        for reason, pixels in report.nodata.items()
+    )
 
 
 def _say_classes(report: "MapReport") -> None:

@@ -27,7 +27,7 @@ def map_facts(folder: Path) -> Facts:
     summary = read_summary(folder)
     model, source = summary.get("model", {}), summary.get("source", {})
     return {
-        "what": "a map",
+        "what": "a map, being replaced: the same command goes on" if (folder / "tiles").is_dir() else "a map",
         "label": summary.get("label", ""),
         "season": summary.get("season"),
         "grid": summary.get("grid"),

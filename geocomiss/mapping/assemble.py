@@ -5,6 +5,7 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -46,9 +47,11 @@ def assemble(
     counts = _count(plan, store)
     tags = _tags(plan)
     layers = _layers(plan.checkpoint.card)
+    finished = store.folder / "finished"
     for layer in layers:
-        path = plan.request.out / f"{layer.name}.tif"
+        path = finished / f"{layer.name}.tif"
         write_cog(path, layer, plan.grid, _windows(plan, store, layer.name), tags, store.folder)
+    _publish(finished, plan.request.out)
     timings = timings | {"write": elapsed() - before}
     report = MapReport(
         folder=plan.request.out,
@@ -64,6 +67,17 @@ def assemble(
     )
     _write_run(plan, report, timings)
     return report
+
+
+def _publish(finished: Path, out: Path) -> None:
+    """Give all layers their names; a map that they replace stops being a finished one first."""
+    try:
+        (out / SUMMARY).unlink(missing_ok=True)
+        for path in sorted(finished.iterdir(), reverse=True):  # a sidecar before its raster
+            path.replace(out / path.name)
+        finished.rmdir()
+    except OSError as error:
+        raise unwritable(out, error) from error
 
 
 def _layers(card: Card) -> tuple[Layer, ...]:

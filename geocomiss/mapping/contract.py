@@ -65,7 +65,7 @@ def band_differences(bands: dict[str, tuple[str, ...]], card: Card) -> tuple[Dif
         missing = [band for band in wanted if band not in bands.get(modality, wanted)]
         if missing:
             found.append(
-                Difference(modality, "bands", f"without {', '.join(missing)}", "all of them", "refuse")
+                Difference(modality, "bands", f"without {', '.join(missing)}", "all that it reads", "refuse")
             )
     return tuple(found)
 

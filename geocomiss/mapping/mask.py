@@ -9,10 +9,10 @@ import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
-from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
 
 from geocomiss.errors import MapError
-from geocomiss.grid import crs_of
+from geocomiss.grid import cells_of
 
 
 @dataclass(frozen=True)
@@ -23,21 +23,42 @@ class Mask:
     """The raster file."""
     values: tuple[int, ...]
     """Values to map; empty: all but 0 and nodata."""
+    grid: GeoBox
+    """Its own grid."""
 
-    def read(self, grid: GeoBox) -> NDArray[np.bool_]:
-        """Where to map on a grid, by the nearest pixel of the raster: (H, W)."""
-        with (
-            rasterio.open(self.path) as raster,
-            WarpedVRT(
-                raster,
-                crs=crs_of(grid).to_wkt(),
-                transform=grid.affine,
-                height=grid.height,
-                width=grid.width,
-                add_alpha=raster.nodata is None,  # else warped-in corners read as 0 or worse
-            ) as warped,
-        ):
-            band, covered = warped.read(1), warped.dataset_mask() > 0
+    def read(self, part: GeoBox, whole: GeoBox) -> NDArray[np.bool_]:
+        """Where to map: by the cell of the raster in which each pixel centre lies, exactly.
+
+        Args:
+            part: A window of `whole`.
+            whole: The grid of the map, from whose origin pixels are counted.
+
+        Returns:
+            (H, W) bool; False outside the raster.
+
+        Raises:
+            MapError: The file is damaged.
+        """
+        cells, within = cells_of(part, self.grid, whole)
+        if not within.any():
+            return within
+        row, col = np.divmod(cells, self.grid.width)
+        top, left = int(row[within].min()), int(col[within].min())
+        height, width = int(row[within].max()) - top + 1, int(col[within].max()) - left + 1
+        chosen = self._chosen(Window(left, top, width, height))
+        rows, cols = np.clip(row - top, 0, height - 1), np.clip(col - left, 0, width - 1)
+        return np.asarray(within & chosen[rows, cols])
+
+    def _chosen(self, window: Window) -> NDArray[np.bool_]:
+        try:
+            with rasterio.open(self.path) as raster:
+                band, covered = raster.read(1, window=window), raster.read_masks(1, window=window) > 0
+        except RasterioError as error:
+            raise MapError(
+                f"the mask {self.path.name} is damaged ({str(error).splitlines()[0]})",
+                expected="a whole raster file",
+                todo="fetch or write it again",
+            ) from error
         chosen = np.isin(band, self.values) if self.values else band != 0
         return np.asarray(chosen & covered)
 
@@ -50,10 +71,9 @@ def read_mask(text: str) -> Mask:
     """
     match = re.fullmatch(r"(.+):(\d+(?:,\d+)*)", text)
     name, values = match.groups() if match else (text, "")
-    path = Path(name)
     try:
-        with rasterio.open(path) as raster:
-            crs = raster.crs
+        with rasterio.open(name) as raster:
+            crs, shape, affine = raster.crs, raster.shape, raster.transform
     except RasterioError as error:
         raise MapError(
             f"the mask {name!r} cannot be read",
@@ -64,4 +84,5 @@ def read_mask(text: str) -> Mask:
         raise MapError(
             f"the mask {name!r} has no CRS", expected="a georeferenced raster", todo="assign its CRS"
         )
-    return Mask(path, tuple(int(value) for value in values.split(",")) if values else ())
+    chosen = tuple(int(value) for value in values.split(",")) if values else ()
+    return Mask(Path(name), chosen, GeoBox(shape, affine, crs.to_wkt()))

@@ -1,7 +1,7 @@
 """What a user asks of a map, and what is reported back."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -58,13 +58,6 @@ class MapRequest:
     """Seed of the simulated world."""
     command: str = ""
     """The command line, for `run.json`."""
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What must be equal for an interrupted map to go on."""
-        values = asdict(self) | {"min_steps": dict(self.min_steps)}
-        for free in ("out", "overwrite", "device", "command"):
-            del values[free]
-        return values
 
 
 @dataclass(frozen=True)

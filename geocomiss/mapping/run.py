@@ -15,11 +15,11 @@ from geocomiss.errors import GeocomissError, MapError, StackError
 from geocomiss.grid import Tile
 from geocomiss.inference import Prediction, device_named, predict
 from geocomiss.mapping.assemble import assemble
+from geocomiss.mapping.checks import required_bits
 from geocomiss.mapping.plan import Plan, plan_map
 from geocomiss.mapping.request import MapReport, MapRequest, Progress
 from geocomiss.mapping.tiles import NOT_MAPPED, TileResult, TileStore
 from geocomiss.maps import SUMMARY
-from geocomiss.modalities import MODALITIES
 from geocomiss.stack import window
 
 CONFIDENCE_STEP = 0.005
@@ -67,8 +67,7 @@ def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport
     check_free(request.out, SUMMARY, request.overwrite, "a finished map")
     device = device_named(request.device)
     plan = plan_map(request)
-    fingerprint = request.fingerprint() | {"model_sha256": plan.checkpoint.card.model_sha256}
-    store = TileStore(request.out / "tiles", fingerprint, discard=request.overwrite)
+    store = TileStore(request.out / "tiles", plan.fingerprint(), discard=request.overwrite)
     try:
         _map_tiles(plan, store, device, clock, progress)
         report = assemble(plan, store, clock.seconds, clock.pixels, lambda: clock.total)
@@ -99,20 +98,27 @@ def check_free(out: Path, marker: str, overwrite: bool, what: str) -> None:
 def _map_tiles(
     plan: Plan, store: TileStore, device: torch.device, clock: Clock, progress: Progress | None
 ) -> None:
-    total, done = plan.grid.height * plan.grid.width, 0
-    seen = False
+    total, done, wanted, seen = plan.grid.height * plan.grid.width, 0, 0, False
     for tile in plan.tiles():
         size = tile.geobox.height * tile.geobox.width
         tell = _teller(progress, done, size, total)
         if tile in store:
-            seen = True
+            result = store.read_tile(tile)
         else:
             result = map_tile(plan, tile, device, clock, tell)
-            seen |= bool(((result.modalities > 0) & (result.modalities < NOT_MAPPED)).any())
             store.write_tile(tile, result)
+        wanted += size - result.outside - result.masked
+        seen |= bool(((result.modalities > 0) & (result.modalities < NOT_MAPPED)).any())
         done += size
         if progress:
             progress(done, total)
+    if not wanted:
+        store.remove()
+        raise MapError(
+            "no pixel whose centre lies in the area of interest and in the mask",
+            expected="at least one",
+            todo="check --aoi and --mask, or give a finer --resolution",
+        )
     if not seen:
         store.remove()
         raise StackError(
@@ -138,15 +144,15 @@ def map_tile(
         clock: Told where the time goes.
         tell: Told (pixels done, pixels to do).
     """
-    area = plan.within_area(tile)
-    wanted = area & plan.mask.read(tile.geobox) if plan.mask and area.any() else area
+    area, wanted = plan.within_area(tile), plan.wanted(tile)
     counts = {"outside": int((~area).sum()), "masked": int((area & ~wanted).sum())}
     if not wanted.any():
         return _result(Prediction(*(np.zeros(0, kind) for kind in ("u1", "f4", "u1"))), wanted, 0, counts)
+    y, x = _extent(wanted)  # what is not wanted is not read
     with clock.measure("read"):
-        part = window(plan.stack, tile.y, tile.x).compute()
+        part = window(plan.stack, _within(tile.y, y), _within(tile.x, x), plan.grid).compute()
     with clock.measure("batch"):
-        batch = batch_of_stack(part, plan.spec, wanted, plan.grid)
+        batch = batch_of_stack(part, plan.spec, wanted[y, x], tile.geobox[y, x], plan.grid)
     done = 0
 
     def tick(pixels: int) -> None:
@@ -157,7 +163,7 @@ def map_tile(
     with clock.measure("inference"):
         prediction = predict(plan.checkpoint.method, batch, device, tick)
     clock.pixels += len(batch)
-    return _result(prediction, wanted, _bits(plan.request.require), counts)
+    return _result(prediction, wanted, required_bits(plan.request.require), counts)
 
 
 def _result(
@@ -181,8 +187,15 @@ def _spread(values: NDArray[np.uint8], wanted: NDArray[np.bool_], elsewhere: int
     return layer
 
 
-def _bits(names: tuple[str, ...]) -> int:
-    return sum(MODALITIES[name].bit for name in names)
+def _extent(wanted: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The smallest window (rows, columns) that holds all wanted pixels."""
+    rows, cols = np.flatnonzero(wanted.any(1)), np.flatnonzero(wanted.any(0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
+
+
+def _within(outer: slice, inner: slice) -> slice:
+    """A slice of a slice."""
+    return slice(outer.start + inner.start, outer.start + inner.stop)
 
 
 def _teller(progress: Progress | None, before: int, size: int, total: int) -> Callable[[int, int], None]:

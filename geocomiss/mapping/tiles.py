@@ -54,6 +54,7 @@ class TileStore:
     def __init__(self, folder: Path, fingerprint: dict[str, Any], *, discard: bool = False) -> None:
         self.folder = folder
         self._manifest = folder / "manifest.jsonl"
+        self._made_parent = not folder.parent.exists()
         try:
             self._claim(json.loads(json.dumps(fingerprint)), discard)
         except OSError as error:
@@ -100,9 +101,9 @@ class TileStore:
         return not self._digests
 
     def remove(self) -> None:
-        """Delete the folder, and the map's own folder where that leaves it empty."""
+        """Delete the folder, and the map's own where this made it and it is empty now."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        if self.folder.parent.exists() and not any(self.folder.parent.iterdir()):
+        if self._made_parent and self.folder.parent.exists() and not any(self.folder.parent.iterdir()):
             self.folder.parent.rmdir()
 
     def _path(self, tile: Tile) -> Path:
@@ -111,7 +112,7 @@ class TileStore:
     def _claim(self, fingerprint: dict[str, Any], discard: bool) -> None:
         stated = self.folder / "request.json"
         if stated.exists():
-            earlier = json.loads(stated.read_text())
+            earlier = _json(stated)
             changed = [key for key in fingerprint | earlier if earlier.get(key) != fingerprint.get(key)]
             if not changed:
                 return
@@ -145,6 +146,15 @@ class TileStore:
             file.flush()
             os.fsync(file.fileno())
         self._digests[tile.name] = digest
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A stored fingerprint; a damaged one is like none."""
+    try:
+        stored = json.loads(path.read_text())
+    except ValueError:
+        return {}
+    return stored if isinstance(stored, dict) else {}
 
 
 def _digest(path: Path) -> str:

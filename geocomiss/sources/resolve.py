@@ -1,5 +1,6 @@
 """What a user's area and season mean for a source: its own pixels and periods where it has any."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from odc.geo import Geometry
@@ -7,7 +8,7 @@ from odc.geo.geobox import GeoBox
 
 from geocomiss.errors import AreaError, SeasonError
 from geocomiss.grid import crop, crs_of, grid_of
-from geocomiss.seasons import Calendar, Cycle, parse_season
+from geocomiss.seasons import Calendar, Cycle, parse_season, read_season, today
 from geocomiss.sources.base import Source
 from geocomiss.stack import periods
 
@@ -15,8 +16,14 @@ DEFAULT_RESOLUTION: Final = 10.0
 """Metres."""
 
 
-def resolve_season(text: str | None, source: Source, cycle: Cycle) -> Calendar | None:
+def resolve_season(text: str | None, source: Source, cycle: Cycle, *, exact: bool = True) -> Calendar | None:
     """The season asked for or, without one, the only period that a local stack holds.
+
+    Args:
+        text: The user's `--season`, if any.
+        source: Where the stack comes from.
+        cycle: Steps of the model, or of the recipe where there is no model.
+        exact: Whether the season must have the months of the cycle (a model asks for them).
 
     Returns:
         None where a local stack holds no period of the cycle at all.
@@ -25,7 +32,7 @@ def resolve_season(text: str | None, source: Source, cycle: Cycle) -> Calendar |
         SeasonError: No season given where one is needed, or several to choose from.
     """
     if text:
-        return parse_season(text, cycle)
+        return parse_season(text, cycle) if exact else read_season(text, cycle)
     if source.held is None:
         raise SeasonError("no season", expected="--season, for example 2021", todo="say which season to map")
     found = periods(source.held, cycle)
@@ -49,13 +56,32 @@ def resolve_grid(source: Source, area: Geometry | None, crs: str, resolution: fl
             raise AreaError(
                 "no area of interest", expected="--aoi", todo="give a vector file, W,S,E,N or WKT"
             )
-        return grid_of(area, crs, resolution or DEFAULT_RESOLUTION)
+        return grid_of(area, crs, DEFAULT_RESOLUTION if resolution is None else resolution)
     own = source.grid
     asked_crs = None if crs == "auto" else crs
-    if (asked_crs and crs_of(own) != asked_crs) or (resolution and abs(own.resolution.x - resolution) > 1e-9):
+    if (asked_crs and crs_of(own) != asked_crs) or (
+        resolution is not None and abs(own.resolution.x - resolution) > 1e-9
+    ):
         raise AreaError(
             f"--crs {crs} --resolution {resolution} for a stack of {own.resolution.x:g} in {own.crs}",
             expected="the stack's own grid: its pixels are never resampled",
             todo="leave --crs and --resolution out",
         )
     return crop(own, area) if area else own
+
+
+def uncovered(grid: GeoBox, source: Source, area: Geometry | None) -> Iterator[str]:
+    """Says how much of the area of interest a local stack does not cover, if any."""
+    if area is None or source.grid is None:
+        return
+    local = area.to_crs(crs_of(grid))
+    outside = 1 - (local & source.grid.extent).area / local.area
+    if outside > 1e-6:
+        yield f"{outside:.1%} of the area of interest lies outside the stack and is left out"
+
+
+def future_steps(season: Calendar) -> Iterator[str]:
+    """Says how many steps of a season are still to come, if any."""
+    ahead = sum(edge > today() for edge in season.edges()[:-1])
+    if ahead:
+        yield f"{ahead} of {season.number} steps of the season lie in the future: they are missing"

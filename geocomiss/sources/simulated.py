@@ -106,8 +106,10 @@ class SimulatedSource:
 
 def pixel_metres(grid: GeoBox) -> float:
     """Height of a pixel in metres, whatever the unit of the grid's CRS."""
-    height = abs(float(grid.affine.e))
-    return height * METRES_PER_DEGREE if crs_of(grid).geographic else height
+    height, crs = abs(float(grid.affine.e)), crs_of(grid)
+    if crs.geographic:
+        return height * METRES_PER_DEGREE
+    return height * float(crs.proj.axis_info[0].unit_conversion_factor)
 
 
 def weather_grid(grid: GeoBox) -> GeoBox:

@@ -174,9 +174,16 @@ def grid_of_stack(stack: xr.DataTree) -> GeoBox:
     return first
 
 
-def window(stack: xr.DataTree, y: slice, x: slice) -> xr.DataTree:
-    """Rows and columns of the grid; weather stays whole on its own coarse grid."""
-    grid = grid_of_stack(stack)
+def window(stack: xr.DataTree, y: slice, x: slice, grid: GeoBox | None = None) -> xr.DataTree:
+    """Rows and columns of the grid; weather stays whole on its own coarse grid.
+
+    Args:
+        stack: A stack.
+        y: Rows.
+        x: Columns.
+        grid: The pixel grid, where the stack itself may have nothing but weather.
+    """
+    grid = grid or grid_of_stack(stack)
     cut = {
         name: group.isel(y=y, x=x) if same_grid(grid_of_group(group), grid) else group
         for name, group in groups_of(stack).items()

@@ -222,7 +222,7 @@ def test_any_tiling_gives_the_same_pixels() -> None:
     flat = np.arange(GRID.height * GRID.width).reshape(GRID.shape)
     for tile in tiles_of(GRID, 19):
         part = window(stack, tile.y, tile.x)
-        batch = batch_of_stack(part, SPEC, np.ones(tile.geobox.shape, bool), GRID)
+        batch = batch_of_stack(part, SPEC, np.ones(tile.geobox.shape, bool), whole=GRID)
         places = torch.from_numpy(flat[tile.y, tile.x].ravel())
         assert torch.equal(batch.available, whole.available[places])
         for name in ("optical", "radar", "topography"):

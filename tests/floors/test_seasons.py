@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from geocomiss import seasons
 from geocomiss.errors import SeasonError
 from geocomiss.recipes import RECIPES
-from geocomiss.seasons import Calendar, Cycle, add_months, middle_day, monthly_cycle, parse_season
+from geocomiss.seasons import (
+    Calendar,
+    Cycle,
+    StepLength,
+    add_months,
+    middle_day,
+    monthly_cycle,
+    parse_season,
+    read_season,
+)
 
 MONTHLY = RECIPES["monthly-l2a"].cycle
 CROPHARVEST = RECIPES["cropharvest"].cycle
@@ -139,3 +148,20 @@ def test_calendars_speak_plainly() -> None:
     assert str(parse_season("2021", MONTHLY)) == "2021-01-01 to 2021-12-31 (12 calendar months)"
     assert str(parse_season("2021", CROPHARVEST)) == "2020-02-07 to 2021-01-31 (12 steps of 30 days)"
     assert str(CROPHARVEST) == "12 steps of 30 days, February to January"
+
+
+@pytest.mark.parametrize("step", ["month", "30d"])
+@given(year=st.integers(1990, 2024), first=st.integers(1, 12), number=st.integers(1, 18))
+def test_months_asked_for_are_honoured_one_by_one_or_refused(
+    step: StepLength, year: int, first: int, number: int
+) -> None:
+    last = add_months(date(year, first, 1), number - 1)
+    text = f"{year}-{first:02d}:{last.year}-{last.month:02d}"
+    asked = Calendar(date(year, first, 1), "month", number).years_months()
+    try:
+        calendar = read_season(text, Cycle(2, step, 12))
+    except SeasonError:
+        assert step == "30d" and number > 12, "only long seasons outgrow steps of 30 days"
+    else:
+        assert calendar.years_months() == asked
+        assert calendar.step == step

@@ -11,6 +11,7 @@ import rasterio
 from gappy import BANDS, GRID, NO_OPTICAL, NOTHING, WEATHER_ONLY, gappy_groups, store
 from numpy.typing import NDArray
 from rio_cogeo import cog_validate
+from shapely import from_wkt, to_geojson
 
 from geocomiss.batch import batch_of_stack
 from geocomiss.checkpoint import read_checkpoint
@@ -204,6 +205,7 @@ BAD: list[tuple[str, dict[str, object], str]] = [
     ("other months", {"season": "2020-11:2021-10"}, "12 steps of a month, January to December"),
     ("min steps", {"min_steps": {"optical": 13}}, "1 to 12"),
     ("no model", {"model": "nowhere"}, "nowhere"),
+    ("no resolution", {"resolution": 0.0}, "resolution"),
     ("no such device", {"device": "cuda:99"}, "device"),
 ]
 
@@ -233,7 +235,7 @@ def test_wrong_units_are_refused_or_their_modality_dropped(tmp_path: Path, reque
     for band in ("VV", "VH"):
         groups["radar"][band] = 10 ** (groups["radar"][band] / 10)
     asked = replace(request_map, source=str(store(tmp_path / "other", groups)))
-    with pytest.raises(GeocomissError, match="radar: unit is not dB"):
+    with pytest.raises(GeocomissError, match="radar: unit not dB"):
         make_map(asked)
     assert make_map(replace(asked, on_mismatch="drop")).modality_share["radar"] == 0
 
@@ -243,7 +245,7 @@ def test_all_differences_are_named_at_once(
 ) -> None:
     recipe = replace(read_checkpoint(str(request_map.model)).card.recipe, s2_level="L1C", s1_product="gamma0")
     asked = replace(request_map, source=str(store(tmp_path / "other", gappy_groups(), recipe)))
-    with pytest.raises(GeocomissError, match=r"s2 level is L1C.*s1 product is gamma0"):
+    with pytest.raises(GeocomissError, match=r"s2 level L1C.*s1 product gamma0"):
         make_map(asked)
     # what is left out cannot differ
     make_map(replace(asked, without=("optical", "radar"), require=()))
@@ -258,3 +260,78 @@ def test_a_simulated_model_does_not_meet_real_data_unasked(
     report = make_map(replace(asked, simulated_model_on_real_data=True))
     with rasterio.open(report.folder / "crop_type.tif") as file:
         assert file.tags()["label"] == "SIMULATED MODEL"
+
+
+def test_weather_alone_maps_where_nothing_more_is_required(request_map: MapRequest) -> None:
+    left_out = ("optical", "radar", "topography")
+    report = make_map(replace(request_map, without=left_out, require=()))
+    modalities = read(report.folder, "modalities")
+    assert (modalities == 4).mean() > 0.5
+    assert ((read(report.folder, "crop_type") > 0) == (modalities == 4)).all()
+
+
+def test_a_map_that_can_have_no_class_says_so(request_map: MapRequest) -> None:
+    report = make_map(replace(request_map, without=("optical", "radar")))
+    assert any("no pixel can get a class" in warning for warning in report.warnings)
+    assert report.nodata["required_missing"] == GRID.height * GRID.width
+
+
+def test_a_modality_that_nobody_delivers_is_said(tmp_path: Path, request_map: MapRequest) -> None:
+    groups = gappy_groups()
+    del groups["radar"]
+    report = make_map(replace(request_map, source=str(store(tmp_path / "other", groups))))
+    assert "the stack has no radar: it is treated as missing" in report.warnings
+    with rasterio.open(report.folder / "crop_type.tif") as file:
+        assert "no radar" in file.tags()["warnings"]
+
+
+def test_a_mask_that_leaves_nothing_is_not_taken_for_an_empty_stack(
+    tmp_path: Path, request_map: MapRequest
+) -> None:
+    shape = {"height": GRID.height, "width": GRID.width, "count": 1, "dtype": "uint8"}
+    with rasterio.open(
+        tmp_path / "m.tif", "w", driver="GTiff", crs="EPSG:32631", transform=GRID.affine, **shape
+    ) as file:
+        file.write(np.full(GRID.shape, 10, np.uint8), 1)
+    with pytest.raises(MapError, match="no pixel whose centre lies in"):
+        make_map(replace(request_map, mask=f"{tmp_path / 'm.tif'}:40"))
+    assert not request_map.out.exists()
+
+
+def test_an_unfinished_map_of_another_area_is_not_gone_on_with(
+    request_map: MapRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    aoi = tmp_path / "fields.geojson"  # the file keeps its name, its content changes
+    aoi.write_text(to_geojson(from_wkt(TRIANGLE)))
+    asked = replace(request_map, aoi=str(aoi), tile=20)
+    with monkeypatch.context() as patch:
+        patch.setattr("geocomiss.mapping.run.assemble", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            make_map(asked)
+    aoi.write_text(to_geojson(from_wkt(TRIANGLE.replace("4.9835", "4.9830"))))
+    with pytest.raises(MapError, match="area was"):
+        make_map(asked)
+    make_map(replace(asked, overwrite=True))
+
+
+def test_replacing_a_map_never_leaves_old_layers_beside_a_new_one(
+    request_map: MapRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_map(request_map)
+    old = {path.name: path.read_bytes() for path in request_map.out.iterdir()}
+    other = replace(request_map, overwrite=True, without=("optical",))
+
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("geocomiss.maps.cog._publish", full_disk)
+        with pytest.raises(MapError):
+            make_map(other)
+    kept = {name: (request_map.out / name).read_bytes() for name in old}
+    assert kept == old, "the old map stays whole until the new one is"
+    make_map(other)
+    assert not (read(request_map.out, "modalities") & 1).any()

@@ -26,7 +26,7 @@ def mapped_pixel(source: SimulatedSource, spec: Spec, lat: float, lon: float, se
     window = grid.pad(2)
     chosen = np.zeros(window.shape, bool)
     chosen[2, 2] = True
-    return batch_of_stack(source.open(window, season).compute(), spec, chosen, window)
+    return batch_of_stack(source.open(window, season).compute(), spec, chosen)
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))

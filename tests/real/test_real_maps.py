@@ -118,6 +118,6 @@ def test_a_monthly_model_is_refused_for_an_export_with_each_reason(
     model = untrained_for(shared / "data" / NOVEMBER, tmp_path, WINTER_CROPS)
     with pytest.raises(RecipeError) as caught:
         make_map(MapRequest(str(shared / "data" / name), tmp_path / "map", model=str(model)))
-    for reason in ("calendar", "s2 level is L1C", "30 days"):
+    for reason in ("calendar", "s2 level L1C", "30 days"):
         assert reason in str(caught.value)
     assert not (tmp_path / "map").exists()

@@ -1,0 +1,127 @@
+"""What is looked at before mapping starts: do season and values fit, and what should a user know?"""
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from geocomiss.checkpoint import Card
+from geocomiss.errors import SeasonError
+from geocomiss.grid import Tile, tiles_of
+from geocomiss.mapping.request import MapRequest
+from geocomiss.modalities import MODALITIES
+from geocomiss.recipes import Difference
+from geocomiss.seasons import Calendar, Cycle
+from geocomiss.sources.base import Source
+from geocomiss.sources.resolve import resolve_season
+from geocomiss.stack import bands_of, holds, periods, unit_problems, window
+
+NON_CROP: Final = frozenset(
+    ("non", "noncrop", "nocrop", "background", "forest", "built", "urban", "water", "bare")
+)
+"""Words in class names that tell of land without crops."""
+SAMPLE: Final = 96
+"""Pixels a side of the windows whose values are looked at before mapping starts."""
+SAMPLES: Final = 3
+"""Number of such windows."""
+TRIED: Final = 300
+"""Windows, spread over the grid, among which those with something to map are looked for."""
+
+
+def season_of(request: MapRequest, source: Source, cycle: Cycle) -> tuple[Calendar, tuple[Difference, ...]]:
+    """The season to map, and the difference where a local stack has another calendar.
+
+    Raises:
+        SeasonError: See `resolve_season`.
+    """
+    calendar, held = resolve_season(request.season, source, cycle), source.held
+    if held is None:
+        if calendar is None:
+            raise SeasonError("no season", expected="--season", todo="say which season to map")
+        return calendar, ()
+    if calendar is None or not (holds(held, calendar) or periods(held, cycle)):
+        other = Difference("calendar", "the stack holds", str(held), str(cycle), "refuse")
+        return calendar or held, (other,)
+    return calendar, ()
+
+
+def unit_differences(
+    stack: xr.DataTree,
+    read: tuple[str, ...],
+    grid: GeoBox,
+    wanted: Callable[[Tile], NDArray[np.bool_]],
+) -> tuple[Difference, ...]:
+    """Modalities whose values, in a few windows that will be mapped, cannot be in their unit.
+
+    Args:
+        stack: The lazy stack.
+        read: Modalities that the model reads.
+        grid: Its pixel grid.
+        wanted: Which pixels of a window are to be mapped.
+    """
+    present = [name for name in bands_of(stack) if name in read]
+    problems: dict[str, str] = {}
+    for tile in _sample_windows(grid, wanted) if present else ():
+        problems |= unit_problems(window(stack, tile.y, tile.x, grid).compute())
+    return tuple(
+        Difference(name, "unit", problems[name], "canonical units", "refuse")
+        for name in present
+        if name in problems
+    )
+
+
+def sensor_warnings(request: MapRequest, card: Card, stack: xr.DataTree, source: Source) -> Iterator[str]:
+    """Modalities that the model reads and nobody delivers, and maps that can have no class."""
+    for name in card.bands:
+        if name not in source.bands and name not in request.without:
+            yield f"the stack has no {name}: it is treated as missing"
+    possible = set(bands_of(stack)) & set(card.bands)
+    if request.require and not possible & set(request.require):
+        needed = " or ".join(request.require)
+        yield f"no pixel can get a class: each needs {needed}, and there is none (see --require)"
+
+
+def model_warnings(request: MapRequest, card: Card, source: Source, season: Calendar, grid: GeoBox) -> (
+    Iterator[str]
+):  # fmt: skip
+    """Where a model is used beyond what it was trained on, and maps in which every pixel is a crop."""
+    if not (card.simulated and source.simulated):  # crops of the simulated world grow alike everywhere
+        yield from _place_warnings(card.training.cells, grid)
+        years = card.training.years
+        if years and season.last_day.year not in years:
+            trained = ", ".join(str(year) for year in years)
+            yield f"the season ends in {season.last_day.year}, those of the training samples in {trained}"
+    if request.mask is None and not any(_is_non_crop(each.name) for each in card.classes):
+        yield "neither a mask (--mask) nor a non-crop class: every pixel is given a crop"
+
+
+def required_bits(names: tuple[str, ...]) -> int:
+    """Modalities as a bit field."""
+    return sum(MODALITIES[name].bit for name in names)
+
+
+def _sample_windows(grid: GeoBox, wanted: Callable[[Tile], NDArray[np.bool_]]) -> Iterator[Tile]:
+    windows = list(tiles_of(grid, SAMPLE))
+    spread = np.unique(np.linspace(0, len(windows) - 1, TRIED).astype(int))
+    order = np.random.default_rng(0).permutation(spread)  # not all from the first rows
+    return islice((windows[i] for i in order if wanted(windows[i]).any()), SAMPLES)
+
+
+def _place_warnings(cells: tuple[tuple[int, int], ...], grid: GeoBox) -> Iterator[str]:
+    box = grid.extent.to_crs("EPSG:4326").boundingbox
+    lat, lon = int(np.floor((box.bottom + box.top) / 2)), int(np.floor((box.left + box.right) / 2))
+    if cells and all((south >= 0) != (lat >= 0) for south, _ in cells):
+        yield "the area lies in the other hemisphere than all training samples: the seasons are reversed"
+    elif cells and (lat, lon) not in set(cells):
+        yield "the area lies outside the 1-degree cells of the training samples"
+
+
+def _is_non_crop(name: str) -> bool:
+    """Whether a class takes in land without crops, going by its name."""
+    words = set(re.split(r"[^a-z]+", name.lower()))
+    return bool((NON_CROP | {"no", "not"}) & words)

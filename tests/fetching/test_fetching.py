@@ -1,0 +1,76 @@
+"""Fetching writes what mapping would read, for any calendar, and says what mapping would say."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+from gappy import SEASON, gappy_groups, store
+
+from geocomiss.errors import MapError, SeasonError
+from geocomiss.fetching import FetchRequest, fetch_stack
+from geocomiss.sources import open_source
+from geocomiss.stack import groups_of, origin_of, read_stack
+
+PLACE = "5.30,50.70,5.304,50.703"
+
+
+def request(tmp_path: Path, **changes: object) -> FetchRequest:
+    asked = FetchRequest("simulated", tmp_path / "stack.zarr", PLACE, "2021")
+    return replace(asked, **changes)
+
+
+def test_a_fetched_stack_is_what_the_source_opens(tmp_path: Path) -> None:
+    report = fetch_stack(request(tmp_path))
+    source = open_source("simulated")
+    opened = groups_of(source.open(report.grid, report.calendar).compute())
+    for name, group in groups_of(read_stack(report.path).compute()).items():
+        xr.testing.assert_equal(group, opened[name])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "season", "first"),
+    [("monthly-l2a", "2020-11:2021-10", "2020-11-01"), ("cropharvest", "2019-05:2020-04", "2019-05-07")],
+)
+def test_months_other_than_the_recipes_are_fetched_as_asked(
+    tmp_path: Path, recipe: str, season: str, first: str
+) -> None:
+    report = fetch_stack(request(tmp_path, recipe=recipe, season=season))
+    assert str(report.calendar.start) == first
+    assert origin_of(read_stack(report.path)).calendar == report.calendar
+
+
+def test_a_window_of_a_stored_stack_with_its_season(tmp_path: Path) -> None:
+    path = store(tmp_path / "whole", gappy_groups())
+    report = fetch_stack(FetchRequest(str(path), tmp_path / "part.zarr", "4.978,50.622,4.98,50.624"))
+    assert report.calendar == SEASON
+    part = read_stack(report.path)["optical"]["B2"].values
+    whole = read_stack(path)["optical"]["B2"].sel(x=report.grid.affine.c + 5, y=report.grid.affine.f - 5)
+    assert np.array_equal(part[:, 0, 0], whole.values, equal_nan=True)
+
+
+def test_an_area_partly_outside_is_said(tmp_path: Path) -> None:
+    path = store(tmp_path / "whole", gappy_groups())
+    report = fetch_stack(FetchRequest(str(path), tmp_path / "part.zarr", "4.97,50.622,4.98,50.624"))
+    assert any("lies outside the stack" in note for note in report.notes)
+
+
+def test_only_a_stack_of_ours_is_replaced(tmp_path: Path) -> None:
+    asked = request(tmp_path)
+    fetch_stack(asked)
+    with pytest.raises(MapError, match="exists"):
+        fetch_stack(asked)
+    fetch_stack(replace(asked, overwrite=True))
+    foreign = tmp_path / "foreign.zarr"
+    zarr.create_group(foreign, attributes={"title": "not ours"})
+    with pytest.raises(MapError, match="is not a stack"):
+        fetch_stack(replace(asked, out=foreign, overwrite=True))
+    assert (foreign / "zarr.json").exists()
+
+
+def test_a_future_season_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(SeasonError, match="future"):
+        fetch_stack(request(tmp_path, season="2150"))
+    assert list(tmp_path.iterdir()) == []
