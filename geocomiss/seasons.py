@@ -115,7 +115,7 @@ def parse_season(text: str, cycle: Cycle) -> Calendar:
         SeasonError: Unreadable, backwards, wholly in the future, not whole steps, or not the
             months of the cycle.
     """
-    calendar = _read_season(text.strip(), cycle)
+    calendar = read_season(text, cycle)
     if calendar.start > today():
         raise SeasonError(
             f"the season {text!r} ({calendar}) lies wholly in the future, today is {today()}",
@@ -131,7 +131,17 @@ def parse_season(text: str, cycle: Cycle) -> Calendar:
     return calendar
 
 
-def _read_season(text: str, cycle: Cycle) -> Calendar:
+def read_season(text: str, cycle: Cycle) -> Calendar:
+    """What a text says, whether or not it fits the cycle (see `parse_season`).
+
+    Args:
+        text: A year, months or days.
+        cycle: What a year alone means; thirty-day steps stay thirty-day steps.
+
+    Raises:
+        SeasonError: Unreadable, backwards, or not whole steps.
+    """
+    text = text.strip()
     if re.fullmatch(r"\d{4}", text):
         if not 1900 <= int(text) <= 9000:
             raise _unreadable(text)
