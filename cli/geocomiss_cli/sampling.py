@@ -19,7 +19,8 @@ SamplesOption = Annotated[
     str,
     typer.Option(
         "--samples",
-        help="A table (.npz; Parquet: ours, WorldCereal's long or wide), a CropHarvest folder, or 'simulated'.",
+        help="A table (.npz; Parquet: ours, or WorldCereal's long or wide), a CropHarvest folder, "
+        "or 'simulated'.",
         show_default=False,
     ),
 ]
