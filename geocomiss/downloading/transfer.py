@@ -22,7 +22,7 @@ from geocomiss import __version__
 from geocomiss.errors import SourceError
 
 CHUNK: Final = 1 << 18
-"""Bytes that are read at once."""
+"""Most bytes that are read at once."""
 PAUSES: Final = [1.0, 4.0, 10.0]
 """Seconds before each further try; a try that brings bytes starts the count anew."""
 TIMEOUT: Final = 60.0
@@ -144,7 +144,7 @@ def _append(
     with part.open("r+b") as file:
         file.seek(start)
         file.truncate()
-        while block := answer.read(CHUNK):
+        while block := answer.read1(CHUNK):  # what has come: a slow line loses little
             try:
                 file.write(block)
                 file.flush()
