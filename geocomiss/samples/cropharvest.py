@@ -73,12 +73,14 @@ def read(root: Path) -> Contents:
     text, points = _points(root)
     names, arrays = h5.read_arrays(root / ARRAYS, (STEPS, len(CHANNELS)))
     places = {name: place for place, name in enumerate(names)}
-    kept = [point for point in points if _identifier(point) in places]
+    kept = [point for point in points if point["identifier"] in places]
     if not kept:
         raise _unusable(
             root, f"has {len(points)} points for training and {len(names)} arrays, none in common"
         )
-    cube = arrays[[places[_identifier(point)] for point in kept]]  # (N, T, C)
+    for point in kept:
+        _check(root, point)
+    cube = arrays[[places[point["identifier"]] for point in kept]]  # (N, T, C)
     values, bands = series_of(root, cube, CHANNELS)
     lat, lon = (np.array([point[key] for point in kept], np.float64) for key in ("lat", "lon"))
     group, size = automatic_groups(lat, lon)
@@ -108,23 +110,31 @@ def _points(root: Path) -> tuple[bytes, list[Property]]:
     path = root / LABELS
     try:
         text = path.read_bytes()
-        points = [_checked(feature["properties"]) for feature in json.loads(text)["features"]]
+        points = [_known(feature["properties"]) for feature in json.loads(text)["features"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise unreadable(path, error) from error
-    training = [point for point in points if not point.get("is_test")]
+    training = [point for point in points if str(point.get("is_test")).lower() not in ("true", "1")]
     return text, sorted(training, key=lambda point: not point["is_crop"])  # stable
 
 
-def _checked(point: Property) -> Property:
-    """The same properties. Raises KeyError, TypeError or ValueError where one is missing or no such."""
-    int(point["index"]), point["dataset"], date.fromisoformat(str(point["export_end_date"])[:10])
-    if not (abs(float(point["lat"])) <= 90 and abs(float(point["lon"])) <= 180):
-        raise ValueError(f"a place of {point['lat']}, {point['lon']} degrees")
-    return point | {"is_crop": int(point["is_crop"])}
+def _known(point: Property) -> Property:
+    """With a file's stem as identifier and a whole number as `is_crop`.
+
+    Raises:
+        KeyError, TypeError, ValueError: One of these properties is missing or no such.
+    """
+    identifier = f"{int(point['index'])}_{point['dataset']}"
+    return point | {"is_crop": int(point["is_crop"]), "identifier": identifier}
 
 
-def _identifier(point: Property) -> str:
-    return f"{int(point['index'])}_{point['dataset']}"
+def _check(root: Path, point: Property) -> None:
+    """Raises SampleError where a point has no date or place."""
+    try:
+        date.fromisoformat(str(point["export_end_date"])[:10])
+        if not (abs(float(point["lat"])) <= 90 and abs(float(point["lon"])) <= 180):
+            raise ValueError(f"it lies at {point['lat']}, {point['lon']} degrees")
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unusable(root, f"has a point {point['identifier']} without date or place ({error})") from error
 
 
 def _steps(points: Iterable[Property]) -> Steps:
@@ -139,7 +149,7 @@ def _columns(points: list[Property]) -> dict[str, NDArray[Any]]:
         name: np.array([str(point.get(name) or "") for point in points], np.str_) for name in TEXTS
     }
     columns["is_crop"] = np.array(CROP)[[point["is_crop"] for point in points]]
-    columns["identifier"] = np.array([_identifier(point) for point in points], np.str_)
+    columns["identifier"] = np.array([point["identifier"] for point in points], np.str_)
     columns["year"] = np.array([text[:4] for text in columns["collection_date"]], np.str_)
     classed = columns["classification_label"] != ""
     columns["fold"] = np.full(len(points), -1)

@@ -83,7 +83,7 @@ def _read_one(path: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
 def _read_cache(path: Path, state: str) -> NDArray[np.float32] | None:
     """What was kept, if it is of this state; a damaged or old file counts as none."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return np.asarray(kept["values"]) if str(kept["state"]) == state else None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

@@ -5,7 +5,7 @@ N samples, T steps.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -117,13 +117,11 @@ def steps_from(times: list[date], samples: int) -> Steps:
 
 
 def _end_of_last(times: list[date]) -> date:
-    """The day after the last step: the first of the next month, or as long as the step before."""
-    last = times[-1]
-    if all(day.day == 1 for day in times):
+    """The day after the last step: where months or dekads end, or as long as the step before."""
+    last, beginnings = times[-1], {day.day for day in times}
+    if beginnings == {1} or (last.day == 21 and beginnings <= {1, 11, 21}):
         return add_months(last, 1)
-    length = timedelta(days=30) if len(times) == 1 else last - times[-2]
-    # a dekad that began after the 20th ends with its month
-    return min(last + length, add_months(last, 1)) if last.day > 20 and length.days < 12 else last + length
+    return last + (DAYS_30 if len(times) == 1 else last - times[-2])
 
 
 def _of_months(months: NDArray[Any], shape: tuple[int, int]) -> Steps:

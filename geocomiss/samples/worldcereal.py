@@ -183,6 +183,8 @@ def _arrays(path: Path, needed: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         raise _unusable(path, "has no rows")
     if TIME in needed and (found[TIME].dtype.kind != "M" or np.isnat(found[TIME]).any()):
         raise _unusable(path, f"has a column {TIME} that holds no times, or not everywhere")
+    if wrong := [name for name in _channels(found) if found[name].dtype.kind not in "fiub"]:
+        raise _unusable(path, f"has columns {', '.join(wrong)} that hold no numbers")
     return found
 
 

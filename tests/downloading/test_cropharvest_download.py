@@ -40,7 +40,9 @@ def archive(members):
 def published(site):
     site.files |= {
         "labels.geojson": b'{"type": "FeatureCollection", "features": []}',
-        "features.tar.gz": archive({"features/arrays/0_togo.h5": ARRAY, "features/normalizing_dict.h5": b"n"}),
+        "features.tar.gz": archive(
+            {"features/arrays/0_togo.h5": ARRAY, "features/normalizing_dict.h5": b"n"}
+        ),
         "test_features.tar.gz": archive({"test_features/togo-eval.h5": b"t"}),
     }
     return site
