@@ -32,20 +32,9 @@ def unpack(archive: Path, folder: Path) -> None:
         _extract(archive, working)
         inner = working / folder.name
         (inner if inner.is_dir() else working).replace(folder)
-    except tarfile.FilterError as error:
-        archive.unlink()
-        raise SourceError(
-            f"{archive.name} wants to write outside its folder ({error})",
-            expected="files inside it only",
-            todo="do not trust this archive; check --url",
-        ) from error
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         archive.unlink()
-        raise SourceError(
-            f"{archive.name} is damaged or truncated ({error})",
-            expected="a whole .tar.gz archive",
-            todo="give the same command again to download it anew",
-        ) from error
+        raise _unusable(archive, error) from error
     except OSError as error:
         raise SourceError(
             f"{archive.name} cannot be unpacked ({error.strerror or error})",
@@ -64,3 +53,18 @@ def _extract(archive: Path, folder: Path) -> None:
                 tar.extract(member, folder, filter="data")
         while stream.read(CHUNK):  # to the end, where the checksum of the whole stands
             pass
+
+
+def _unusable(archive: Path, error: Exception) -> SourceError:
+    """What to say of an archive that is damaged, or that does not stay inside."""
+    if isinstance(error, tarfile.FilterError):
+        return SourceError(
+            f"{archive.name} wants to write outside its folder ({error})",
+            expected="files inside it only",
+            todo="do not trust this archive; check --url",
+        )
+    return SourceError(
+        f"{archive.name} is damaged or truncated ({error})",
+        expected="a whole .tar.gz archive",
+        todo="give the same command again to download it anew",
+    )

@@ -63,6 +63,9 @@ class Version:
 class _Changed(Exception):
     """The bytes that are there are not of the file as it is now."""
 
+    def __str__(self) -> str:
+        return "the file keeps changing"
+
 
 def open_url(url: str, headers: dict[str, str] | None = None) -> Any:
     """Open a URL; a context manager to read from. Raises OSError or HTTPException."""
@@ -87,26 +90,32 @@ def download(remote: Remote, target: Path, progress: Progress | None = None) -> 
             file is not what was published.
     """
     part = target.with_name(f"{target.name}.part")
-    travelled, tries = 0, 0
+    travelled = 0
     if not target.exists():
-        while True:
-            try:
-                for size in _transfer(remote, part, progress):
-                    travelled, tries = travelled + size, 0
-                break
-            except _Changed:
-                _forget(part)
-            except (OSError, http.client.HTTPException) as error:
-                if tries == len(PAUSES) or not _may_pass(error):
-                    raise _failed(remote, part, error) from error
-            if tries == len(PAUSES):
-                raise _failed(remote, part, ConnectionError("the file keeps changing"))
-            time.sleep(PAUSES[tries])
-            tries += 1
+        travelled = _gather(remote, part, progress)
         _check_md5(remote, part)
         part.replace(target)
     _forget(part)
     return travelled
+
+
+def _gather(remote: Remote, part: Path, progress: Progress | None) -> int:
+    """Connect again and again until the part is complete; bytes that travelled."""
+    travelled, tries = 0, 0
+    while True:
+        try:
+            for size in _transfer(remote, part, progress):
+                travelled, tries = travelled + size, 0
+            return travelled
+        except _Changed as error:
+            _forget(part)
+            reason: Exception = error
+        except (OSError, http.client.HTTPException) as error:
+            reason = error
+        if tries == len(PAUSES) or not _may_pass(reason):
+            raise _failed(remote, part, reason) from reason
+        time.sleep(PAUSES[tries])
+        tries += 1
 
 
 def _transfer(remote: Remote, part: Path, progress: Progress | None) -> Iterator[int]:

@@ -60,18 +60,8 @@ def write_samples(samples: Samples, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = _series(samples) | _steps(samples) | _singles(samples)
-    about = {
-        "format": FORMAT,
-        "years": list(samples.years),
-        "recipe_stated": samples.recipe_stated,
-        "simulated": samples.simulated,
-        "grouped_by": samples.grouped_by,
-    }
-    cycle = samples.cycle
-    stated = {ABOUT: about, RECIPE: asdict(samples.recipe), CALENDAR: asdict(cycle) if cycle else None}
-    metadata = {key: json.dumps(value, sort_keys=True).encode() for key, value in stated.items()}
-    table = pa.table(columns).replace_schema_metadata(metadata)
+    table = pa.table(_series(samples) | _steps(samples) | _singles(samples))
+    table = table.replace_schema_metadata(_metadata(samples))
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         # no dictionaries: they hold 0.0 and -0.0 for the same
@@ -85,6 +75,20 @@ def write_samples(samples: Samples, path: Path) -> None:
         ) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _metadata(samples: Samples) -> dict[bytes, bytes]:
+    """What concerns the whole table, as JSON."""
+    about = {
+        "format": FORMAT,
+        "years": list(samples.years),
+        "recipe_stated": samples.recipe_stated,
+        "simulated": samples.simulated,
+        "grouped_by": samples.grouped_by,
+    }
+    cycle = samples.cycle
+    stated = {ABOUT: about, RECIPE: asdict(samples.recipe), CALENDAR: asdict(cycle) if cycle else None}
+    return {key: json.dumps(value, sort_keys=True).encode() for key, value in stated.items()}
 
 
 def recognise(path: Path) -> bool:

@@ -76,7 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def site():
+def site(monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")  # whatever this machine uses, loopback is reached directly
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     server.site = Site(url=f"http://127.0.0.1:{server.server_port}/data")
