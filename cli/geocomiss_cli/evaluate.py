@@ -17,6 +17,7 @@ def evaluate(
     label: given.LabelOption = "label",
     legend: given.LegendOption = None,
     fold: given.FoldOption = None,
+    season: given.SeasonOption = None,
     n: given.NumberOption = 4000,
     sim_seed: given.SimSeedOption = 1,
     json: Annotated[
@@ -35,11 +36,11 @@ def evaluate(
     from geocomiss.samples.folds import fold_of
 
     checkpoint = read_checkpoint(model)
-    wanted = given.Wanted(samples, label, given.legend_at(legend), None, n, sim_seed)
-    table = given.read_wanted(wanted, checkpoint.card.recipe)
+    wanted = given.Wanted(samples, label, given.legend_at(legend), None, n, sim_seed, season)
+    table = given.read_wanted(wanted, checkpoint.card.recipe, checkpoint.card.cycle)
     chosen = table.take(fold_of(table, fold)) if fold else table
     found = evaluate_model(checkpoint, chosen, device_named(device))
-    say_notes([], list(found.warnings))
+    say_notes(list(table.notes), list(found.warnings))
     console = screen()
     console.print(scores_table(found.scores, tuple(checkpoint.card.bands)))
     console.print(f"scored on {found.scores.protocol}")

@@ -10,6 +10,7 @@ import typer
 
 from geocomiss import __version__
 from geocomiss.errors import GeocomissError
+from geocomiss_cli.data import app as data
 from geocomiss_cli.evaluate import evaluate
 from geocomiss_cli.fetch import fetch
 from geocomiss_cli.info import info
@@ -35,6 +36,7 @@ app.command("fetch")(fetch)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("info")(info)
+app.add_typer(data, name="data")
 
 
 def _show_version(wanted: bool) -> None:
@@ -97,7 +99,9 @@ def _run(arguments: list[str]) -> None:
 
 
 def _interrupted() -> None:
-    say_error("Interrupted. A map goes on where it stopped when the same command is given again.")
+    say_error(
+        "Interrupted. A map or a download goes on where it stopped when the same command is given again."
+    )
     sys.exit(INTERRUPTED)
 
 

@@ -1,6 +1,6 @@
 """Options of the commands that read labelled samples."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -11,11 +11,18 @@ from geocomiss_cli.options import check_recipe
 if TYPE_CHECKING:
     from geocomiss.recipes import Recipe
     from geocomiss.samples import Legend, Samples
+    from geocomiss.seasons import Cycle
 
 SAMPLES: Final = "Samples"
 
 SamplesOption = Annotated[
-    str, typer.Option("--samples", help="An .npz table, or 'simulated'.", show_default=False)
+    str,
+    typer.Option(
+        "--samples",
+        help="A table (.npz; Parquet: ours, or WorldCereal's long or wide), a CropHarvest folder, "
+        "or 'simulated'.",
+        show_default=False,
+    ),
 ]
 LabelOption = Annotated[
     str, typer.Option("--label", help="Column that holds the labels.", rich_help_panel=SAMPLES)
@@ -55,6 +62,16 @@ GroupOption = Annotated[
         rich_help_panel=SAMPLES,
     ),
 ]
+SeasonOption = Annotated[
+    str | None,
+    typer.Option(
+        "--season",
+        help="Cut a table that holds more: 2017 (the recipe's or model's period that ends in 2017), "
+        "2016-11:2017-10, or days.",
+        show_default="all steps of the table",
+        rich_help_panel=SAMPLES,
+    ),
+]
 RecipeOption = Annotated[
     str,
     typer.Option(
@@ -89,15 +106,26 @@ class Wanted:
     """Simulated samples."""
     sim_seed: int
     """Seed of the simulated world."""
+    season: str | None
+    """Period to cut the table to."""
+    parity: bool = False
+    """Whether filled-in steps are kept, as the papers do."""
 
 
-def read_wanted(wanted: Wanted, recipe: "Recipe") -> "Samples":
-    """Read the samples that a user asked for."""
+def read_wanted(wanted: Wanted, recipe: "Recipe", cycle: "Cycle | None" = None) -> "Samples":
+    """Read the samples that a user asked for.
+
+    Args:
+        wanted: What is asked for.
+        recipe: How they were made, where they do not say so.
+        cycle: Steps of a model that they must have.
+    """
     from geocomiss.samples import SampleRequest, read_samples
 
     request = SampleRequest(
-        wanted.samples, wanted.label, wanted.legend, recipe, wanted.group, wanted.n, wanted.sim_seed
-    )
+        wanted.samples, wanted.label, wanted.legend, recipe, wanted.group, wanted.n, wanted.sim_seed,
+        wanted.season, cycle, wanted.parity,
+    )  # fmt: skip
     return read_samples(request)
 
 
@@ -108,11 +136,3 @@ def legend_at(path: Path | None) -> "Legend | None":
     from geocomiss.samples.legend import read_legend
 
     return read_legend(path)
-
-
-def recipe_for(name: str, parity: bool) -> "Recipe":
-    """A recipe of the table, with nothing screened where parity with the papers is wanted."""
-    from geocomiss.recipes import recipe_named
-
-    recipe = recipe_named(name)
-    return replace(recipe, screened=False) if parity else recipe

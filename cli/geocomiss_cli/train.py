@@ -37,6 +37,7 @@ def train(
     preset: PresetOption = "full",
     fold: given.FoldOption = None,
     group: given.GroupOption = None,
+    season: given.SeasonOption = None,
     recipe: given.RecipeOption = "monthly-l2a",
     parity: given.ParityOption = False,
     n: given.NumberOption = 4000,
@@ -53,12 +54,13 @@ def train(
     """
     from geocomiss.checkpoint import check_free, write_checkpoint
     from geocomiss.inference import device_named
+    from geocomiss.recipes import recipe_named
     from geocomiss.training import Settings, TrainRequest
 
     check_free(out, overwrite)
     classes = given.legend_at(legend)
-    wanted = given.Wanted(samples, label, classes, group, n, sim_seed)
-    table = given.read_wanted(wanted, given.recipe_for(recipe, parity))
+    wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity)
+    table = given.read_wanted(wanted, recipe_named(recipe))
     _say_table(table)
     settings = Settings(epochs=epochs, seed=seed, device=device_named(device))
     request = TrainRequest(label, classes, method, {"preset": preset}, fold, settings)
@@ -86,8 +88,8 @@ def _say_table(table: "Samples") -> None:
     products = f"{recipe.s2_level}, {recipe.s1_product}, {recipe.weather_product}, {recipe.terrain_product}"
     console.print(f"recipe: {recipe.name} ({products}), {origin}")
     console.print(f"calendar: {step}")
-    if table.simulated:
-        say_notes(["these samples come from the simulated world"], [])
+    simulated = ("these samples come from the simulated world",) if table.simulated else ()
+    say_notes([*table.notes, *simulated], [])
 
 
 def _with_progress(table: "Samples", request: "TrainRequest") -> "Trained":

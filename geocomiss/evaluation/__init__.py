@@ -112,7 +112,7 @@ def _check_steps(card: Card, samples: Samples) -> None:
         raise SampleError(
             f"{samples.name} has {samples.cycle or f'{samples.months.shape[1]} steps of mixed months'}",
             expected=str(card.cycle or f"{card.steps} steps"),
-            todo="use a table with the model's calendar; nothing is shifted silently",
+            todo="use a table with the model's calendar, or cut it by --season; nothing is shifted silently",
         )
 
 

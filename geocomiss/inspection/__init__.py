@@ -11,7 +11,7 @@ from geocomiss.inspection.places import area_facts, stack_facts
 from geocomiss.maps import SUMMARY
 
 KNOWN: Final = (
-    "an area (vector file, W,S,E,N or WKT), a stack, a samples table (.npz), a model, or a map "
+    "an area (vector file, W,S,E,N or WKT), a stack, a samples table, a model, or a map "
     "(its folder or one of its GeoTIFFs)"
 )
 UNFINISHED: Final = "tiles"
@@ -69,17 +69,18 @@ def _folder(path: Path) -> Facts:
 
 
 def _file(path: Path) -> Facts:
-    if path.suffix == ".npz":
-        return samples_facts(path)
     if path.suffix.lower() in (".tif", ".tiff") and (layer := layer_facts(path)):
         return layer
     return _recognised(path)
 
 
 def _recognised(path: Path) -> Facts:
-    """A stack or, where no source knows it, an area."""
+    """A samples table, a stack or, where neither reader nor source knows it, an area."""
+    from geocomiss.samples.readers import reader_of
     from geocomiss.sources import SOURCES, open_source
 
+    if reader_of(path):
+        return samples_facts(path)
     kinds = list(SOURCES.values())
     known = next((kind for kind in kinds if kind.recognise(path)), None)
     if known:

@@ -18,30 +18,30 @@ def samples_facts(path: Path) -> Facts:
     Raises:
         SampleError: It cannot be used.
     """
-    from geocomiss.samples.npz import columns_of, read_arrays, values_of
+    from geocomiss.samples.readers import read_contents
 
-    arrays, sha256 = read_arrays(path)
-    values, bands, steps = values_of(path, arrays)
-    rows = len(arrays["X"])
+    contents = read_contents(path)
+    values, steps = contents.values, contents.steps
     return {
         "what": "a table of labelled samples",
-        "samples": rows,
-        "steps": int(arrays["X"].shape[1]),
+        "samples": len(contents),
+        "steps": int(steps.months.shape[1]),
         "years": list(steps.years),
-        "bounds": rounded([f(arrays[key]) for f in (np.min, np.max) for key in ("lon", "lat")]),
-        "sha256": sha256,
+        "recipe": contents.recipe.name if contents.recipe else "not stated",
+        "bounds": rounded([f(each) for f in (np.min, np.max) for each in (contents.lon, contents.lat)]),
+        "sha256": contents.sha256,
         "modalities": [
             {
                 "modality": name,
                 "valid": round(float(np.isfinite(values[name]).all(2).mean()), 4),
-                "bands": list(bands[name]),
+                "bands": list(contents.bands[name]),
             }
             for name in MODALITIES
             if name in values
         ],
         "columns": [
             {"column": key, "classes": len(counts), "samples": counts}
-            for key, column in columns_of(arrays).items()
+            for key, column in contents.columns.items()
             if (counts := _class_counts(column))
         ],
     }

@@ -8,10 +8,15 @@ import numpy as np
 
 from geocomiss.errors import SampleError
 from geocomiss.recipes import Recipe
+from geocomiss.samples.columns import labels_of
+from geocomiss.samples.contents import Contents
 from geocomiss.samples.folds import automatic_groups
 from geocomiss.samples.legend import Legend
-from geocomiss.samples.npz import columns_of, labels_of, read_arrays, values_of
+from geocomiss.samples.readers import read_contents
+from geocomiss.samples.season import cut_to_season
+from geocomiss.samples.stored import write_samples
 from geocomiss.samples.table import Samples
+from geocomiss.seasons import Calendar, Cycle, parse_season, read_season
 
 SIMULATED: Final = "simulated"
 """Name that stands for samples of the simulated world."""
@@ -22,7 +27,7 @@ class SampleRequest:
     """Which samples to read, and how."""
 
     path_or_name: str
-    """An `.npz` file, or 'simulated'."""
+    """A table of a kind in `READERS`, or 'simulated'."""
     label: str
     """Column that holds the labels; 'label' in the simulated world."""
     legend: Legend | None
@@ -35,6 +40,12 @@ class SampleRequest:
     """Number of simulated samples."""
     sim_seed: int = 0
     """Seed of the simulated world."""
+    season: str | None = None
+    """See `seasons.read_season`: cuts a table with more steps to a period; None keeps all."""
+    cycle: Cycle | None = None
+    """Steps of a model that the season must fit; None: those of the table's recipe."""
+    parity: bool = False
+    """Whether filled-in steps are kept as the papers do (see `Recipe.screened`)."""
 
 
 def read_samples(request: SampleRequest) -> Samples:
@@ -44,51 +55,65 @@ def read_samples(request: SampleRequest) -> Samples:
         SampleError: The table cannot be used: see the message.
     """
     if request.path_or_name == SIMULATED:
-        # inside: the simulated world needs Dask and xarray, tables do not
-        from geocomiss.samples.simulated import simulated_samples
-
-        if request.label != "label":
-            raise SampleError(
-                f"simulated samples have no column {request.label!r}",
-                expected="--label label, their crops",
-                todo="leave --label out",
-            )
-        samples = simulated_samples(request.n, request.sim_seed, request.recipe)
-        if request.group is not None:
-            samples = _grouped(samples, request.group)
+        samples = _simulated(request)
     else:
-        samples = _read_npz(Path(request.path_or_name), request)
+        samples = _from_table(read_contents(Path(request.path_or_name)), request)
+    if request.group is not None:
+        samples = _grouped(samples, request.group)
+    if request.parity:
+        samples = replace(samples, recipe=replace(samples.recipe, screened=False))
     return _classed(samples, request.legend)
 
 
-def _read_npz(path: Path, request: SampleRequest) -> Samples:
-    if not path.is_file():
-        raise SampleError(
-            f"there is no samples table {path}",
-            expected=f"an .npz file, or {SIMULATED!r}",
-            todo="check --samples",
-        )
-    arrays, sha256 = read_arrays(path)
-    labels = labels_of(path, arrays, request.label)
-    values, bands, steps = values_of(path, arrays)
-    group, size = automatic_groups(arrays["lat"], arrays["lon"])
-    samples = Samples(
-        name=path.stem,
-        sha256=sha256,
-        values=values,
-        bands=bands,
-        labels=labels,
-        lat=arrays["lat"].astype(np.float64),
-        lon=arrays["lon"].astype(np.float64),
+def _simulated(request: SampleRequest) -> Samples:
+    # inside: the simulated world needs Dask and xarray, tables do not
+    from geocomiss.samples.simulated import simulated_samples
+
+    for value, default, option in ((request.label, "label", "label"), (request.season, None, "season")):
+        if value != default:
+            raise SampleError(
+                f"simulated samples have no column or choice of {option} {value!r}",
+                expected="their crops as labels, each sample in a season of its own",
+                todo=f"leave --{option} out",
+            )
+    return simulated_samples(request.n, request.sim_seed, request.recipe)
+
+
+def _from_table(contents: Contents, request: SampleRequest) -> Samples:
+    """Choose the label and the season, and complete what the table does not say."""
+    if request.season is not None:
+        contents = cut_to_season(contents, _season(contents, request.season, request))
+    group, grouped_by = contents.group, contents.grouped_by
+    if group is None:
+        group, size = automatic_groups(contents.lat, contents.lon)
+        grouped_by = f"cells of {size:g} degrees"
+    return Samples(
+        name=contents.name,
+        sha256=contents.sha256,
+        values=contents.values,
+        bands=contents.bands,
+        labels=labels_of(contents.name, contents.columns, request.label),
+        lat=contents.lat,
+        lon=contents.lon,
         group=group,
-        months=steps.months,
-        years=steps.years,
-        columns=columns_of(arrays),
-        recipe=request.recipe,
-        recipe_stated=False,
-        grouped_by=f"cells of {size:g} degrees",
+        months=contents.steps.months,
+        years=contents.steps.years,
+        columns=contents.columns,
+        recipe=contents.recipe or request.recipe,
+        recipe_stated=contents.recipe is not None and contents.recipe_stated,
+        simulated=contents.simulated,
+        grouped_by=grouped_by,
+        starts=contents.steps.starts,
+        ends=contents.steps.ends,
+        counts=contents.counts,
+        notes=contents.notes,
     )
-    return samples if request.group is None else _grouped(samples, request.group)
+
+
+def _season(contents: Contents, text: str, request: SampleRequest) -> Calendar:
+    if request.cycle is not None:
+        return parse_season(text, request.cycle)
+    return read_season(text, (contents.recipe or request.recipe).cycle)
 
 
 def _grouped(samples: Samples, key: str) -> Samples:
@@ -122,4 +147,4 @@ def _classed(samples: Samples, legend: Legend | None) -> Samples:
     return replace(samples, labels=classes).take(kept)
 
 
-__all__ = ["SIMULATED", "Legend", "SampleRequest", "Samples", "read_samples"]
+__all__ = ["SIMULATED", "Legend", "SampleRequest", "Samples", "read_samples", "write_samples"]

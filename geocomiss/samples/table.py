@@ -4,7 +4,7 @@ N samples, T steps, C bands.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,14 @@ class Samples:
     """Whether the values come from the simulated world."""
     grouped_by: str = "the table's own groups"
     """What a spatial group is, in words."""
+    starts: NDArray[np.datetime64] | None = None
+    """(N, T) first day of each step, type datetime64[D]; None where the table does not tell."""
+    ends: NDArray[np.datetime64] | None = None
+    """(N, T) day after each step, like `starts`."""
+    counts: Mapping[str, NDArray[np.int16]] = field(default_factory=dict)
+    """Clear observations behind each step (N, T) per dynamic modality, where known."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of the reading, a sentence each."""
 
     def __len__(self) -> int:
         """Number of samples N."""
@@ -74,4 +82,7 @@ class Samples:
             group=self.group[chosen],
             months=self.months[chosen],
             columns={name: column[chosen] for name, column in self.columns.items()},
+            starts=None if self.starts is None else self.starts[chosen],
+            ends=None if self.ends is None else self.ends[chosen],
+            counts={name: rows[chosen] for name, rows in self.counts.items()},
         )

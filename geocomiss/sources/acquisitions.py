@@ -24,8 +24,9 @@ from geocomiss.recipes import RECIPES, Recipe
 from geocomiss.seasons import Calendar
 from geocomiss.sources import files, layout, terrain
 from geocomiss.sources.folder import CLASSES, Member, check_one_place, members_of
-from geocomiss.sources.openeo import NODATA, physical, variable_named
+from geocomiss.sources.openeo import physical, variable_named
 from geocomiss.stack import Origin, assign_grid, holds, new_stack
+from geocomiss.worldcereal import NODATA
 
 SAMPLE: Final = 1024
 """Pixels a side of the central window in which observations lost to dilation are counted."""

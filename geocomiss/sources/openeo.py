@@ -25,11 +25,7 @@ from geocomiss.recipes import RECIPES, Recipe
 from geocomiss.seasons import Calendar, add_months
 from geocomiss.sources import files, layout
 from geocomiss.stack import Origin, assign_grid, new_stack
-
-NODATA: Final = 65535.0
-"""Missing, in all variables."""
-HIGHEST_REFLECTANCE: Final = 16000.0
-"""Resampling next to missing pixels smears 65535 into its neighbours: what lies above is missing."""
+from geocomiss.worldcereal import HIGHEST_REFLECTANCE, NODATA, backscatter
 
 OPTICAL: Final = re.compile(r"(?:S2-(L\d[AC])-)?B0?(\d{1,2}A?)")
 RADAR: Final = re.compile(r"(?:S1-(SIGMA0|GAMMA0)-)?(VV|VH)")
@@ -170,8 +166,10 @@ def physical(raw: xr.DataArray, item: Variable, months: list[date]) -> xr.DataAr
     if item.modality == "optical":
         return raw.where(raw <= HIGHEST_REFLECTANCE)
     if item.modality == "radar":
-        positive = raw.where(raw > 0).astype(np.float64)
-        decibels: xr.DataArray = xr.apply_ufunc(np.log10, positive, dask="allowed") * 20 - 83
+        wide = raw.astype(np.float64)
+        decibels: xr.DataArray = xr.apply_ufunc(
+            backscatter, wide, dask="parallelized", output_dtypes=[np.float64]
+        )
         return decibels.astype(np.float32)
     if item.band == MODALITIES["weather"].band_names[0]:
         return raw / np.float32(100)

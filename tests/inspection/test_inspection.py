@@ -185,3 +185,14 @@ def test_real_files_are_known(shared: Path, name: str, what: str) -> None:
     if "togo" in name:
         (terrain,) = [row for row in facts["modalities"] if row["modality"] == "topography"]
         assert 0.60 <= terrain["valid in the middle"] <= 0.62 + 0.01
+
+
+def test_every_kind_of_samples_table_is_known(shared):
+    folder = shared / "data" / "samples"
+    long, wide = (
+        inspect(str(folder / "canada2017_long.parquet")),
+        inspect(str(folder / "worldcereal_global_wide.parquet")),
+    )
+    assert long["what"] == wide["what"] == "a table of labelled samples"
+    assert (long["samples"], long["steps"], long["recipe"]) == (2721, 20, "monthly-l2a")
+    assert "CROPTYPE_LABEL" in {column["column"] for column in wide["columns"]}
