@@ -66,7 +66,8 @@ def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport
     clock = Clock()
     check_free(request.out, SUMMARY, request.overwrite, "a finished map")
     device = device_named(request.device)
-    plan = plan_map(request)
+    with clock.measure("plan"):
+        plan = plan_map(request)
     store = TileStore(request.out / "tiles", plan.fingerprint(), discard=request.overwrite)
     try:
         _map_tiles(plan, store, device, clock, progress)
