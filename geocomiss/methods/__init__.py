@@ -9,9 +9,26 @@ from geocomiss.batch import Spec
 from geocomiss.errors import MethodError
 from geocomiss.methods.base import Losses, Method, MethodOptions
 from geocomiss.methods.comiss import CoMiss
+from geocomiss.methods.comiss_plus import CoMissPlus
+from geocomiss.methods.dsensd import DSensD
+from geocomiss.methods.dsensd_plus import DSensDPlus
+from geocomiss.methods.fcom import FCoMAverage
 from geocomiss.methods.fullco import FullCo
+from geocomiss.methods.mdico import MDiCo
+from geocomiss.methods.timmil import TiMMIL
+from geocomiss.methods.unimodal import UniModal
 
-METHODS: Final[dict[str, type[Method]]] = {"comiss": CoMiss, "fullco": FullCo}
+METHODS: Final[dict[str, type[Method]]] = {
+    "unimodal": UniModal,
+    "fcom-av": FCoMAverage,
+    "timmil": TiMMIL,
+    "dsensd": DSensD,
+    "dsensd+": DSensDPlus,
+    "mdico": MDiCo,
+    "fullco": FullCo,
+    "comiss": CoMiss,
+    "comiss+": CoMissPlus,
+}
 """All methods by name."""
 
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from geocomiss.methods.late import placed
 from geocomiss.methods.losses import nt_xent
 from geocomiss.nets import BatchNorm, EncoderSize, encoder_of
 
@@ -102,6 +103,24 @@ class View:
     """(N,) bool."""
     same: Tensor | None
     """(N, N) bool, pixels with identical input; None where that is not asked for."""
+
+
+def view_of(shared: Tensor, wanted: Tensor, number: int, x: Tensor | None) -> View:
+    """The view that R of the N pixels of a batch give.
+
+    Args:
+        shared: (R, H).
+        wanted: (R,) the pixels.
+        number: N.
+        x: (R, ...) the input, where pixels with identical input are to be known.
+    """
+    available = torch.zeros(number, dtype=torch.bool, device=shared.device)
+    available[wanted] = True
+    same = None
+    if x is not None and len(wanted):
+        same = torch.zeros(number, number, dtype=torch.bool, device=shared.device)
+        same[wanted[:, None], wanted[None]] = identical_rows(x)
+    return View(placed(shared, wanted, number), available, same)
 
 
 def contrastive_losses(views: list[View], temperature: float) -> list[Tensor]:
