@@ -26,6 +26,8 @@ class World:
     """Makes values in which class k lies k standard deviations away, in every band."""
 
     holes: float = 0.0
+    blur: float = 0.0
+    """Standard deviation of an offset that all values of a pixel and modality share."""
 
     def values(self, y: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(seed)
@@ -33,6 +35,8 @@ class World:
         for name, bands in BANDS.items():
             steps = STEPS if MODALITIES[name].dynamic else 1
             x = rng.normal(size=(len(y), steps, len(bands))) + 1.5 * y[:, None, None]
+            if self.blur:
+                x += self.blur * rng.normal(size=(len(y), 1, 1))
             x[rng.random(x.shape[:2]) < self.holes] = np.nan
             x[rng.random(len(x)) < self.holes] = np.nan
             result[name] = self._scaled(name, x).astype(np.float32)
