@@ -43,10 +43,13 @@ class CoLearning(Separated):
 
     def loss(self, batch: Batch, y: Tensor, generator: torch.Generator) -> Losses:
         """Prediction, separated features, and distillation."""
-        outputs = self.outputs(batch)
+        return with_total(self.terms(self.outputs(batch), y, generator))
+
+    def terms(self, outputs: Outputs, y: Tensor, generator: torch.Generator) -> Losses:
+        """The terms of the objective by name."""
         main = self.predictive_loss(outputs.full, y, outputs.available.any(1))
         features = self.feature_losses(outputs, y)
-        return with_total({"main": main, **features, **self.distil(outputs, y, generator)})
+        return {"main": main, **features, **self.distil(outputs, y, generator)}
 
     @abstractmethod
     def distil(self, outputs: Outputs, y: Tensor, generator: torch.Generator) -> Losses:
@@ -69,25 +72,38 @@ class CoLearning(Separated):
             y: (N,) class indices.
             keep: (N, M) bool, what each pixel has of S.
         """
-        student, rows = self.fuse(outputs.logits, keep), keep.any(1)
-        terms: Losses = {}
-        if "ce" in self.options.distillation:
-            terms["missing_ce"] = self.predictive_loss(student, y, rows)
-        if "kl" in self.options.distillation:
-            terms["missing_kl"] = self._teach(outputs, student, rows)
+        student = self.fuse(outputs.logits, keep)
+        terms = self.taught("missing", student, self.teacher(outputs), y, keep.any(1))
+        if "missing_kl" in terms and self.options.teacher == "mutual":
+            terms["missing_kl"] = self._mutual(outputs)
         return terms
 
-    def _teach(self, outputs: Outputs, student: Tensor, rows: Tensor) -> Tensor:
-        temperature = self.options.temperature
-        if self.options.teacher == "mutual":
-            return mutual_distillation(outputs.logits, temperature, outputs.available)
-        return distillation(student, self._teacher(outputs), temperature, rows)
+    def taught(self, name: str, student: Tensor, teacher: Tensor, y: Tensor, rows: Tensor) -> Losses:
+        """CE_w(student, y) and T^2 KL(teacher || student), as far as they are wanted.
+
+        Args:
+            name: What the student is, for the names of the terms.
+            student: (N, K) logits.
+            teacher: (N, K) logits.
+            y: (N,) class indices.
+            rows: (N,) bool, the pixels that count.
+        """
+        terms: Losses = {}
+        if "ce" in self.options.distillation:
+            terms[f"{name}_ce"] = self.predictive_loss(student, y, rows)
+        if "kl" in self.options.distillation:
+            terms[f"{name}_kl"] = distillation(student, teacher, self.options.temperature, rows)
+        return terms
+
+    def teacher(self, outputs: Outputs) -> Tensor:
+        """Logits (N, K) that teach."""
+        return outputs.full if self.options.teacher == "attached" else outputs.full.detach()
 
     def _teach_each(self, outputs: Outputs) -> Tensor:
-        temperature = self.options.temperature
         if self.options.teacher == "mutual":
-            return mutual_distillation(outputs.logits, temperature, outputs.available)
-        return distillation_each(outputs.logits, self._teacher(outputs), temperature, outputs.available)
+            return self._mutual(outputs)
+        teacher, temperature = self.teacher(outputs), self.options.temperature
+        return distillation_each(outputs.logits, teacher, temperature, outputs.available)
 
-    def _teacher(self, outputs: Outputs) -> Tensor:
-        return outputs.full if self.options.teacher == "attached" else outputs.full.detach()
+    def _mutual(self, outputs: Outputs) -> Tensor:
+        return mutual_distillation(outputs.logits, self.options.temperature, outputs.available)

@@ -25,6 +25,11 @@ class Features:
     unused: Tensor | None
     """(R, H) the rest, for the discriminator only; None where it is not built."""
 
+    def first(self, number: int) -> "Features":
+        """Those of the first rows."""
+        unused = None if self.unused is None else self.unused[:number]
+        return Features(self.specific[:number], self.shared[:number], unused)
+
 
 class FeaturePair(nn.Module):
     """Two encoders of one modality that start with the same weights.
@@ -103,6 +108,11 @@ class View:
     """(N,) bool."""
     same: Tensor | None
     """(N, N) bool, pixels with identical input; None where that is not asked for."""
+
+    def first(self, number: int) -> "View":
+        """That of the first pixels."""
+        same = None if self.same is None else self.same[:number, :number]
+        return View(self.shared[:number], self.available[:number], same)
 
 
 def view_of(shared: Tensor, wanted: Tensor, number: int, x: Tensor | None) -> View:

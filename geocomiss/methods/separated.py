@@ -69,6 +69,17 @@ class Outputs:
     views: list[View]
     """Per modality, for the contrastive loss."""
 
+    def first(self, number: int) -> "Outputs":
+        """Those of the first pixels of the batch."""
+        rows = self.available[:number].sum(0).tolist()
+        return Outputs(
+            self.available[:number],
+            self.logits[:number],
+            self.full[:number],
+            [one.first(held) for one, held in zip(self.features, rows, strict=True)],
+            [one.first(number) for one in self.views],
+        )
+
 
 class Branch(nn.Module):
     """The part of a model that sees one modality.

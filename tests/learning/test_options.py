@@ -21,7 +21,7 @@ def _values(kind, option):
     if hint is bool:
         return (False, True)
     if hint is float:
-        top = 1.0 if option in ("gaps", "cut") else 0.9
+        top = 1.0 if option in ("repeated", "cut") else 0.9
         return (0.1, 0.5, top)
     return get_args(hint)
 
