@@ -154,14 +154,19 @@ class Separated(LateFusion):
         terms: Losses = {}
         if self.discriminator is not None:
             terms["modality"] = self._modality_loss(outputs, self.discriminator)
-        pairs = contrastive_losses(outputs.views, self.separation.contrastive_temperature)
-        if pairs and self.separation.contrastive != "none":
+        if pairs := self._pairs(outputs):
             # each pair stands for two ordered ones
             scale = {"mean": 1 / len(pairs), "sum": 2.0, "per-modality": 2 / len(outputs.views)}
             terms["contrastive"] = torch.stack(pairs).sum() * scale[self.separation.contrastive]
         if self.auxiliary is not None:
             terms["auxiliary"] = self._auxiliary_loss(outputs, y, self.auxiliary)
         return terms
+
+    def _pairs(self, outputs: Outputs) -> list[Tensor]:
+        """NT-Xent of every pair of modalities that occurs, nothing where it is not wanted."""
+        if self.separation.contrastive == "none":
+            return []
+        return contrastive_losses(outputs.views, self.separation.contrastive_temperature)
 
     def _modality_loss(self, outputs: Outputs, first: nn.Module) -> Tensor:
         available, features = outputs.available, outputs.features

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from geocomiss.batch import Spec, batch_of_values
 from geocomiss.methods import new_method
 from geocomiss.methods.gaps import drop_steps, starts_of_seasons
+from geocomiss.methods.losses import distillation
 
 
 @given(seed=st.integers(0, 10_000))
@@ -120,3 +121,24 @@ def test_what_is_left_of_a_season_learns_from_the_whole_one(spec, labelled):
     rows = outputs.available.any(1)
     terms = method.taught("partial", outputs.full, method.teacher(outputs), labelled[1], rows)
     assert terms["partial_kl"].abs() < 1e-6 and not method.teacher(outputs).requires_grad
+
+
+def test_a_model_that_saw_half_seasons_says_there_what_it_says_of_whole_ones(world, spec):
+    y = torch.arange(300) % 3
+    batch = batch_of_values(replace(world, holes=0.0, blur=1.0).values(y.numpy()), spec)
+    half = {name: (torch.arange(12) < 5).expand(300, 12) for name in ("optical", "radar", "weather")}
+    found = []
+    for repeated in (0.0, 0.5):
+        torch.manual_seed(0)
+        method = new_method("comiss+", spec, {"preset": "small", "repeated": repeated, "cut": 1.0})
+        method.fit_normalisation(batch)
+        optimiser = torch.optim.Adam(method.parameters(), 2e-3)
+        generator = torch.Generator().manual_seed(0)
+        for part in torch.arange(300).split(100) * 8:
+            optimiser.zero_grad()
+            method.loss(batch[part], y[part], generator)["total"].backward()
+            optimiser.step()
+        with torch.no_grad():
+            whole, partial = method.eval()(batch), method(batch.keep_steps(half))
+        found.append(distillation(partial, whole, 1.0).item())
+    assert found[1] < 0.7 * found[0]
