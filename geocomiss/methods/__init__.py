@@ -29,7 +29,11 @@ METHODS: Final[dict[str, type[Method]]] = {
     "comiss": CoMiss,
     "comiss+": CoMissPlus,
 }
-"""All methods by name."""
+"""All methods by name.
+
+Of these `comiss+` is ours and `timmil` our reading of a paper that could not be opened; the others
+are as published, defects corrected unless an option asks for them.
+"""
 
 
 def new_method(name: str, spec: Spec, options: Mapping[str, JsonValue] | None = None) -> Method:

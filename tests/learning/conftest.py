@@ -1,6 +1,7 @@
 """Small labelled worlds: classes that differ in every modality, with holes."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,3 +89,10 @@ def samples() -> Samples:
         recipe=RECIPES["monthly-l2a"],
         recipe_stated=True,
     )
+
+
+@pytest.fixture(scope="session")
+def vectors(shared: Path) -> dict[str, torch.Tensor]:
+    """Loss terms computed by the reference implementations, and what they were computed from."""
+    stored = np.load(shared / "vectors" / "colearn_loss_vectors.npz", allow_pickle=False)
+    return {name: torch.from_numpy(np.asarray(stored[name])) for name in stored.files}

@@ -223,12 +223,6 @@ def test_mdico_as_released_sums_over_ordered_pairs_and_reads_the_shared_half(mak
     assert gradient[:half].any() and not gradient[half:].any()  # the published defect
 
 
-@pytest.fixture(scope="module")
-def vectors(shared):
-    stored = np.load(shared / "vectors" / "colearn_loss_vectors.npz", allow_pickle=False)
-    return {name: torch.from_numpy(np.asarray(stored[name])) for name in stored.files}
-
-
 def _of_vectors(vectors, options=None):
     """A method with ten classes, and the stored tensors as its outputs."""
     bands = {"optical": ("B2",), "radar": ("VV",), "weather": ("temperature_2m",), "topography": ("slope",)}
