@@ -107,6 +107,21 @@ class Batch:
         columns = torch.tensor([name in names for name in self.modalities], device=self.kept.device)
         return self.keep(columns)
 
+    def keep_steps(self, keep: Mapping[str, Tensor]) -> "Batch":
+        """Declare steps missing, and fill them like any other gap.
+
+        Args:
+            keep: Per modality to change (N, T) bool, False where a step is to be missing.
+        """
+        x, valid, index = dict(self.x), dict(self.valid), dict(self.index)
+        for name, steps in keep.items():
+            rows = index.pop(name, torch.arange(len(self), device=steps.device))
+            valid[name] = valid[name][rows] & steps
+            # filled on the CPU, where gaps of real data are filled too: the same code, the same bits
+            filled = fill_gaps(x[name][rows].cpu().numpy(), valid[name].cpu().numpy())
+            x[name] = torch.from_numpy(filled).to(x[name].device)
+        return replace(self, x=x, valid=valid, index=index)
+
     def __getitem__(self, pixels: slice | Tensor) -> "Batch":
         """Some of the pixels. Repeated rows stay whole."""
         own = [name for name in self.modalities if name not in self.index]

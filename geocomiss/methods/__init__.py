@@ -9,10 +9,31 @@ from geocomiss.batch import Spec
 from geocomiss.errors import MethodError
 from geocomiss.methods.base import Losses, Method, MethodOptions
 from geocomiss.methods.comiss import CoMiss
+from geocomiss.methods.comiss_plus import CoMissPlus
+from geocomiss.methods.dsensd import DSensD
+from geocomiss.methods.dsensd_plus import DSensDPlus
+from geocomiss.methods.fcom import FCoMAverage
 from geocomiss.methods.fullco import FullCo
+from geocomiss.methods.mdico import MDiCo
+from geocomiss.methods.timmil import TiMMIL
+from geocomiss.methods.unimodal import UniModal
 
-METHODS: Final[dict[str, type[Method]]] = {"comiss": CoMiss, "fullco": FullCo}
-"""All methods by name."""
+METHODS: Final[dict[str, type[Method]]] = {
+    "unimodal": UniModal,
+    "fcom-av": FCoMAverage,
+    "timmil": TiMMIL,
+    "dsensd": DSensD,
+    "dsensd+": DSensDPlus,
+    "mdico": MDiCo,
+    "fullco": FullCo,
+    "comiss": CoMiss,
+    "comiss+": CoMissPlus,
+}
+"""All methods by name.
+
+Of these `comiss+` is ours and `timmil` our reading of a paper that could not be opened; the others
+are as published, defects corrected unless an option asks for them.
+"""
 
 
 def new_method(name: str, spec: Spec, options: Mapping[str, JsonValue] | None = None) -> Method:

@@ -4,7 +4,7 @@ N pixels, M modalities, K classes.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import torch
 from pydantic import ConfigDict, Field
@@ -12,11 +12,15 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from geocomiss.batch import Batch, Spec
-from geocomiss.methods.losses import balanced_weights, weighted_ce
+from geocomiss.methods.losses import balanced_weights, weighted_ce, weighted_ce_each
 from geocomiss.nets import Normalise, Preset
 
 Losses = dict[str, Tensor]
 """Scalar loss terms by name. 'total' is what training minimises; the others are for the log."""
+
+MONITORED: Final = 128
+"""Pixels at once where the whole objective is monitored, as many as in a published training batch:
+the contrastive loss compares every pixel with every other."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -74,7 +78,15 @@ class Method(nn.Module, ABC):
 
     def monitored(self, batch: Batch, y: Tensor) -> Tensor:
         """What early stopping watches, in evaluation mode: by default the CE of the prediction."""
-        return weighted_ce(self(batch), y, self.class_weight)
+        return self.predictive_loss(self(batch), y)
+
+    def predictive_loss(self, logits: Tensor, y: Tensor, rows: Tensor | None = None) -> Tensor:
+        """How wrong predictions are: CE_w of logits (N, K), over the pixels where `rows` (N,)."""
+        return weighted_ce(logits, y, self.class_weight, rows)
+
+    def predictive_loss_each(self, logits: Tensor, y: Tensor, available: Tensor) -> Tensor:
+        """The mean over m of CE_w(l_m, y), of logits (N, M, K) where `available` (N, M)."""
+        return weighted_ce_each(logits, y, self.class_weight, available)
 
     def fit_normalisation(self, batch: Batch) -> None:
         """Take mean and standard deviation per band from the valid steps of the training part."""
@@ -93,3 +105,18 @@ class Method(nn.Module, ABC):
         if not isinstance(layer, Normalise):
             raise TypeError(f"normalise.{modality} is a {type(layer).__name__}")
         return layer
+
+
+def with_total(terms: Losses) -> Losses:
+    """Loss terms and their sum, which training minimises."""
+    return {"total": torch.stack(list(terms.values())).sum(), **terms}
+
+
+def mean_objective(method: Method, batch: Batch, y: Tensor) -> Tensor:
+    """The total of a method's losses with the same random subsets each time, for early stopping."""
+    generator = torch.Generator().manual_seed(0)
+    total = y.new_zeros((), dtype=torch.float32)
+    for start in range(0, len(y), MONITORED):
+        part = slice(start, start + MONITORED)
+        total = total + method.loss(batch[part], y[part], generator)["total"] * len(y[part])
+    return total / max(len(y), 1)

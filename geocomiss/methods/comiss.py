@@ -1,6 +1,6 @@
 """Co-Miss: the prediction from everything teaches the one from a random subset of modalities."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from pydantic import ConfigDict
@@ -9,18 +9,17 @@ from torch import Tensor
 
 from geocomiss.batch import Spec
 from geocomiss.methods.base import Losses, MethodOptions
-from geocomiss.methods.colearning import CoLearning, CoLearningOptions, Outputs
-from geocomiss.methods.fusion import FUSIONS, draw_keep
-from geocomiss.methods.losses import distillation, mutual_distillation, weighted_ce
+from geocomiss.methods.colearning import CoLearning, CoLearningOptions
+from geocomiss.methods.fusion import SubsetLaw, random_subset
+from geocomiss.methods.separated import Outputs
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class CoMissOptions(CoLearningOptions):
     """Choices of Co-Miss."""
 
-    subset: Literal["batch", "strict", "sample"] = "batch"
-    """Law of the random subset S: one a batch uniform over all non-empty subsets (each modality kept
-    with probability 0.5, redrawn while empty), the same without the full set, or one a pixel."""
+    subset: SubsetLaw = "batch"
+    """Law of the random subset S."""
 
 
 class CoMiss(CoLearning):
@@ -33,20 +32,6 @@ class CoMiss(CoLearning):
         self.subset = options.subset
 
     def distil(self, outputs: Outputs, y: Tensor, generator: torch.Generator) -> Losses:
-        """CE_w(l_S, y) and T^2 KL(l_full || l_S), on the pixels that have something of S."""
-        number, modalities = outputs.available.shape
-        drawn = draw_keep(number, modalities, self.subset, generator).to(outputs.available.device)
-        keep = outputs.available & drawn
-        student, rows = FUSIONS[self.options.fusion](outputs.logits, keep), keep.any(1)
-        terms: Losses = {}
-        if self.options.distillation != "kl":
-            terms["missing_ce"] = weighted_ce(student, y, self.class_weight, rows)
-        if self.options.distillation != "ce":
-            terms["missing_kl"] = self._taught(outputs, student, rows)
-        return terms
-
-    def _taught(self, outputs: Outputs, student: Tensor, rows: Tensor) -> Tensor:
-        temperature = self.options.temperature
-        if self.options.teacher == "mutual":
-            return mutual_distillation(outputs.logits, temperature, outputs.available)
-        return distillation(student, self.teacher(outputs), temperature, rows)
+        """CE_w(l_S, y) and T^2 KL(l_full || l_S)."""
+        keep = random_subset(outputs.available, self.subset, generator)
+        return self.missing_terms(outputs, y, keep)

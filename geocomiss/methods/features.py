@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from geocomiss.methods.late import placed
 from geocomiss.methods.losses import nt_xent
 from geocomiss.nets import BatchNorm, EncoderSize, encoder_of
 
@@ -23,6 +24,11 @@ class Features:
     """(R, H) what other modalities see too."""
     unused: Tensor | None
     """(R, H) the rest, for the discriminator only; None where it is not built."""
+
+    def first(self, number: int) -> "Features":
+        """Those of the first rows."""
+        unused = None if self.unused is None else self.unused[:number]
+        return Features(self.specific[:number], self.shared[:number], unused)
 
 
 class FeaturePair(nn.Module):
@@ -102,6 +108,29 @@ class View:
     """(N,) bool."""
     same: Tensor | None
     """(N, N) bool, pixels with identical input; None where that is not asked for."""
+
+    def first(self, number: int) -> "View":
+        """That of the first pixels."""
+        same = None if self.same is None else self.same[:number, :number]
+        return View(self.shared[:number], self.available[:number], same)
+
+
+def view_of(shared: Tensor, wanted: Tensor, number: int, x: Tensor | None) -> View:
+    """The view that R of the N pixels of a batch give.
+
+    Args:
+        shared: (R, H).
+        wanted: (R,) the pixels.
+        number: N.
+        x: (R, ...) the input, where pixels with identical input are to be known.
+    """
+    available = torch.zeros(number, dtype=torch.bool, device=shared.device)
+    available[wanted] = True
+    same = None
+    if x is not None and len(wanted):
+        same = torch.zeros(number, number, dtype=torch.bool, device=shared.device)
+        same[wanted[:, None], wanted[None]] = identical_rows(x)
+    return View(placed(shared, wanted, number), available, same)
 
 
 def contrastive_losses(views: list[View], temperature: float) -> list[Tensor]:

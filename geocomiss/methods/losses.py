@@ -93,7 +93,7 @@ def mutual_distillation(logits: Tensor, temperature: float, available: Tensor) -
     teachers = logits.detach()[:, :, None].expand(-1, -1, modalities, -1)  # (N, M, M, K)
     students = logits[:, None].expand(-1, modalities, -1, -1)
     losses = _divergence(students, teachers, temperature)  # (N, M, M)
-    pairs = available[:, :, None] & available[:, None] & ~torch.eye(modalities, dtype=torch.bool)
+    pairs = available[:, :, None] & available[:, None] & ~_diagonal(available)
     mean = _mean_of_available(losses.flatten(1), pairs.flatten(1))
     return mean_over(mean, pairs.flatten(1).any(1).to(mean))
 
@@ -128,6 +128,10 @@ def mean_over(losses: Tensor, weights: Tensor) -> Tensor:
     """Weighted mean of (N,) losses; 0, with a gradient of 0, where the weights sum to 0."""
     total = weights.sum()
     return (losses * weights).sum() / torch.where(total > 0, total, torch.ones_like(total))
+
+
+def _diagonal(available: Tensor) -> Tensor:
+    return torch.eye(available.shape[1], dtype=torch.bool, device=available.device)
 
 
 def _divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

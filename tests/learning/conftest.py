@@ -1,6 +1,7 @@
 """Small labelled worlds: classes that differ in every modality, with holes."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +27,8 @@ class World:
     """Makes values in which class k lies k standard deviations away, in every band."""
 
     holes: float = 0.0
+    blur: float = 0.0
+    """Standard deviation of an offset that all values of a pixel and modality share."""
 
     def values(self, y: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(seed)
@@ -33,6 +36,8 @@ class World:
         for name, bands in BANDS.items():
             steps = STEPS if MODALITIES[name].dynamic else 1
             x = rng.normal(size=(len(y), steps, len(bands))) + 1.5 * y[:, None, None]
+            if self.blur:
+                x += self.blur * rng.normal(size=(len(y), 1, 1))
             x[rng.random(x.shape[:2]) < self.holes] = np.nan
             x[rng.random(len(x)) < self.holes] = np.nan
             result[name] = self._scaled(name, x).astype(np.float32)
@@ -84,3 +89,10 @@ def samples() -> Samples:
         recipe=RECIPES["monthly-l2a"],
         recipe_stated=True,
     )
+
+
+@pytest.fixture(scope="session")
+def vectors(shared: Path) -> dict[str, torch.Tensor]:
+    """Loss terms computed by the reference implementations, and what they were computed from."""
+    stored = np.load(shared / "vectors" / "colearn_loss_vectors.npz", allow_pickle=False)
+    return {name: torch.from_numpy(np.asarray(stored[name])) for name in stored.files}

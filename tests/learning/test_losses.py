@@ -17,12 +17,6 @@ from geocomiss.methods.losses import (
 )
 
 
-@pytest.fixture(scope="module")
-def vectors(shared):
-    stored = np.load(shared / "vectors" / "colearn_loss_vectors.npz", allow_pickle=False)
-    return {name: torch.from_numpy(np.asarray(stored[name])) for name in stored.files}
-
-
 def test_weighted_cross_entropy_equals_the_reference(vectors):
     y, weight = vectors["target"], vectors["class_weight"]
     assert abs(weighted_ce(vectors["full"], y, weight) - vectors["ce_full"]) < 1e-6

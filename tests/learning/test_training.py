@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from geocomiss.batch import Spec, batch_of_values, default_min_steps
-from geocomiss.checkpoint import Checkpoint, write_checkpoint
+from geocomiss.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from geocomiss.errors import MethodError, RecipeError, SampleError
 from geocomiss.evaluation import evaluate_model, write_scores
-from geocomiss.methods import new_method
+from geocomiss.methods import METHODS, new_method
 from geocomiss.recipes import RECIPES
 from geocomiss.samples.legend import Legend
 from geocomiss.samples.tensors import batch_of_samples
@@ -35,6 +35,18 @@ def test_training_twice_gives_the_same_bits(samples, trained):
     assert again.card == trained.card
     other = train_model(samples, replace(QUICK, settings=replace(QUICK.settings, seed=1)))
     assert any(not torch.equal(one[name], other.method.state_dict()[name]) for name in one)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_is_trained_written_and_read(samples, name, tmp_path):
+    settings = replace(QUICK.settings, epochs=1)
+    trained = train_model(samples, replace(QUICK, method=name, fold="fold=1", settings=settings))
+    write_checkpoint(tmp_path / "model", trained.card, trained.method)
+    again = read_checkpoint(str(tmp_path / "model"))
+    assert again.card.method == name and len(again.card.scores.patterns) == 15
+    batch = batch_of_samples(samples, again.card.spec)
+    with torch.no_grad():
+        assert torch.equal(again.method(batch), trained.method(batch))
 
 
 def test_training_leaves_the_global_generator_alone(samples):
@@ -228,8 +240,6 @@ def test_familiar_crops_have_familiar_colors_and_all_differ():
 
 
 def test_a_written_model_scores_as_the_one_in_memory(samples, trained, tmp_path):
-    from geocomiss.checkpoint import read_checkpoint
-
     write_checkpoint(tmp_path / "model", trained.card, trained.method)
     again = read_checkpoint(str(tmp_path / "model"))
     first = evaluate_model(Checkpoint(trained.card, trained.method), samples)

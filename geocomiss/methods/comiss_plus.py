@@ -1,0 +1,71 @@
+"""Co-Miss+: one model for one modality missing, one left, gaps in time and unfinished seasons."""
+
+from typing import ClassVar
+
+import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from geocomiss.batch import Batch, Spec
+from geocomiss.methods.base import Losses, MethodOptions, with_total
+from geocomiss.methods.colearning import CoLearning
+from geocomiss.methods.comiss import CoMissOptions
+from geocomiss.methods.fusion import random_subset
+from geocomiss.methods.gaps import drop_steps
+from geocomiss.methods.separated import Outputs
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class CoMissPlusOptions(CoMissOptions):
+    """Choices of Co-Miss+."""
+
+    repeated: float = Field(default=0.25, ge=0, le=1)
+    """Share of the training pixels that are shown a second time with time steps missing."""
+    cut: float = Field(default=0.5, ge=0, le=1)
+    """Share of these of which only the start of the season is shown; the others have gaps."""
+
+
+class CoMissPlus(CoLearning):
+    """Both distillations of the poster in one model, and a third in time.
+
+    L = CE_w(l_full, y) + feature losses
+        + mean over m of [CE_w(l_m, y) + T^2 KL(sg l_full || l_m)]   as in FullCo
+        + CE_w(l_S, y) + T^2 KL(sg l_full || l_S)                    as in Co-Miss
+        + CE_w(l_part, y) + T^2 KL(sg l_full || l_part)              of pixels with steps missing
+
+    The poster's FullCo is better where one modality is left, its Co-Miss where one is missing; they
+    differ only in who is taught by the detached prediction from everything, and all predictions
+    come from one encoding, so both can be taught at once. The third distillation is for partial
+    gaps and for maps in mid-season: some pixels of each batch are encoded a second time with random
+    steps, or all after some month, missing, and l_part, fused from what is left, learns from the
+    prediction of the same pixel with the whole season.
+
+    Not a published method: ours, from published parts.
+    """
+
+    options_type: ClassVar[type[MethodOptions]] = CoMissPlusOptions
+
+    def __init__(self, spec: Spec, options: CoMissPlusOptions) -> None:
+        super().__init__(spec, options)
+        self.choices = options
+
+    def loss(self, batch: Batch, y: Tensor, generator: torch.Generator) -> Losses:
+        """The objective, and what pixels learn that are shown again with steps missing."""
+        number = len(batch)
+        again = round(self.choices.repeated * number) if self.training else 0
+        if not again:
+            return super().loss(batch, y, generator)
+        # batches are shuffled: the first pixels are random ones
+        both = batch[torch.arange(number + again, device=y.device) % number]
+        partial = torch.arange(number + again) >= number
+        outputs = self.outputs(drop_steps(both, partial, self.choices.cut, generator))
+        whole = outputs.first(number)
+        student, rows = outputs.full[number:], outputs.available[number:].any(1)
+        terms = self.taught("partial", student, self.teacher(whole)[:again], y[:again], rows)
+        return with_total({**self.terms(whole, y, generator), **terms})
+
+    def distil(self, outputs: Outputs, y: Tensor, generator: torch.Generator) -> Losses:
+        """The terms of FullCo and those of Co-Miss."""
+        keep = random_subset(outputs.available, self.choices.subset, generator)
+        return {**self.individual_terms(outputs, y), **self.missing_terms(outputs, y, keep)}
