@@ -7,135 +7,41 @@ it was trained on and how well it does; the weights are tensors and nothing else
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import safetensors
 import safetensors.torch
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import ValidationError
 
-from geocomiss.batch import Spec
+from geocomiss.card import Card, ClassInfo, Statistics, Training
 from geocomiss.errors import CheckpointError
 from geocomiss.methods import Method, new_method
-from geocomiss.modalities import MODALITIES
-from geocomiss.recipes import Recipe
-from geocomiss.scores import Scores
-from geocomiss.seasons import Cycle
+
+__all__ = [
+    "CARD",
+    "SHIPPED",
+    "WEIGHTS",
+    "Card",
+    "Checkpoint",
+    "ClassInfo",
+    "Statistics",
+    "Training",
+    "check_free",
+    "digest",
+    "read_card",
+    "read_checkpoint",
+    "shipped_models",
+    "statistics_of",
+    "write_checkpoint",
+]
 
 WEIGHTS: Final = "model.safetensors"
 CARD: Final = "card.json"
 SHIPPED: Final = Path(__file__).parent / "models"
 """Models that come with the package, a folder each."""
 WRITTEN: Final = "a folder with model.safetensors and card.json, as `geocomiss train` writes it"
-
-
-class _Part(BaseModel):
-    """A part of the card: unknown fields are errors, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ClassInfo(_Part):
-    """One class of the map."""
-
-    value: int = Field(ge=1, le=254)
-    """Pixel value in `crop_type.tif`: its position among the classes + 1; 0 is nodata."""
-    name: str = Field(min_length=1)
-    """Name shown to people."""
-    color: str = Field(pattern="^#[0-9a-f]{6}$")
-    """Colour shown in maps, '#rrggbb'."""
-
-
-class Statistics(_Part):
-    """Normalisation of one modality, one number per band it reads."""
-
-    mean: tuple[float, ...]
-    """Mean in canonical units."""
-    std: tuple[float, ...]
-    """Standard deviation in canonical units."""
-
-
-class Training(_Part):
-    """What a model was trained on."""
-
-    table: str
-    """Name of the samples table."""
-    sha256: str
-    """Digest of the table."""
-    label: str
-    """Its column that holds the labels."""
-    legend: str | None
-    """Name of the legend that merged labels into classes."""
-    n: int = Field(ge=1)
-    """Number of samples trained on, inner validation included."""
-    n_by_class: dict[str, int]
-    """The same per class."""
-    seed: int
-    """Seed of weights, order, drop-out and splits."""
-    epochs: int
-    """Passes over the samples up to the weights kept."""
-    years: tuple[int, ...]
-    """Years of the seasons' last days, where known."""
-    cells: tuple[tuple[int, int], ...]
-    """1-degree cells [lat, lon], by their south-west corners: where samples lie, never the points."""
-    groups: str
-    """How samples were grouped in space, so that no group is both trained on and scored."""
-    held_out: str | None
-    """Samples kept out on request, 'fold=0'."""
-    recipe_stated: bool
-    """Whether the table states its recipe; else the user or the default did."""
-
-
-class Card(_Part):
-    """Everything about a model but its weights."""
-
-    format: Literal[1] = 1
-    """Version of this layout."""
-    method: str
-    """Key in `METHODS`."""
-    options: dict[str, JsonValue]
-    """Options of the method."""
-    classes: tuple[ClassInfo, ...] = Field(min_length=2)
-    """What the model tells apart, in the order of its logits."""
-    recipe: Recipe
-    """How a stack must have been made."""
-    cycle: Cycle | None
-    """Time steps, or None where the training samples mix several."""
-    steps: int = Field(ge=1)
-    """Number of time steps T, also where the cycle is mixed."""
-    bands: dict[str, tuple[str, ...]] = Field(min_length=1)
-    """Bands read per modality."""
-    min_steps: dict[str, int]
-    """Valid steps from which a modality counts as available at a pixel."""
-    statistics: dict[str, Statistics]
-    """Normalisation per modality (the weights hold the same numbers)."""
-    training: Training
-    """What it was trained on."""
-    scores: Scores | None
-    """How well it does on samples not trained on; None where it was never scored."""
-    simulated: bool
-    """Whether it was trained on the simulated world."""
-    model_sha256: str = ""
-    """Digest of the weights file; filled in by `write_checkpoint`."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "Card":
-        unknown = [f"{name} {band}" for name, band in _pairs(self.bands) if not _known(name, band)]
-        if unknown:
-            raise ValueError(f"unknown bands: {', '.join(unknown)}")
-        for field, mapping in (("min_steps", self.min_steps), ("statistics", self.statistics)):
-            if mapping.keys() != self.bands.keys():
-                raise ValueError(f"{field} is for {sorted(mapping)}, bands for {sorted(self.bands)}")
-        if [info.value for info in self.classes] != list(range(1, len(self.classes) + 1)):
-            raise ValueError("class values do not count 1, 2, 3, ...")
-        return self
-
-    @property
-    def spec(self) -> Spec:
-        """What the method reads."""
-        return Spec(self.bands, self.steps, len(self.classes), self.min_steps, self.recipe.screened)
 
 
 @dataclass(frozen=True)
@@ -301,11 +207,3 @@ def _damaged(path: Path, why: str) -> CheckpointError:
         expected=WRITTEN,
         todo="copy the model again, or train it again with this version",
     )
-
-
-def _pairs(bands: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:
-    return [(name, band) for name, several in bands.items() for band in several]
-
-
-def _known(name: str, band: str) -> bool:
-    return name in MODALITIES and band in MODALITIES[name].band_names
