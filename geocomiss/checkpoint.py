@@ -143,7 +143,7 @@ def _check_parent(folder: Path) -> None:
     parent = next(each for each in folder.absolute().parents if each.exists())
     if not (parent.is_dir() and os.access(parent, os.W_OK)):
         raise CheckpointError(
-            f"{folder} cannot be made: {parent} is no folder that can be written",
+            f"the model cannot be written to {folder}: {parent} is no folder, or not writable",
             expected="a place for the model",
             todo="choose another --out",
         )

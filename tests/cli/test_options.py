@@ -108,7 +108,7 @@ def test_map_tells_what_it_saw_and_wrote(monkeypatch: pytest.MonkeyPatch) -> Non
         "mapped area (pixel count, not an estimate)",
         "[b]wheat",
         "75.0%",
-        "outside 7, masked 0, required missing 3",
+        "outside 7, masked 0 (0.0% of the area), required missing 3 (0.5% of the area)",
         "wrote o/crop_type.tif",
         "wrote o/run.json",
     ):
