@@ -1,5 +1,6 @@
 """`geocomiss train`: from labelled samples to a model."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,12 +12,26 @@ from geocomiss_cli.tables import scores_table
 from geocomiss_cli.terminal import say_notes, screen
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from geocomiss.checkpoint import Card
     from geocomiss.samples import Samples
     from geocomiss.training import Trained, TrainRequest
 
 OutOption = Annotated[Path, typer.Option(help="Folder for the model.", show_default=False)]
-MethodOption = Annotated[str, typer.Option(help="Name of the method.")]
+MethodOption = Annotated[
+    str,
+    typer.Option(help="One of unimodal, fcom-av, timmil, dsensd, dsensd+, mdico, fullco, comiss, comiss+."),
+]
+ChoiceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        help="A choice of the method, for example temperature=1; repeat for several.",
+        show_default="(the method's own)",
+    ),
+]
 PresetOption = Annotated[
     str, typer.Option(help="Width of the encoders: 'full' as published, 'small' under 3 MB.")
 ]
@@ -35,6 +50,7 @@ def train(
     legend: given.LegendOption = None,
     method: MethodOption = "comiss",
     preset: PresetOption = "full",
+    option: ChoiceOption = None,
     fold: given.FoldOption = None,
     group: given.GroupOption = None,
     season: given.SeasonOption = None,
@@ -54,19 +70,36 @@ def train(
     """
     from geocomiss.checkpoint import check_free, write_checkpoint
     from geocomiss.inference import device_named
+    from geocomiss.methods import checked_options
     from geocomiss.recipes import recipe_named
     from geocomiss.training import Settings, TrainRequest
 
     check_free(out, overwrite)
+    options = {"preset": preset, **_choices(option or [])}
+    checked_options(method, options)
     classes = given.legend_at(legend)
     wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity)
     table = given.read_wanted(wanted, recipe_named(recipe))
     _say_table(table)
     settings = Settings(epochs=epochs, seed=seed, device=device_named(device))
-    request = TrainRequest(label, classes, method, {"preset": preset}, fold, settings)
+    request = TrainRequest(label, classes, method, options, fold, settings)
     trained = _with_progress(table, request)
     card = write_checkpoint(out, trained.card, trained.method, overwrite=overwrite)
     _say_card(card, out)
+
+
+def _choices(pairs: list[str]) -> "dict[str, JsonValue]":
+    """NAME=VALUE as a mapping; values are numbers and true or false where they read like it."""
+    choices: dict[str, JsonValue] = {}
+    for pair in pairs:
+        name, separator, text = pair.partition("=")
+        if not (name and separator):
+            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--option")
+        try:
+            choices[name] = json.loads(text)
+        except ValueError:
+            choices[name] = text
+    return choices
 
 
 def _say_card(card: "Card", out: Path) -> None:

@@ -1,6 +1,7 @@
 """All methods by name: a new one is a file in this folder and a line in `METHODS`."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Final
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -68,7 +69,8 @@ def checked_options(name: str, options: Mapping[str, JsonValue] | None = None) -
         first = error.errors()[0]
         raise MethodError(
             f"option {'.'.join(str(part) for part in first['loc'])} of {name}: {first['msg']}",
-            expected=f"the options in the docstring of {kind.__name__}",
+            expected=f"one of the options {', '.join(field.name for field in fields(kind))}, with a value "
+            f"that the docstring of {kind.__name__} allows",
             todo="correct it",
         ) from error
 

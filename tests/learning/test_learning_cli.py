@@ -106,10 +106,22 @@ def test_parity_is_kept_in_the_card(table, tmp_path):
         assert json.loads((out / "card.json").read_text())["recipe"]["screened"] is screened
 
 
+def test_choices_of_the_method_reach_the_card(table, tmp_path):
+    result = run(
+        "train", "--samples", table, "--label", "crop", "--preset", "small", "--epochs", 1, "--out", tmp_path / "m",
+        "--option", "temperature=1.5", "--option", "fusion=probabilities", "--option", "auxiliary=true",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    options = json.loads((tmp_path / "m" / "card.json").read_text())["options"]
+    assert (options["temperature"], options["fusion"], options["auxiliary"]) == (1.5, "probabilities", True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("--label", "colour"), "crop, part"),
+        (("--label", "crop", "--option", "warmth=1"), "temperature"),
+        (("--label", "crop", "--option", "temperature=-1"), "greater than 0"),
         (("--label", "crop", "--fold", "part=9"), "part=9"),
         (("--label", "crop", "--method", "magic"), "comiss"),
         (("--label", "crop", "--preset", "huge"), "preset"),
