@@ -193,7 +193,11 @@ Device = Annotated[
 ]
 Tile = Annotated[
     int,
-    typer.Option(min=1, help="Pixels a side of a tile; the map does not depend on it.", rich_help_panel=RUN),
+    typer.Option(
+        min=1,
+        help="Pixels a side of a tile: small ones take less memory and more time; the map is the same.",
+        rich_help_panel=RUN,
+    ),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace what --out holds.", rich_help_panel=RUN)

@@ -14,6 +14,8 @@ KNOWN: Final = (
     "an area (vector file, W,S,E,N or WKT), a stack, a samples table, a model, or a map "
     "(its folder or one of its GeoTIFFs)"
 )
+PARTS: Final = (SUMMARY, "card.json", "model.safetensors")
+"""Files that speak for their folder."""
 UNFINISHED: Final = "tiles"
 """Folder that a map has while it is being made."""
 
@@ -69,6 +71,8 @@ def _folder(path: Path) -> Facts:
 
 
 def _file(path: Path) -> Facts:
+    if path.name in PARTS:
+        return _folder(path.absolute().parent)
     if path.suffix.lower() in (".tif", ".tiff") and (layer := layer_facts(path)):
         return layer
     return _recognised(path)

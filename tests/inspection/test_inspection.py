@@ -98,6 +98,11 @@ def test_a_model_is_known_by_its_card(tmp_path: Path) -> None:
     assert facts["time steps"] == "12 steps of a month, January to December"
 
 
+@pytest.mark.parametrize("name", ["card.json", "model.safetensors"])
+def test_a_part_of_a_model_speaks_for_the_whole(tmp_path: Path, name: str) -> None:
+    assert told(untrained(tmp_path) / name)["what"] == "a model"
+
+
 def test_a_layer_is_known_by_its_areas(tmp_path: Path) -> None:
     path, values = layer(tmp_path)
     facts = told(path)
