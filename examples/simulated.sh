@@ -14,4 +14,4 @@ python "$here/picture.py" "$out/no_optical" "$out/no_optical.png"
 # the same stack on disk, to map it again without simulating it again
 geocomiss fetch --aoi "$here/aoi.geojson" --season 2021 --source simulated --out "$out/stack.zarr"
 geocomiss info "$out/stack.zarr"
-geocomiss map --source "$out/stack.zarr" --model simulated --out "$out/from_disk"
+geocomiss map --aoi "$here/aoi.geojson" --source "$out/stack.zarr" --model simulated --out "$out/from_disk"

@@ -19,7 +19,7 @@ def evaluate(
     fold: given.FoldOption = None,
     season: given.SeasonOption = None,
     n: given.NumberOption = 4000,
-    sim_seed: given.SimSeedOption = 1,
+    sim_seed: given.SimSeedOption = 2,
     json: Annotated[
         Path | None, typer.Option("--json", help="File for the scores.", show_default="none")
     ] = None,

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 import warnings
 from typing import Annotated, Final
@@ -99,6 +100,7 @@ def _run(arguments: list[str]) -> None:
 
 
 def _interrupted() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would cut the message short
     say_error(
         "Interrupted. A map or a download goes on where it stopped when the same command is given again."
     )

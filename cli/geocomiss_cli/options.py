@@ -26,9 +26,10 @@ def modality_named(name: str) -> str:
     return name
 
 
-def check_modalities(names: list[str] | None) -> list[str]:
-    """Hold a repeatable option to modalities, each once."""
-    return list(dict.fromkeys(modality_named(name) for name in names or ()))
+def check_modalities(entries: list[str] | None) -> list[str]:
+    """Hold a repeatable option to modalities, also with commas, each once."""
+    names = (name.strip() for entry in entries or () for name in entry.split(","))
+    return list(dict.fromkeys(modality_named(name) for name in names))
 
 
 def check_required(text: str) -> str:
@@ -175,7 +176,7 @@ Without = Annotated[
     typer.Option(
         metavar="MODALITY",
         callback=check_modalities,
-        help=f"Leave out {', '.join(MODALITIES)}. Repeatable.",
+        help=f"Leave out any of {', '.join(MODALITIES)}; repeat, or separate with commas.",
         show_default="none",
         rich_help_panel=AVAILABILITY,
     ),

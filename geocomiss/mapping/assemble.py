@@ -51,7 +51,7 @@ def assemble(
     for layer in layers:
         path = finished / f"{layer.name}.tif"
         write_cog(path, layer, plan.grid, _windows(plan, store, layer.name), tags, store.folder)
-    _publish(finished, plan.request.out)
+    files = _publish(finished, plan.request.out)
     timings = timings | {"write": elapsed() - before}
     report = MapReport(
         folder=plan.request.out,
@@ -59,7 +59,7 @@ def assemble(
         calendar=plan.calendar,
         notes=list(plan.notes),
         warnings=list(plan.warnings),
-        files=[*(f"{layer.name}.tif" for layer in layers), SUMMARY],
+        files=[*files, SUMMARY],
         px_per_s=pixels / elapsed(),
         seconds=elapsed(),
         simulated_model=plan.simulated_model,
@@ -69,15 +69,17 @@ def assemble(
     return report
 
 
-def _publish(finished: Path, out: Path) -> None:
-    """Give all layers their names; a map that they replace stops being a finished one first."""
+def _publish(finished: Path, out: Path) -> list[str]:
+    """Give all files their names; a map that they replace stops being a finished one first."""
+    names = sorted(path.name for path in finished.iterdir())
     try:
         (out / SUMMARY).unlink(missing_ok=True)
-        for path in sorted(finished.iterdir(), reverse=True):  # a sidecar before its raster
-            path.replace(out / path.name)
+        for name in reversed(names):  # a sidecar before its raster
+            (finished / name).replace(out / name)
         finished.rmdir()
     except OSError as error:
         raise unwritable(out, error) from error
+    return names
 
 
 def _layers(card: Card) -> tuple[Layer, ...]:

@@ -70,6 +70,12 @@ def read_mask(text: str) -> Mask:
         MapError: The file is missing, is no raster, or has no CRS.
     """
     match = re.fullmatch(r"(.+):(\d+(?:,\d+)*)", text)
+    if not match and not Path(text).exists() and Path(text.rpartition(":")[0]).is_file():
+        raise MapError(
+            f"the mask values {text.rpartition(':')[2]!r}",
+            expected="whole numbers, as in landuse.tif:10,40",
+            todo="correct what follows the colon in --mask",
+        )
     name, values = match.groups() if match else (text, "")
     try:
         with rasterio.open(name) as raster:

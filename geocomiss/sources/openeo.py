@@ -19,14 +19,17 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from geocomiss.composite import ndvi, ndvi_bands, step_starts
-from geocomiss.errors import SourceError
+from geocomiss.errors import SourceError, StackError
+from geocomiss.grid import window_in
 from geocomiss.modalities import MODALITIES, NDVI
 from geocomiss.recipes import RECIPES, Recipe
 from geocomiss.seasons import Calendar, add_months
 from geocomiss.sources import files, layout
-from geocomiss.stack import Origin, assign_grid, new_stack
+from geocomiss.stack import MAX_OUTSIDE, Origin, assign_grid, new_stack
 from geocomiss.worldcereal import HIGHEST_REFLECTANCE, NODATA, backscatter
 
+SAMPLE: Final = 96
+"""Pixels a side of the window in which the unit of reflectance is looked at."""
 OPTICAL: Final = re.compile(r"(?:S2-(L\d[AC])-)?B0?(\d{1,2}A?)")
 RADAR: Final = re.compile(r"(?:S1-(SIGMA0|GAMMA0)-)?(VV|VH)")
 WEATHER: Final = {"AGERA5-TMEAN": 0, "AGERA5-PRECIP": 1} | {
@@ -106,9 +109,32 @@ class OpenEOSource:
         return Calendar(first, "month", number)
 
     def open(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
-        """A window of it, cut to a season (see `Source.open`)."""
+        """A window of it, cut to a season (see `Source.open`).
+
+        Raises:
+            StackError: Reflectance is not x 10000.
+        """
+        self._check_reflectance(grid)
         groups = {name: self._group(name) for name in self.bands}
         return layout.part_of(new_stack(groups, self._origin()), grid, season)
+
+    def _check_reflectance(self, grid: GeoBox) -> None:
+        """Values smeared next to nodata are few; many too high ones are another unit."""
+        y, x = (_middle(part) for part in window_in(grid, self.grid))
+        for item in self._variables:
+            if item.modality != "optical":
+                continue
+            raw = files.lazy_variable(self._path, item.name, missing=(NODATA,))
+            values = raw.isel(y=y, x=x).values
+            known = values[np.isfinite(values)]
+            high = known > HIGHEST_REFLECTANCE
+            if known.size and high.mean() > MAX_OUTSIDE:
+                raise StackError(
+                    f"optical: {high.mean():.0%} of the values of {item.name} in {self._path.name} lie above "
+                    f"{HIGHEST_REFLECTANCE:,.0f} (median {np.median(known):,.0f})",
+                    expected="reflectance x 10000",
+                    todo="convert the file to this unit",
+                )
 
     def _origin(self) -> Origin:
         absent = self.held.number - len(self._months)
@@ -133,6 +159,12 @@ class OpenEOSource:
         starts = step_starts(self.held)
         dated = values.assign_coords(time=np.array(self._months, "datetime64[ns]")).sortby("time")
         return dated if dated.sizes["time"] == starts.size else dated.reindex(time=starts)
+
+
+def _middle(span: slice) -> slice:
+    """The middle of a span of pixels, at most `SAMPLE` long."""
+    start = max(span.start, (span.start + span.stop - SAMPLE) // 2)
+    return slice(start, min(span.stop, start + SAMPLE))
 
 
 def variables_of(dataset: xr.Dataset) -> tuple[Variable, ...]:

@@ -7,7 +7,7 @@ from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
 
 from geocomiss.errors import AreaError, SeasonError
-from geocomiss.grid import crop, crs_of, grid_of
+from geocomiss.grid import crop, crs_of, crs_text, grid_of
 from geocomiss.seasons import Calendar, Cycle, parse_season, read_season, today
 from geocomiss.sources.base import Source
 from geocomiss.stack import periods
@@ -63,11 +63,17 @@ def resolve_grid(source: Source, area: Geometry | None, crs: str, resolution: fl
         resolution is not None and abs(own.resolution.x - resolution) > 1e-9
     ):
         raise AreaError(
-            f"--crs {crs} --resolution {resolution} for a stack of {own.resolution.x:g} in {own.crs}",
+            f"{_asked(asked_crs, resolution)} for a stack of {own.resolution.x:g} in {crs_text(crs_of(own))}",
             expected="the stack's own grid: its pixels are never resampled",
-            todo="leave --crs and --resolution out",
+            todo="leave the option out",
         )
     return crop(own, area) if area else own
+
+
+def _asked(crs: str | None, resolution: float | None) -> str:
+    """The options as the user typed them."""
+    given = [f"--crs {crs}"] if crs else []
+    return " ".join([*given, f"--resolution {resolution:g}"] if resolution is not None else given)
 
 
 def uncovered(grid: GeoBox, source: Source, area: Geometry | None) -> Iterator[str]:

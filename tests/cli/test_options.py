@@ -153,3 +153,16 @@ def test_small_options_mean_what_they_say() -> None:
     assert min_steps_of(["radar=5", "2"]) == {"optical": 2, "radar": 5}
     assert required_of("none") == ()
     assert required_of("optical, weather") == ("optical", "weather")
+
+
+def test_modalities_are_left_out_with_commas_or_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[MapRequest] = []
+
+    def note(request: MapRequest, progress: Any) -> MapReport:
+        asked.append(request)
+        return report(request)
+
+    monkeypatch.setattr("geocomiss.mapping.make_map", note)
+    for options in (["--without", "radar,weather"], ["--without", "radar", "--without", "weather"]):
+        CliRunner().invoke(entry.app, ["map", "--source", "simulated", "--out", "o", *options])
+    assert [request.without for request in asked] == [("radar", "weather")] * 2

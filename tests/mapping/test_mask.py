@@ -70,6 +70,13 @@ def test_a_damaged_mask_is_named(tmp_path: Path) -> None:
         read_mask(name).read(corner, corner)
 
 
+def test_mask_values_that_are_no_numbers_are_told_from_a_bad_file(tmp_path: Path) -> None:
+    affine = Affine(10, 0, 640000, 0, -10, 5610000)
+    name = write_raster(tmp_path / "m.tif", np.ones((4, 4), np.uint8), "EPSG:32631", affine, None)
+    with pytest.raises(MapError, match="mask values 'abc'"):
+        read_mask(f"{name}:abc")
+
+
 def test_a_missing_mask_or_one_without_crs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MapError, match="cannot be read"):
         read_mask(str(tmp_path / "none.tif:40"))

@@ -175,6 +175,12 @@ def test_wrong_units_are_refused(tmp_path):
         check_units(source.open(source.grid, YEAR))
 
 
+def test_reflectance_ten_times_too_high_is_refused_not_taken_for_missing(tmp_path):
+    path = write_openeo(tmp_path / "a.nc", **{"S2-L2A-B02": full(40000)})
+    with pytest.raises(StackError, match="lie above 16,000"):
+        whole(path)
+
+
 def test_nothing_but_nodata_is_missing_everywhere_and_counts_nothing(tmp_path):
     groups = whole(write_openeo(tmp_path / "a.nc", **{name: full(65535) for name in DN}))
     for group in groups.values():
