@@ -12,8 +12,7 @@ from geocomiss.aoi import read_aoi
 from geocomiss.errors import MapError, SeasonError, unwritable
 from geocomiss.recipes import recipe_named
 from geocomiss.seasons import Calendar
-from geocomiss.sources import open_source
-from geocomiss.sources.resolve import future_steps, resolve_grid, resolve_season, uncovered
+from geocomiss.sources.resolve import future_steps, resolve_grid, resolve_season, source_asked, uncovered
 from geocomiss.sources.stored import StoredSource
 from geocomiss.stack import bands_of, origin_of, write_stack
 
@@ -43,6 +42,8 @@ class FetchRequest:
     """Whether an existing stack may be replaced."""
     seed: int = 0
     """Seed of the simulated world."""
+    cloud_dilation: float | None = None
+    """Metres by which clouds are grown, where the source can choose; None: as the recipe has it."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> Fetc
     """
     _check_free(request)
     recipe = recipe_named(request.recipe)
-    source = open_source(request.source, recipe, request.seed)
+    source = source_asked(request.source, recipe, request.seed, request.cloud_dilation)
     area = read_aoi(request.aoi) if request.aoi else None
     geometry = area.geometry if area else None
     grid = resolve_grid(source, geometry, request.crs, request.resolution)

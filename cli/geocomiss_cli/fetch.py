@@ -13,6 +13,7 @@ def fetch(
     recipe: given.RecipeName = next(iter(RECIPES)),
     resolution: given.Resolution = None,
     crs: given.Crs = "auto",
+    cloud_dilation: given.CloudDilation = None,
     overwrite: given.Overwrite = False,
     seed: given.Seed = 0,
 ) -> None:
@@ -20,7 +21,7 @@ def fetch(
     from geocomiss.fetching import FetchRequest, fetch_stack
     from geocomiss.grid import crs_of, crs_text
 
-    request = FetchRequest(source, out, aoi, season, recipe, resolution, crs, overwrite, seed)
+    request = FetchRequest(source, out, aoi, season, recipe, resolution, crs, overwrite, seed, cloud_dilation)
     with progress_bar("fetching", "tasks") as tell:
         report = fetch_stack(request, tell)
     console, grid = screen(), report.grid

@@ -26,6 +26,7 @@ def map_area(
     min_steps: given.MinSteps = None,
     without: given.Without = None,
     require: given.Require = ",".join(IMAGING),
+    cloud_dilation: given.CloudDilation = None,
     device: given.Device = "auto",
     tile: given.Tile = 512,
     overwrite: given.Overwrite = False,
@@ -52,6 +53,7 @@ def map_area(
         overwrite=overwrite,
         simulated_model_on_real_data=simulated_model_on_real_data,
         seed=seed,
+        cloud_dilation=cloud_dilation,
         command=shlex.join(["geocomiss", *sys.argv[1:]]),
     )
     with progress_bar("mapping", "pixels") as tell:

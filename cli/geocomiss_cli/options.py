@@ -181,6 +181,15 @@ Without = Annotated[
         rich_help_panel=AVAILABILITY,
     ),
 ]
+CloudDilation = Annotated[
+    float | None,
+    typer.Option(
+        metavar="METRES",
+        help="Grow clouds and shadows by this much, where the source is raw or simulated.",
+        show_default="the recipe's, 30 for monthly-l2a",
+        rich_help_panel=AVAILABILITY,
+    ),
+]
 Require = Annotated[
     str,
     typer.Option(

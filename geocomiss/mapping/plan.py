@@ -29,9 +29,9 @@ from geocomiss.mapping.mask import Mask, read_mask
 from geocomiss.mapping.request import SHIPPED_MODEL, MapRequest
 from geocomiss.modalities import MODALITIES
 from geocomiss.seasons import Calendar, Cycle
-from geocomiss.sources import SIMULATED, open_source
+from geocomiss.sources import SIMULATED
 from geocomiss.sources.base import Source
-from geocomiss.sources.resolve import future_steps, resolve_grid, uncovered
+from geocomiss.sources.resolve import future_steps, resolve_grid, source_asked, uncovered
 from geocomiss.stack import bands_of, origin_of, without
 
 
@@ -90,6 +90,7 @@ class Plan:
             "season": str(self.calendar),
             "source": [self.request.source, self.request.seed, *_state(Path(self.request.source))],
             "bands": {name: list(bands) for name, bands in bands_of(self.stack).items()},
+            "cloud_dilation": self.source.recipe.cloud_dilation,
             "min_steps": dict(self.spec.min_steps),
             "model": self.checkpoint.card.model_sha256,
             "mask": [str(self.mask.path), *self.mask.values, *_state(self.mask.path)] if self.mask else None,
@@ -108,7 +109,7 @@ def plan_map(request: MapRequest) -> Plan:
     _check_names(request)
     checkpoint = read_checkpoint(_model_name(request))
     card, cycle = checkpoint.card, _cycle(checkpoint)
-    source = open_source(request.source, card.recipe, request.seed)
+    source = source_asked(request.source, card.recipe, request.seed, request.cloud_dilation)
     _check_simulated(request, checkpoint, source)
     area = read_aoi(request.aoi) if request.aoi else None
     geometry = area.geometry if area else None

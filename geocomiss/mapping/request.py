@@ -56,6 +56,8 @@ class MapRequest:
     """Whether a model of the simulated world may be let loose on real data."""
     seed: int = 0
     """Seed of the simulated world."""
+    cloud_dilation: float | None = None
+    """Metres by which clouds are grown, where the source can choose; None: as the recipe has it."""
     command: str = ""
     """The command line, for `run.json`."""
 

@@ -1,19 +1,46 @@
 """What a user's area and season mean for a source: its own pixels and periods where it has any."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
 
-from geocomiss.errors import AreaError, SeasonError
+from geocomiss.errors import AreaError, RecipeError, SeasonError
 from geocomiss.grid import crop, crs_of, crs_text, grid_of
+from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar, Cycle, parse_season, read_season, today
+from geocomiss.sources import open_source
 from geocomiss.sources.base import Source
 from geocomiss.stack import periods
 
 DEFAULT_RESOLUTION: Final = 10.0
 """Metres."""
+
+
+def source_asked(text: str, recipe: Recipe, seed: int, cloud_dilation: float | None) -> Source:
+    """The source that a user names, with clouds grown as the user wants it.
+
+    Args:
+        text: As in `open_source`.
+        recipe: What the model wants, or what the user asked for.
+        seed: Seed of the simulated world.
+        cloud_dilation: Metres by which clouds are grown; None leaves it to the recipe.
+
+    Raises:
+        RecipeError: Below 0, or the source's clouds were grown by another distance already.
+    """
+    if cloud_dilation is None:
+        return open_source(text, recipe, seed)
+    source = open_source(text, replace(recipe, cloud_dilation=cloud_dilation), seed)
+    if cloud_dilation < 0 or source.recipe.cloud_dilation != cloud_dilation:
+        raise RecipeError(
+            f"--cloud-dilation {cloud_dilation:g} for {source.name}",
+            expected="0 or more metres, and a source whose clouds are still to be grown",
+            todo="leave the option out, or give raw acquisitions",
+        )
+    return source
 
 
 def resolve_season(text: str | None, source: Source, cycle: Cycle, *, exact: bool = True) -> Calendar | None:

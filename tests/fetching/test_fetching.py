@@ -9,7 +9,7 @@ import xarray as xr
 import zarr
 from gappy import SEASON, gappy_groups, store
 
-from geocomiss.errors import MapError, SeasonError
+from geocomiss.errors import MapError, RecipeError, SeasonError
 from geocomiss.fetching import FetchRequest, fetch_stack
 from geocomiss.sources import open_source
 from geocomiss.stack import groups_of, origin_of, read_stack
@@ -74,3 +74,15 @@ def test_a_future_season_is_refused_before_anything_is_written(tmp_path: Path) -
     with pytest.raises(SeasonError, match="future"):
         fetch_stack(request(tmp_path, season="2150"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_clouds_are_grown_as_asked_or_it_is_refused(tmp_path: Path) -> None:
+    clear = {}
+    for metres in (0.0, 100.0):
+        out = tmp_path / f"{metres:g}.zarr"
+        report = fetch_stack(request(tmp_path, out=out, cloud_dilation=metres))
+        assert origin_of(read_stack(report.path)).recipe.cloud_dilation == metres
+        clear[metres] = int(read_stack(report.path)["optical"]["count"].sum())
+    assert clear[100.0] < clear[0.0]
+    with pytest.raises(RecipeError, match="cloud-dilation 20"):
+        fetch_stack(FetchRequest(str(out), tmp_path / "again.zarr", cloud_dilation=20.0))
