@@ -39,6 +39,13 @@ def batch_of_samples(samples: Samples, spec: Spec) -> Batch:
     return batch_of_values(values, spec, kept=kept)
 
 
+def truth_of(samples: Samples, classes: tuple[str, ...]) -> Tensor:
+    """What is to be learnt (N,): class indices 0..K-1 (int64), or values of the target (float32)."""
+    if samples.target is None:
+        return indices_of(samples, classes)
+    return torch.from_numpy(samples.target.astype(np.float32))
+
+
 def indices_of(samples: Samples, classes: tuple[str, ...]) -> Tensor:
     """Class index 0..K-1 of each sample (N,). Raises KeyError for a label that is no class."""
     places = {name: place for place, name in enumerate(classes)}
