@@ -14,6 +14,8 @@ from geocomiss.samples.table import Samples
 CELL_SIZES: Final = (5.0, 2.0, 1.0, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01)
 """Sizes of automatic groups in degrees: the largest that gives `MIN_GROUPS` groups is taken."""
 MIN_GROUPS: Final = 10
+STRATA: Final = 5
+"""Parts of a target's range with equally many samples."""
 TRIES: Final = 200
 """Random splits of which the one nearest to the wanted shares is taken."""
 
@@ -63,6 +65,12 @@ def fold_of(samples: Samples, text: str) -> NDArray[np.bool_]:
     return np.asarray(held)
 
 
+def strata_of(target: NDArray[Any]) -> NDArray[np.int64]:
+    """Fifths of a target (N,), lowest first: what a split is to hold even shares of, as of classes."""
+    edges = np.quantile(target, np.arange(1, STRATA) / STRATA)
+    return np.searchsorted(edges, target).astype(np.int64)
+
+
 def grouped_split(
     group: NDArray[np.str_], y: NDArray[np.int64], share: float, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
@@ -70,7 +78,7 @@ def grouped_split(
 
     Args:
         group: (N,) names of groups.
-        y: (N,) class indices.
+        y: (N,) class indices, or strata of a target.
         share: Part to hold out.
         rng: Source of randomness.
 
