@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from geocomiss.batch import Spec, default_min_steps
+from geocomiss.batch import Spec
 from geocomiss.checkpoint import Card, ClassInfo, Target, Training, statistics_of
 from geocomiss.errors import SampleError
 from geocomiss.methods import Method, checked_options, new_method
 from geocomiss.samples import Legend, Samples
 from geocomiss.samples.folds import fold_of, grouped_split, strata_of
-from geocomiss.samples.tensors import batch_of_samples, truth_of
+from geocomiss.samples.tensors import batch_of_samples, spec_of, truth_of
 from geocomiss.scores import Scores, ValueScores, score_patterns
 from geocomiss.training.classes import classes_of
 from geocomiss.training.loop import Labelled, Progress, Settings, fit
@@ -103,12 +103,9 @@ class _Plan:
 
 
 def _plan(samples: Samples, request: TrainRequest) -> _Plan:
-    classes = () if samples.target is not None else classes_of(samples, request.legend)
+    classes = classes_of(samples, request.legend)
     names = tuple(info.name for info in classes)
-    steps = samples.months.shape[1]
-    modalities = tuple(samples.bands)
-    min_steps = default_min_steps(modalities, steps)
-    spec = Spec(samples.bands, steps, len(names) or 1, min_steps, samples.recipe.screened, samples.task)
+    spec = spec_of(samples, len(names))
     checked_options(request.method, request.options)  # a wrong option is said before any training
     data = Labelled(batch_of_samples(samples, spec), truth_of(samples, names))
     return _Plan(samples, request, spec, classes, data)
