@@ -57,6 +57,7 @@ def benchmark(
     samples: given.SamplesOption,
     out: OutOption,
     label: given.LabelOption = None,
+    target: given.TargetOption = None,
     legend: given.LegendOption = None,
     methods: MethodsOption = "all",
     folds: FoldsOption = "spatial",
@@ -87,7 +88,7 @@ def benchmark(
 
     contenders = contenders_of(methods.split(","), {"preset": preset, **choices_of(option or [])})
     classes = given.legend_at(legend)
-    wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity)
+    wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity, target)
     table = given.read_wanted(wanted, recipe_named(recipe))
     say_table(table)
     place = device_named(device)

@@ -18,7 +18,7 @@ from geocomiss.benchmarking.bench import Bench, BenchmarkRequest, Split, part_of
 from geocomiss.benchmarking.conditions import Case
 from geocomiss.benchmarking.kept import Run, RunKey, read_weights, write_run, write_weights
 from geocomiss.methods import Method, new_method
-from geocomiss.scores import predict_classes
+from geocomiss.scores import predict_classes, predict_values
 from geocomiss.training import fit
 
 
@@ -45,9 +45,12 @@ def make_run(bench: Bench, request: BenchmarkRequest, key: RunKey, folder: Path)
 
 
 def _predicted(bench: Bench, split: Split, method: Method) -> NDArray[Any]:
-    """Class indices (C, n) under every condition."""
+    """Class indices (C, n) under every condition, or values of the target."""
     batch = bench.data.batch
     case = Case(part_of(batch, split.test), split.test, part_of(batch, split.train))
+    if bench.spec.task == "value":
+        values = [predict_values(method, condition.change(case)) for condition in bench.conditions]
+        return np.stack(values).astype(np.float32)
     predicted = [predict_classes(method, condition.change(case)) for condition in bench.conditions]
     return np.stack(predicted).astype(np.int16)
 

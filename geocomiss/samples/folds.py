@@ -65,10 +65,12 @@ def fold_of(samples: Samples, text: str) -> NDArray[np.bool_]:
     return np.asarray(held)
 
 
-def strata_of(target: NDArray[Any]) -> NDArray[np.int64]:
-    """Fifths of a target (N,), lowest first: what a split is to hold even shares of, as of classes."""
-    edges = np.quantile(target, np.arange(1, STRATA) / STRATA)
-    return np.searchsorted(edges, target).astype(np.int64)
+def strata_of(y: NDArray[Any]) -> NDArray[np.int64]:
+    """What a split is to hold even shares of (N,): class indices as they are, a target in fifths."""
+    if np.issubdtype(y.dtype, np.integer):
+        return y
+    edges = np.quantile(y, np.arange(1, STRATA) / STRATA)
+    return np.searchsorted(edges, y).astype(np.int64)
 
 
 def grouped_split(

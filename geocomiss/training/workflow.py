@@ -98,8 +98,7 @@ class _Plan:
     @property
     def strata(self) -> NDArray[np.int64]:
         """What splits are to hold even shares of (N,): classes, or fifths of the target."""
-        y = np.asarray(self.data.y.numpy())
-        return y if self.samples.target is None else strata_of(y)
+        return strata_of(np.asarray(self.data.y.numpy()))
 
 
 def _plan(samples: Samples, request: TrainRequest) -> _Plan:
