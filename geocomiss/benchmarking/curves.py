@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from geocomiss.benchmarking.drawing import BASELINE, BEST, INK, PALE, bare, headline, png
+from geocomiss.benchmarking.drawing import BASELINE, BEST, INK, PALE, bare, headline, name_width, png
 from geocomiss.benchmarking.further import gap_rows, month_rows
 from geocomiss.benchmarking.pooled import METRICS, Pooled
 from geocomiss.benchmarking.results import Results
@@ -84,8 +84,9 @@ def draw_lines(results: Results, pooled: Pooled, rows: Sequence[Row], reference:
         head: What the x axis is.
     """
     style = style_of(METRICS[results.task][0], results)
-    figure = Figure(figsize=(9.2, 5.4), facecolor="white")
-    axes = figure.add_axes((0.075, 0.115, 0.7, 0.725))
+    width = 7.7 + max(name_width(results), 1.0)
+    figure = Figure(figsize=(width, 5.4), facecolor="white")
+    axes = figure.add_axes((0.7 / width, 0.115, 6.4 / width, 0.725))
     looks, ends = line_looks(results, reference), []
     for contender in results.contenders:
         cells = [pooled.cell(style.metric.key, contender.key, row.conditions) for row in rows]

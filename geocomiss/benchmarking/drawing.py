@@ -39,6 +39,11 @@ def headline(figure: Figure, results: Results, title: str) -> None:
     )  # fmt: skip
 
 
+def name_width(results: Results) -> float:
+    """Room that the longest name of a contender takes, in inches, at 9 points."""
+    return 0.085 * max(len(each.title) for each in results.contenders)
+
+
 def bare(axes: Axes) -> None:
     """No frame and no ticks, only their names."""
     axes.tick_params(length=0, labelsize=9, colors=INK)

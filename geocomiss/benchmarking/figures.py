@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from geocomiss.benchmarking.contenders import NOTES
-from geocomiss.benchmarking.drawing import BASELINE, BEST, INK, METHOD, PALE, bare, headline, png
+from geocomiss.benchmarking.drawing import BASELINE, BEST, INK, METHOD, PALE, bare, headline, name_width, png
 from geocomiss.benchmarking.pooled import METRICS, Cell, Pooled
 from geocomiss.benchmarking.results import Results
 from geocomiss.benchmarking.rows import ordered_patterns
 from geocomiss.benchmarking.tables import NOTHING, Style, named, noted, style_of
 
-LEFT, RIGHT, TOP, BOTTOM = 2.0, 0.3, 1.2, 0.45
-"""Margins in inches."""
+LEFT, RIGHT, TOP, BOTTOM = 0.35, 0.3, 1.2, 0.45
+"""Margins in inches; names of contenders come on top of the left one."""
 LINE: Final = 0.3
 """Height of a contender's line in inches."""
 BETWEEN: Final = 0.75
@@ -66,19 +66,20 @@ def draw_table(results: Results, pooled: Pooled) -> Figure:
     """The picture of `table_figure`."""
     plot = _Plot(results, pooled, style_of(METRICS[results.task][0], results))
     lines = LINE * len(results.contenders)
-    width = LEFT + max(0.62 * len(plot.patterns), 7.5) + RIGHT
+    left = LEFT + max(name_width(results), 1.0)
+    width = left + max(0.62 * len(plot.patterns), 7.5) + RIGHT
     heads = DOT * len(results.modalities)
     height = TOP + lines + BETWEEN + heads + lines + BOTTOM
     figure = Figure(figsize=(width, height), facecolor="white")
-    slot = (width - LEFT - RIGHT) / len(plot.groups)
+    slot = (width - left - RIGHT) / len(plot.groups)
     for place, (missing, group) in enumerate(plot.groups.items()):
         # a quarter of each slot is for the numbers
-        box = ((LEFT + place * slot) / width, 1 - (TOP + lines) / height, 0.74 * slot / width, lines / height)
+        box = ((left + place * slot) / width, 1 - (TOP + lines) / height, 0.74 * slot / width, lines / height)
         axes = figure.add_axes(box)
         _dot_panel(axes, plot, plot.cells(group))
         axes.set_title(_missing(missing, len(plot.groups)), fontsize=9.5, color=INK, pad=7, loc="left")
         axes.set_yticklabels(plot.titles if place == 0 else [])
-    box = (LEFT / width, BOTTOM / height, 1 - (LEFT + RIGHT) / width, lines / height)
+    box = (left / width, BOTTOM / height, 1 - (left + RIGHT) / width, lines / height)
     _matrix(figure.add_axes(box), plot)
     headline(figure, results, f"{named(plot.style)} by the modalities available")
     figure.text(0.2 / width, 0.2 / height, _caption(results), fontsize=7.5, color=INK, va="center")

@@ -82,7 +82,7 @@ def _folds(results: Results) -> str:
     """How the folds were made, and whether they keep neighbours apart."""
     made = {
         RANDOM_FOLDS: "drawn at random, sample by sample",
-        "spatial": "of whole spatial groups, balanced by class",
+        "spatial": "of whole spatial groups",
     }.get(results.folds_by, f"by the column `{results.folds_by}`")
     pairs = set(zip(results.group.tolist(), results.fold.tolist(), strict=True))
     split = sum(number > 1 for number in Counter(group for group, _ in pairs).values())
