@@ -1,6 +1,6 @@
 """Who is compared: the methods, their ablations, and what users would pick instead."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
@@ -35,6 +35,24 @@ class Contender:
     """Whether it is one of ours or what users would pick instead."""
 
 
+def contenders_of(names: Sequence[str], options: Mapping[str, JsonValue]) -> tuple[Contender, ...]:
+    """The contenders named, each with those of the given options that it has.
+
+    Args:
+        names: Keys of methods, or 'all'.
+        options: Options by name.
+
+    Raises:
+        MethodError: There is no such method, one is named twice, or no method has an option.
+    """
+    wanted = [each for name in names for each in (METHODS if name.strip() == ALL else [name.strip()])]
+    if twice := sorted({name for name in wanted if wanted.count(name) > 1}):
+        raise MethodError(f"{', '.join(twice)} named twice", expected="each once", todo="correct --methods")
+    contenders = tuple(method_contender(name, options) for name in wanted)
+    _check_used(options, contenders)
+    return contenders
+
+
 def method_contender(method: str, options: Mapping[str, JsonValue]) -> Contender:
     """A method with the options it has of those given (`preset`, say, or what --option names).
 
@@ -51,7 +69,7 @@ def method_contender(method: str, options: Mapping[str, JsonValue]) -> Contender
     return Contender(method, method, method, own)
 
 
-def check_used(options: Mapping[str, JsonValue], contenders: tuple[Contender, ...]) -> None:
+def _check_used(options: Mapping[str, JsonValue], contenders: tuple[Contender, ...]) -> None:
     """Refuse an option that none of the contenders has: it would be ignored.
 
     Raises:

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geocomiss.benchmarking.parity import RANDOM_FOLDS, WARNING
+from geocomiss.benchmarking.folds import RANDOM, SPATIAL
+from geocomiss.benchmarking.parity import WARNING
 from geocomiss.benchmarking.results import Results
 
 DPI: Final = 150
@@ -28,9 +29,9 @@ def headline(figure: Figure, results: Results, title: str) -> None:
     """Title, and below it what the samples and folds are; loud where the folds are random."""
     width, height = figure.get_size_inches()
     figure.text(0.2 / width, 1 - 0.32 / height, title, fontsize=13, color=INK, fontweight="bold", va="center")
-    random = results.folds_by == RANDOM_FOLDS
+    random = results.folds_by == RANDOM
     number, seeds = len(np.unique(results.fold)), len(results.seeds)
-    simple = results.folds_by in (RANDOM_FOLDS, "spatial")
+    simple = results.folds_by in (RANDOM, SPATIAL)
     folds = f"{number} {results.folds_by} folds" if simple else f"{number} folds by {results.folds_by}"
     parts = [results.table, f"{len(results.truth):,} samples", folds, f"{seeds} seed{'s'[: seeds != 1]}"]
     figure.text(

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geocomiss.benchmarking.folds import RANDOM, SPATIAL
 from geocomiss.benchmarking.further import corruption_section, gaps_section, months_section
-from geocomiss.benchmarking.parity import RANDOM_FOLDS, WARNING, fold_section, poster_section
+from geocomiss.benchmarking.parity import WARNING, fold_section, poster_section
 from geocomiss.benchmarking.pooled import METRICS, Cell, Pooled, class_scores
 from geocomiss.benchmarking.results import Results
 from geocomiss.benchmarking.rows import Row, letters, pattern_rows, summaries, summary_rows
@@ -58,7 +59,7 @@ def markdown(results: Results, pooled: Pooled, differences: Sequence[Difference]
 def _heading(results: Results, command: str) -> str:
     task = "the classes of" if results.task == "classes" else "the value of"
     lines = [f"# Benchmark on {plain(results.table)}: {task} `{results.label}`", ""]
-    if results.folds_by == RANDOM_FOLDS:
+    if results.folds_by == RANDOM:
         lines += [f"> **Random folds: {WARNING}.**", ""]
     lines += [
         f"* {len(results.truth):,} samples in {_several(len(np.unique(results.group)), 'spatial group')} "
@@ -81,8 +82,8 @@ def _several(number: int, noun: str) -> str:
 def _folds(results: Results) -> str:
     """How the folds were made, and whether they keep neighbours apart."""
     made = {
-        RANDOM_FOLDS: "drawn at random, sample by sample",
-        "spatial": "of whole spatial groups",
+        RANDOM: "drawn at random, sample by sample",
+        SPATIAL: "of whole spatial groups",
     }.get(results.folds_by, f"by the column `{results.folds_by}`")
     pairs = set(zip(results.group.tolist(), results.fold.tolist(), strict=True))
     split = sum(number > 1 for number in Counter(group for group, _ in pairs).values())

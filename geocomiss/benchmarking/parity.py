@@ -3,20 +3,19 @@
 from typing import Final
 
 from geocomiss.benchmarking import poster
+from geocomiss.benchmarking.folds import RANDOM
 from geocomiss.benchmarking.pooled import METRICS, Pooled, fold_scores
 from geocomiss.benchmarking.results import Results
 from geocomiss.benchmarking.rows import Row, letters, pattern_rows
 from geocomiss.benchmarking.tables import NOTHING, Style, marked, named, plain, score_table, style_of, table
 
-RANDOM_FOLDS: Final = "random"
-"""`folds_by` of folds that split neighbours."""
 WARNING: Final = "neighbours in training and test: parity with the poster only"
-"""What to know of them."""
+"""What to know of random folds."""
 
 
 def fold_section(results: Results) -> str:
     """The poster's way, where folds are the poster's."""
-    if results.folds_by != RANDOM_FOLDS:
+    if results.folds_by != RANDOM:
         return ""
     scores = fold_scores(results)
     first = style_of(METRICS[results.task][0], results)
@@ -32,7 +31,7 @@ def poster_section(results: Results, pooled: Pooled) -> str:
     """Published numbers and ours, column by column; '' where the samples are others."""
     if not results.published or results.task != "classes":
         return ""
-    random = results.folds_by == RANDOM_FOLDS
+    random = results.folds_by == RANDOM
     scores = fold_scores(results) if random else pooled
     way = "mean of per-fold scores" if random else "pooled, on other folds than the poster's"
     here = {each.key: plain(each.title) for each in results.contenders if each.key in poster.METHODS}
