@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
 from geocomiss.benchmarking.drawing import BASELINE, BEST, INK, PALE, bare, headline, name_width, png
-from geocomiss.benchmarking.further import gap_rows, month_rows
+from geocomiss.benchmarking.further import gap_rows, month_rows, season_unit
 from geocomiss.benchmarking.pooled import METRICS, Pooled
 from geocomiss.benchmarking.results import Results
 from geocomiss.benchmarking.rows import Row
@@ -62,7 +62,8 @@ def months_figure(results: Results, pooled: Pooled, reference: str) -> bytes | N
     rows = month_rows(results)
     if not rows:
         return None
-    return png(draw_lines(results, pooled, rows, reference, "months of the season known"))
+    head = f"{season_unit(results)} of the season known"
+    return png(draw_lines(results, pooled, rows, reference, head))
 
 
 def gaps_figure(results: Results, pooled: Pooled, reference: str) -> bytes | None:

@@ -200,6 +200,7 @@ def test_further_conditions_have_their_rows() -> None:
     months = section(text, "Season cut short")
     assert list(months)[2:] == [*map(str, range(1, 12)), "all"]
     assert months["all"] == section(text, "Macro F1 × 100")["● ● ● ●"]
+    assert "| months known |" in text
     assert list(section(text, "Natural gaps"))[2:] == ["0–2", "3–4", "5–6", "7–8", "9–12"]
     corruption = list(section(text, "Corruption"))[2:]
     assert corruption[:4] == ["clean", "clean + check", "noise", "noise + check"]
