@@ -4,8 +4,9 @@ A step whose bands lie farther from the training values of that step of the seas
 these did is declared missing, and filled like any other gap. A modality of which most steps are that
 strange at a pixel is not trusted there at all.
 
-Tried on Canada 2017 (Co-Miss, small, four seeds, chosen on inner validation): a range per band beside
-the distance changed nothing, comparing a step with its neighbours in time did worse.
+Measured on Canada 2017 (Co-Miss, small, fold 0, four seeds; chosen on inner validation alone): macro F1
+over six kinds of corruption rose from 37.9 to 42.3, on clean data it went from 46.3 to 46.6. A range per
+band beside the distance changed nothing; comparing a step with its neighbours in time did worse.
 
 N pixels, T steps, C bands; P places in the season that have statistics of their own: T, or 1.
 """

@@ -176,10 +176,10 @@ def _optional(name: str) -> Any:
     """
     try:
         return importlib.import_module(name)
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # OSError: LightGBM where the system has no libgomp
         raise GeocomissError(
-            f"the package {name.split('.')[0]} is not installed ({error})",
-            expected="the packages of the baselines",
+            f"the package {name.split('.')[0]} cannot be used ({error})",
+            expected="the packages of the baselines, installed",
             todo='install them with: pip install "geocomiss[benchmark]", or leave these baselines out',
         ) from error
 

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from geocomiss.benchmarking.conditions import Case
 from geocomiss.benchmarking.gaps import Bin, Donors, bins_of, donors_of, gap_conditions, with_gaps
 from geocomiss.errors import SampleError
+from geocomiss.recipes import RECIPES
+from geocomiss.samples import SampleRequest, read_samples
 from geocomiss.samples.table import Samples
 from geocomiss.samples.tensors import batch_of_samples, spec_of
 
@@ -180,3 +183,24 @@ def test_tables_without_optical_series(table: Make) -> None:
     conditions, notes = gap_conditions(batch, bare.months, donors_of(samples, 12))
     assert conditions == ()
     assert "no optical" in notes[0]
+
+
+def test_real_gaps_on_real_samples(shared: Path) -> None:
+    """France's dekads lent to Canada's months."""
+    samples, lender = (
+        read_samples(
+            SampleRequest(str(shared / "data" / "samples" / name), label, None, RECIPES["monthly-l2a"])
+        )
+        for name, label in (("canada2017.npz", "label"), ("france2023_dekad.npz", "croptype24"))
+    )
+    batch = batch_of_samples(samples, spec_of(samples, 11))
+    rows = np.arange(0, len(samples), 10)
+    for grouping, names in (("any", {"gaps:7-8", "gaps:9-10"}), ("middle", {"gaps:3-4", "gaps:5-6"})):
+        conditions, _ = gap_conditions(batch, samples.months, donors_of(lender, 12, grouping))
+        found = {condition.name: condition for condition in conditions}
+        assert names <= set(found)
+        for name in names:
+            low, high = (int(text) for text in name.removeprefix("gaps:").split("-"))
+            case = Case(batch[torch.from_numpy(rows)], rows, batch)
+            left = found[name].change(case).valid["optical"].sum(1)
+            assert ((left >= low) & (left <= high)).float().mean() > 0.95
