@@ -8,7 +8,7 @@ N pixels, T steps, C bands, M modalities; U distinct rows of a modality whose ro
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import torch
@@ -29,6 +29,9 @@ FILL_ENDS: Final = 2
 CLOUDY_BLUE: Final = 3000.0
 """Blue reflectance x 10000 above which an optical step of a screened recipe is cloud or snow."""
 
+Task = Literal["classes", "value"]
+"""What is predicted: one of K classes, or one number (a regression, K = 1)."""
+
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
@@ -42,11 +45,13 @@ class Spec:
     steps: int
     """Time steps T of the dynamic modalities."""
     classes: int
-    """Number of classes K."""
+    """Number of classes K; 1 where a value is predicted."""
     min_steps: Mapping[str, int]
     """Valid steps from which a modality counts as available at a pixel."""
     screened: bool = False
     """Whether filled-in steps are recognised and declared not valid (see `screen`)."""
+    task: Task = "classes"
+    """What is predicted."""
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import safetensors
 import safetensors.torch
 from pydantic import ValidationError
 
-from geocomiss.card import Card, ClassInfo, Statistics, Training
+from geocomiss.card import Card, ClassInfo, Statistics, Target, Training
 from geocomiss.errors import CheckpointError
 from geocomiss.methods import Method, new_method
 
@@ -27,6 +27,7 @@ __all__ = [
     "Checkpoint",
     "ClassInfo",
     "Statistics",
+    "Target",
     "Training",
     "check_free",
     "digest",

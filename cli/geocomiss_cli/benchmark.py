@@ -73,7 +73,8 @@ KeepOption = Annotated[
 def benchmark(
     samples: given.SamplesOption,
     out: OutOption,
-    label: given.LabelOption = "label",
+    label: given.LabelOption = None,
+    target: given.TargetOption = None,
     legend: given.LegendOption = None,
     methods: MethodsOption = "all",
     folds: FoldsOption = "spatial",
@@ -102,24 +103,24 @@ def benchmark(
     from geocomiss.benchmarking import BenchmarkRequest, contenders_of
     from geocomiss.inference import device_named
     from geocomiss.recipes import recipe_named
-    from geocomiss.samples import read_series
+    from geocomiss.samples import SampleRequest, read_samples
     from geocomiss.training import Settings
 
     classes = given.legend_at(legend)
-    wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity)
+    wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity, target)
     table = given.read_wanted(wanted, recipe_named(recipe))
     options = {"preset": preset, **choices_of(option or [])}
     contenders = contenders_of(methods.split(","), options, tuple(table.columns))
     say_table(table)
     place = device_named(device)
     request = BenchmarkRequest(
-        label=label,
+        label=wanted.column,
         contenders=contenders,
         legend=classes,
         folds=folds,
         fold_count=fold_count,
         seeds=_seeds(seeds),
-        gaps=None if gaps is None else read_series(Path(gaps), recipe_named(recipe)),
+        gaps=read_samples(SampleRequest(gaps, None, None, recipe_named(recipe))) if gaps else None,
         settings=Settings(epochs=epochs, device=place),
         jobs=jobs or (1 if place.type == "cuda" else os.cpu_count() or 1),
         keep_models=keep_models,

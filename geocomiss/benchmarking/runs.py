@@ -14,18 +14,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geocomiss.benchmarking.bench import Bench, BenchmarkRequest, Split, part_of
 from geocomiss.benchmarking.baselines import fit_baseline
+from geocomiss.benchmarking.bench import Bench, BenchmarkRequest, Split, part_of
 from geocomiss.benchmarking.conditions import Case, Condition
 from geocomiss.benchmarking.kept import Run, RunKey, read_weights, write_run, write_weights
 from geocomiss.benchmarking.results import NOT_DEFINED
 from geocomiss.methods import Method, new_method
-from geocomiss.scores import predict_classes
+from geocomiss.scores import predict_classes, predict_values
 from geocomiss.training import fit
 
-
 Predict = Callable[[Condition, Case], NDArray[Any]]
-"""Class index (n,) of the samples of a case under a condition; `NOT_DEFINED` where it says nothing."""
+"""Class indices or values (n,) of a case under a condition; `NOT_DEFINED` or NaN where there is none."""
 
 
 def make_run(bench: Bench, request: BenchmarkRequest, key: RunKey, folder: Path) -> Run:
@@ -49,7 +48,8 @@ def make_run(bench: Bench, request: BenchmarkRequest, key: RunKey, folder: Path)
         batch = bench.data.batch
         case = Case(part_of(batch, split.test), split.test, part_of(batch, split.train))
         predicted = np.stack([predict(condition, case) for condition in bench.conditions])
-    run = Run(split.test, predicted.astype(np.int16), seconds)
+    stored = np.float32 if bench.spec.task == "value" else np.int16
+    run = Run(split.test, predicted.astype(stored), seconds)
     write_run(key.path(folder), run, bench.identity(request, key.contender, key.seed, key.fold))
     return run
 
@@ -77,7 +77,8 @@ def _learn_method(
 
 
 def _predictor(method: Method) -> Predict:
-    return lambda condition, case: predict_classes(method, condition.change(case))
+    predict = predict_values if method.spec.task == "value" else predict_classes
+    return lambda condition, case: predict(method, condition.change(case))
 
 
 def _learn_baseline(
@@ -89,16 +90,14 @@ def _learn_baseline(
     own = None if embeddings is None else embeddings[rows]
     start = time.monotonic()
     baseline = fit_baseline(
-        key.contender.method, part_of(bench.data.batch, rows), bench.y[rows], key.seed, embeddings=own
+        key.contender.method, part_of(bench.data.batch, rows), bench.y[rows], key.seed, bench.spec.task, own
     )
     seconds = time.monotonic() - start
 
     def predict(condition: Condition, case: Case) -> NDArray[Any]:
         if baseline.kind.embedded and condition != full:
-            return np.full(len(case.rows), NOT_DEFINED)
-        return baseline.predict(
-            condition.change(case), None if embeddings is None else embeddings[case.rows]
-        )
+            return np.full(len(case.rows), np.nan if bench.spec.task == "value" else NOT_DEFINED)
+        return baseline.predict(condition.change(case), None if embeddings is None else embeddings[case.rows])
 
     return predict, seconds
 

@@ -2,14 +2,12 @@
 
 from geocomiss.benchmarking.conditions.base import Case, Condition, month_conditions, pattern_conditions
 from geocomiss.benchmarking.conditions.corruption import corruption_conditions
-from geocomiss.benchmarking.conditions.gaps import Donors, donors_of, gap_conditions
+from geocomiss.benchmarking.conditions.gaps import gap_conditions
 
 __all__ = [
     "Case",
     "Condition",
-    "Donors",
     "corruption_conditions",
-    "donors_of",
     "gap_conditions",
     "month_conditions",
     "pattern_conditions",

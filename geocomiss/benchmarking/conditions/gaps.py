@@ -127,18 +127,22 @@ def donors_of(samples: Samples, steps: int) -> Donors:
 
 
 def gap_conditions(
-    batch: Batch, months: Ints, donors: Donors, seed: int = 0
+    batch: Batch, months: Ints, lender: Samples, seed: int = 0
 ) -> tuple[tuple[Condition, ...], tuple[str, ...]]:
     """A condition for each bin into which real gaps bring enough of a table, and what to say of others.
 
     Args:
         batch: All N samples of the table.
         months: (N, T) their months 1..12, 0 unknown.
-        donors: Whose gaps.
+        lender: Whose gaps.
         seed: Of the conditions of a benchmark.
+
+    Raises:
+        SampleError: The lender has no optical series.
     """
     if COUNTED not in batch.modalities:
         return (), (f"no natural gaps: the table has no {COUNTED} series",)
+    donors = donors_of(lender, months.shape[1])
     bins = bins_of(months.shape[1])
     reached = np.zeros(len(bins))
     for part in _parts(len(batch)):
