@@ -38,6 +38,14 @@ FoldCountOption = Annotated[
     typer.Option(min=2, max=100, help="Number of folds.", show_default="5 spatial, 10 random"),
 ]
 SeedsOption = Annotated[str, typer.Option(help="Seeds joined by commas.")]
+GapsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TABLE",
+        help="Samples whose cloud gaps are transplanted, for F1 by valid steps.",
+        show_default="the table itself",
+    ),
+]
 ReferenceOption = Annotated[
     str | None,
     typer.Option(
@@ -80,6 +88,7 @@ def benchmark(
     parity: given.ParityOption = False,
     n: given.NumberOption = 4000,
     sim_seed: given.SimSeedOption = 0,
+    gaps: GapsOption = None,
     reference: ReferenceOption = None,
     epochs: EpochsOption = 100,
     jobs: JobsOption = None,
@@ -94,12 +103,14 @@ def benchmark(
     from geocomiss.benchmarking import BenchmarkRequest, contenders_of
     from geocomiss.inference import device_named
     from geocomiss.recipes import recipe_named
+    from geocomiss.samples import SampleRequest, read_samples
     from geocomiss.training import Settings
 
-    contenders = contenders_of(methods.split(","), {"preset": preset, **choices_of(option or [])})
     classes = given.legend_at(legend)
     wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity, target)
     table = given.read_wanted(wanted, recipe_named(recipe))
+    options = {"preset": preset, **choices_of(option or [])}
+    contenders = contenders_of(methods.split(","), options, tuple(table.columns))
     say_table(table)
     place = device_named(device)
     request = BenchmarkRequest(
@@ -109,6 +120,7 @@ def benchmark(
         folds=folds,
         fold_count=fold_count,
         seeds=_seeds(seeds),
+        gaps=read_samples(SampleRequest(gaps, None, None, recipe_named(recipe))) if gaps else None,
         settings=Settings(epochs=epochs, device=place),
         jobs=jobs or (1 if place.type == "cuda" else os.cpu_count() or 1),
         keep_models=keep_models,

@@ -10,7 +10,8 @@ N samples, F features, E embedding columns.
 """
 
 import importlib
-from collections.abc import Callable
+import importlib.util
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -42,6 +43,8 @@ class BaselineKind:
     """Name in a table."""
     make: Make
     """Makes the estimator."""
+    package: str = "sklearn"
+    """Package that must be installed."""
     centred: bool = False
     """Whether 0 must be the median of each feature."""
     embedded: bool = False
@@ -111,6 +114,16 @@ def fit_baseline(
     centre = _medians(x) if kind.centred else np.zeros(x.shape[1], np.float32)
     estimator = kind.make(task, seed).fit(x - centre, y)
     return Baseline(kind, task, estimator, centre)
+
+
+def usable_baselines(columns: Collection[str]) -> tuple[str, ...]:
+    """Keys of the baselines whose packages are installed and whose columns the table has."""
+    embedded = any(name.startswith(EMBEDDING) for name in columns)
+    return tuple(
+        key
+        for key, kind in BASELINES.items()
+        if importlib.util.find_spec(kind.package) and (embedded or not kind.embedded)
+    )
 
 
 def features_of(batch: Batch) -> Floats:
@@ -186,7 +199,7 @@ def _optional(name: str) -> Any:
 
 BASELINES: Final[dict[str, BaselineKind]] = {
     "random-forest": BaselineKind("Random forest", _forest),
-    "lightgbm": BaselineKind("LightGBM", _boosted, centred=True),
+    "lightgbm": BaselineKind("LightGBM", _boosted, "lightgbm", centred=True),
     "embeddings": BaselineKind("Random forest on embeddings", _forest, embedded=True),
 }
 """All baselines by key, in the order of a report."""

@@ -12,10 +12,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geocomiss.batch import Batch, Spec
-from geocomiss.benchmarking.conditions import Condition, month_conditions, pattern_conditions
+from geocomiss.batch import Batch, Floats, Spec
+from geocomiss.benchmarking.baselines import embeddings_of
+from geocomiss.benchmarking.conditions import (
+    Condition,
+    corruption_conditions,
+    gap_conditions,
+    month_conditions,
+    pattern_conditions,
+)
 from geocomiss.benchmarking.contenders import Contender
 from geocomiss.benchmarking.folds import RANDOM, folds_of
+from geocomiss.composite import ndvi_bands
 from geocomiss.errors import SampleError
 from geocomiss.samples import Legend, Samples
 from geocomiss.samples.folds import grouped_split, strata_of
@@ -41,6 +49,8 @@ class BenchmarkRequest:
     """Seeds of weights, order, drop-out and inner splits."""
     settings: Settings = field(default_factory=Settings)
     """How to train; the seed is replaced by each of the seeds."""
+    gaps: Samples | None = None
+    """Table whose gaps are transplanted; None takes those of the table itself."""
     jobs: int = 1
     """Runs at once, each in a process of one thread."""
     keep_models: bool = False
@@ -65,6 +75,10 @@ class Bench:
     """(N,) groups that the inner validation keeps together."""
     conditions: tuple[Condition, ...]
     """What the test samples are put through."""
+    embeddings: Floats | None
+    """(N, E) embeddings made elsewhere, for the baseline that reads them."""
+    notes: tuple[str, ...]
+    """What a reader should know of the conditions, a sentence each."""
 
     @property
     def folds(self) -> tuple[str, ...]:
@@ -88,7 +102,7 @@ class Bench:
 
     def identity(self, request: BenchmarkRequest, contender: Contender, seed: int, fold: str) -> str:
         """Digest of everything that the predictions of a run depend on."""
-        names = [condition.name for condition in self.conditions]
+        names = [(condition.name, condition.about) for condition in self.conditions]
         stated = [self.training_identity(request, contender, seed, fold), names]
         return sha256(json.dumps(stated).encode()).hexdigest()
 
@@ -134,13 +148,23 @@ def bench_of(samples: Samples, request: BenchmarkRequest) -> Bench:
     spec = spec_of(samples, len(classes))
     y = truth_of(samples, classes)
     fold = folds_of(samples, strata_of(np.asarray(y.numpy())), request.folds, request.fold_count)
-    conditions = (*pattern_conditions(spec), *month_conditions(spec))
-    data = Labelled(batch_of_samples(samples, spec), y)
+    batch = batch_of_samples(samples, spec)
+    conditions, notes = _conditions(samples, spec, batch, request.gaps or samples)
     # random folds split neighbours, and so does what training is stopped by
     inner = np.arange(len(y)).astype(np.str_) if request.folds == RANDOM else samples.group
-    bench = Bench(samples, spec, classes, data, fold, inner, conditions)
+    embeddings = embeddings_of(samples)
+    bench = Bench(samples, spec, classes, Labelled(batch, y), fold, inner, conditions, embeddings, notes)
     _check_outside(bench, request.folds)
     return bench
+
+
+def _conditions(
+    samples: Samples, spec: Spec, batch: Batch, donors: Samples
+) -> tuple[tuple[Condition, ...], tuple[str, ...]]:
+    """All conditions of a table, patterns first, and what to say of them."""
+    gaps, notes = gap_conditions(batch, samples.months, donors)
+    corruptions = corruption_conditions(spec, ndvi_bands(samples.recipe))
+    return (*pattern_conditions(spec), *month_conditions(spec), *gaps, *corruptions), notes
 
 
 def _check_outside(bench: Bench, folds_by: str) -> None:

@@ -92,7 +92,7 @@ def _pooled(
 
 def _notes(bench: Bench, request: BenchmarkRequest) -> list[str]:
     """What makes a comparison less than it seems."""
-    notes = []
+    notes = [*bench.notes]
     if request.folds != RANDOM and (shared := _shared_groups(bench)):
         notes.append(f"{shared} spatial groups have samples in several folds: scores flatter")
     folds = Counter(

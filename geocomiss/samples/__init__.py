@@ -29,8 +29,8 @@ class SampleRequest:
 
     path_or_name: str
     """A table of a kind in `READERS`, or 'simulated'."""
-    label: str
-    """Column that holds the labels; 'label' in the simulated world."""
+    label: str | None
+    """Column that holds the labels, 'label' in the simulated world; None where only series matter."""
     legend: Legend | None
     """Merges labels into classes; None keeps them as they are."""
     recipe: Recipe
@@ -65,7 +65,9 @@ def read_samples(request: SampleRequest) -> Samples:
         samples = _grouped(samples, request.group)
     if request.parity:
         samples = replace(samples, recipe=replace(samples.recipe, screened=False))
-    return _classed(samples, request.legend) if samples.target is None else _valued(samples, samples.target)
+    if samples.target is not None:
+        return _valued(samples, samples.target)
+    return samples if request.label is None else _classed(samples, request.legend)
 
 
 def _simulated(request: SampleRequest) -> Samples:
@@ -73,8 +75,10 @@ def _simulated(request: SampleRequest) -> Samples:
     from geocomiss.samples.simulated import simulated_samples
 
     for value, default, option in (
-        (request.label, "label", "label"), (request.season, None, "season"), (request.target, None, "target"),
-    ):  # fmt: skip
+        (request.label or "label", "label", "label"),
+        (request.season, None, "season"),
+        (request.target, None, "target"),
+    ):
         if value != default:
             raise SampleError(
                 f"simulated samples have no column or choice of {option} {value!r}",
@@ -122,15 +126,16 @@ def _wanted(
 ) -> tuple[NDArray[np.str_], NDArray[np.float64] | None]:
     """Labels (N,) and no target, or empty labels and a target (N,)."""
     name, columns = contents.name, contents.columns
+    none = np.full(len(contents), "", np.str_)
     if request.target is None:
-        return labels_of(name, columns, request.label), None
+        return (none if request.label is None else labels_of(name, columns, request.label)), None
     if request.legend is not None:
         raise SampleError(
             f"the legend {request.legend.name} and the target {request.target}",
             expected="a legend with labels, none with numbers",
             todo="leave --legend out, or give a column of labels with --label",
         )
-    return np.full(len(contents), "", np.str_), target_of(name, columns, request.target)
+    return none, target_of(name, columns, request.target)
 
 
 def _season(contents: Contents, text: str, request: SampleRequest) -> Calendar:

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocomiss.batch import Batch, Spec, batch_of_values, default_min_steps, fill_gaps
-from geocomiss.benchmarking.conditions import Case
-from geocomiss.benchmarking.corruption import (
+from geocomiss.benchmarking.conditions.base import Case
+from geocomiss.benchmarking.conditions.corruption import (
     CORRUPTIONS,
     corrupt,
     corruption_conditions,
     defined_for,
     setting_of,
 )
-from geocomiss.benchmarking.draws import Draws
+from geocomiss.benchmarking.conditions.draws import Draws
 from geocomiss.errors import MethodError
 
 B2, B4, B8, NDVI = range(4)
