@@ -12,8 +12,12 @@ from geocomiss.training.state import Epoch
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLORS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
-"""Of the loss terms, told apart by colour-blind eyes too (after Okabe and Ito)."""
+COLORS: Final = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31", "#b22222"
+)  # fmt: skip
+"""Of the loss terms; the first six are told apart by colour-blind eyes too (Okabe and Ito)."""
+TOTAL: Final = "#9a9a9a"
+"""Of their sum, drawn wide."""
 WATCHED: Final = "#000000"
 """Of the monitored loss."""
 
@@ -31,14 +35,16 @@ def draw_curve(history: Sequence[Epoch]) -> bytes:
 
     runs = list(dict.fromkeys(epoch.run for epoch in history))
     figure = Figure(figsize=(6.4 * len(runs) + 1.6, 4.4), dpi=120, layout="constrained")
-    terms = list(dict.fromkeys(name for epoch in history for name in epoch.losses))
-    colors = {name: COLORS[place % len(COLORS)] for place, name in enumerate(terms)}
+    terms = dict.fromkeys(name for epoch in history for name in epoch.losses if name != "total")
+    colors = {"total": TOTAL} | {name: COLORS[place % len(COLORS)] for place, name in enumerate(terms)}
     panels = figure.subplots(1, len(runs), squeeze=False, sharey=True)[0]
     for axes, run in zip(panels, runs, strict=True):
         _draw_run(axes, run, [epoch for epoch in history if epoch.run == run], colors)
     panels[0].set_ylabel("loss")
-    lines = {line.get_label(): line for axes in panels for line in axes.get_lines()}
-    figure.legend(lines.values(), lines.keys(), loc="outside right upper", frameon=False)
+    named = {
+        name: line for axes in panels for line, name in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(named.values(), named.keys(), loc="outside right upper", frameon=False)
     file = BytesIO()
     figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
@@ -51,7 +57,7 @@ def _draw_run(axes: "Axes", run: str, epochs: list[Epoch], colors: dict[str, str
     mark = "o" if len(epochs) == 1 else ""  # a single epoch makes no line
     for name, color in colors.items():
         values = [epoch.losses.get(name, float("nan")) for epoch in epochs]
-        width = 2.2 if name == "total" else 1.2
+        width = 3.0 if name == "total" else 1.2
         axes.plot(numbers, values, mark + "-", color=color, linewidth=width, label=f"training: {name}")
     watched = [epoch.validation for epoch in epochs]
     axes.plot(numbers, watched, mark + "--", color=WATCHED, linewidth=1.8, label="validation, monitored")

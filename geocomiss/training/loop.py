@@ -91,7 +91,7 @@ def fit(
 
     Raises:
         MethodError: The losses are not finite.
-        CheckpointError: The state cannot be read or written, or is that of another training.
+        CheckpointError: The state cannot be read or written.
     """
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)

@@ -21,6 +21,7 @@ from geocomiss.errors import CheckpointError
 
 REQUEST: Final = "request"
 """Header: what was asked for."""
+ENDING: Final = ".safetensors"
 RUN: Final = "run"
 """Header: everything about the run that is no tensor."""
 
@@ -79,25 +80,31 @@ class Unfinished:
         self.folder = folder
         self.request = json.loads(json.dumps(request))  # as it will be read again
 
+    def check(self) -> None:
+        """Refuse an unfinished training of another request.
+
+        Raises:
+            CheckpointError: A file is damaged, or of another request.
+        """
+        for path in sorted(self.folder.glob(f"*{ENDING}")):
+            self._check(_header(path)[REQUEST])
+
     def read(self, run: str) -> State | None:
         """The state of a run, or None where it has not begun.
 
         Raises:
-            CheckpointError: The file is damaged, or of another request.
+            CheckpointError: The file is damaged.
         """
         path = self._path(run)
         if not path.is_file():
             return None
+        told = _header(path)[RUN]
         try:
-            with safetensors.safe_open(path, "pt") as file:
-                header = {key: json.loads(text) for key, text in file.metadata().items()}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
-            history = tuple(Epoch(**epoch) for epoch in header[RUN].pop("history"))
-            state, request = State(tensors, **header[RUN], history=history), header[REQUEST]
-        except (safetensors.SafetensorError, OSError, ValueError, LookupError, TypeError) as error:
+            tensors = safetensors.torch.load_file(path)
+            history = tuple(Epoch(**epoch) for epoch in told.pop("history"))
+            return State(tensors, **told, history=history)
+        except (safetensors.SafetensorError, OSError, LookupError, TypeError) as error:
             raise _damaged(path, error) from error
-        self._check(request)
-        return state
 
     def write(self, run: str, state: State) -> None:
         """Replace the state of a run.
@@ -123,7 +130,7 @@ class Unfinished:
             ) from error
 
     def _path(self, run: str) -> Path:
-        return self.folder / f"{run.replace(' ', '_')}.safetensors"
+        return self.folder / f"{run.replace(' ', '_')}{ENDING}"
 
     def _check(self, request: dict[str, Any]) -> None:
         names = [name for name in {**request, **self.request} if request.get(name) != self.request.get(name)]
@@ -163,6 +170,16 @@ def begin(folder: Path, resume: bool, overwrite: bool) -> None:
 def forget(folder: Path) -> None:
     """Remove the state of a training that is finished or given up."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """The two parts of the header of a state."""
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            texts = file.metadata() or {}
+        return {key: json.loads(texts[key]) for key in (REQUEST, RUN)}
+    except (safetensors.SafetensorError, OSError, ValueError, LookupError) as error:
+        raise _damaged(path, error) from error
 
 
 def _short(value: JsonValue) -> str:

@@ -132,6 +132,8 @@ def _plan(samples: Samples, request: TrainRequest, state: Path | None) -> _Plan:
     checked_options(request.method, request.options)  # a wrong option is said before any training
     data = Labelled(batch_of_samples(samples, spec), indices_of(samples, names))
     unfinished = Unfinished(state, _identity(samples, request, data)) if state else None
+    if unfinished:
+        unfinished.check()
     return _Plan(samples, request, spec, names, data, unfinished)
 
 
