@@ -114,13 +114,13 @@ def discriminator_losses(head: nn.Module, parts: list[Tensor], available: Tensor
         parts: Per modality, features (R_m, H) of the pixels that have it, in order.
         available: (N, M) bool.
     """
-    total = torch.zeros(len(available), dtype=parts[0].dtype, device=available.device)
+    columns = []
     for column, part in enumerate(parts):
-        logits = head(part)
         target = torch.full((len(part),), column, device=part.device)
+        losses = F.cross_entropy(head(part), target, reduction="none")
         rows = torch.nonzero(available[:, column]).squeeze(1)
-        total = total.index_add(0, rows, F.cross_entropy(logits, target, reduction="none"))
-    return total / available.sum(1).clamp(min=1)
+        columns.append(placed(losses[:, None], rows, len(available)))
+    return torch.cat(columns, 1).sum(1) / available.sum(1).clamp(min=1)
 
 
 def identical_rows(x: Tensor) -> Tensor:
