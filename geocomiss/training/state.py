@@ -120,9 +120,9 @@ class Unfinished:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             tensors = {name: tensor.contiguous() for name, tensor in state.tensors.items()}
-            partial.write_bytes(safetensors.torch.save(tensors, header))
+            safetensors.torch.save_file(tensors, partial, header)
             os.replace(partial, path)
-        except OSError as error:
+        except (OSError, safetensors.SafetensorError) as error:
             raise CheckpointError(
                 f"the unfinished training cannot be written to {self.folder} ({error})",
                 expected="a folder that can be written, on a disk with room",
