@@ -11,6 +11,7 @@ import typer
 
 from geocomiss import __version__
 from geocomiss.errors import GeocomissError
+from geocomiss_cli.benchmark import benchmark
 from geocomiss_cli.data import app as data
 from geocomiss_cli.evaluate import evaluate
 from geocomiss_cli.fetch import fetch
@@ -36,6 +37,7 @@ app.command("map")(map_area)
 app.command("fetch")(fetch)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
+app.command("benchmark")(benchmark)
 app.command("info")(info)
 app.add_typer(data, name="data")
 
@@ -102,7 +104,8 @@ def _run(arguments: list[str]) -> None:
 def _interrupted() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would cut the message short
     say_error(
-        "Interrupted. A map or a download goes on where it stopped when the same command is given again."
+        "Interrupted. A map, a download or a benchmark goes on where it stopped when the same command is "
+        "given again."
     )
     sys.exit(INTERRUPTED)
 

@@ -88,12 +88,12 @@ def train(
 
     check_free(out, overwrite)
     begin(state := folder_of(out), resume, overwrite)
-    options = {"preset": preset, **_choices(option or [])}
+    options = {"preset": preset, **choices_of(option or [])}
     checked_options(method, options)
     classes = given.legend_at(legend)
     wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity)
     table = given.read_wanted(wanted, recipe_named(recipe))
-    _say_table(table)
+    say_table(table)
     settings = Settings(epochs=epochs, seed=seed, device=device_named(device))
     request = TrainRequest(label, classes, method, options, fold, settings)
     with shown_progress() as tell:
@@ -103,7 +103,7 @@ def train(
     _say_card(card, out)
 
 
-def _choices(pairs: list[str]) -> "dict[str, JsonValue]":
+def choices_of(pairs: list[str]) -> "dict[str, JsonValue]":
     """NAME=VALUE as a mapping; values are numbers and true or false where they read like it."""
     choices: dict[str, JsonValue] = {}
     for pair in pairs:
@@ -125,7 +125,8 @@ def _say_card(card: "Card", out: Path) -> None:
     console.print(f"wrote {out} ({len(card.classes)} classes, epoch {card.training.epochs})", markup=False)
 
 
-def _say_table(table: "Samples") -> None:
+def say_table(table: "Samples") -> None:
+    """What was read: its size, bands, recipe, calendar and notes."""
     console = screen()
     shape = f"{len(table)} samples, {len(set(table.labels.tolist()))} classes"
     console.print(f"{table.name}: {shape}, grouped by {table.grouped_by}", markup=False)

@@ -4,9 +4,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from geocomiss.batch import Batch, Spec, batch_of_values
+from geocomiss.batch import Batch, Spec, batch_of_values, default_min_steps
 from geocomiss.errors import SampleError
 from geocomiss.samples.table import Samples
+
+
+def spec_of(samples: Samples, classes: int) -> Spec:
+    """What a method that is to be trained on a table reads: all that it has.
+
+    Args:
+        samples: The table.
+        classes: Number of classes K.
+    """
+    steps = samples.months.shape[1]
+    wanted = default_min_steps(tuple(samples.bands), steps)
+    return Spec(samples.bands, steps, classes, wanted, samples.recipe.screened)
 
 
 def batch_of_samples(samples: Samples, spec: Spec) -> Batch:

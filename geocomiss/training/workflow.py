@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from geocomiss.batch import Spec, default_min_steps
+from geocomiss.batch import Spec
 from geocomiss.checkpoint import Card, Training, statistics_of
 from geocomiss.errors import SampleError
 from geocomiss.methods import Method, checked_options, new_method
 from geocomiss.samples import Legend, Samples
 from geocomiss.samples.folds import fold_of, grouped_split
-from geocomiss.samples.tensors import batch_of_samples, indices_of
+from geocomiss.samples.tensors import batch_of_samples, indices_of, spec_of
 from geocomiss.scores import Scores, score_patterns
 from geocomiss.training.classes import classes_of
 from geocomiss.training.identity import digest_of
@@ -124,11 +124,7 @@ class _Plan:
 
 def _plan(samples: Samples, request: TrainRequest, state: Path | None) -> _Plan:
     names = tuple(info.name for info in classes_of(samples, request.legend))
-    steps = samples.months.shape[1]
-    modalities = tuple(samples.bands)
-    spec = Spec(
-        samples.bands, steps, len(names), default_min_steps(modalities, steps), samples.recipe.screened
-    )
+    spec = spec_of(samples, len(names))
     checked_options(request.method, request.options)  # a wrong option is said before any training
     data = Labelled(batch_of_samples(samples, spec), indices_of(samples, names))
     unfinished = Unfinished(state, _identity(samples, request, data)) if state else None

@@ -1,0 +1,141 @@
+"""`geocomiss benchmark`: all methods trained and compared on the same folds, as the poster's table."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from geocomiss_cli import sampling as given
+from geocomiss_cli.options import RUN, Device
+from geocomiss_cli.terminal import screen
+from geocomiss_cli.train import ChoiceOption, EpochsOption, PresetOption, choices_of, say_table
+
+if TYPE_CHECKING:
+    from geocomiss.benchmarking import BenchmarkRequest, Results
+    from geocomiss.samples import Samples
+
+OutOption = Annotated[
+    Path,
+    typer.Option(help="Folder for tables, figures and runs; given again, it goes on.", show_default=False),
+]
+MethodsOption = Annotated[
+    str,
+    typer.Option(
+        help="Names joined by commas, or 'all': every method, and the baselines that are installed."
+    ),
+]
+FoldsOption = Annotated[
+    str,
+    typer.Option(
+        metavar="random|spatial|KEY",
+        help="Whole spatial groups, a column of the table, or random (only for parity with the poster).",
+    ),
+]
+FoldCountOption = Annotated[
+    int | None,
+    typer.Option(min=2, max=100, help="Number of folds.", show_default="5 spatial, 10 random"),
+]
+SeedsOption = Annotated[str, typer.Option(help="Seeds joined by commas.")]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Runs at once, one thread each.", show_default="one a core", rich_help_panel=RUN
+    ),
+]
+KeepOption = Annotated[
+    bool,
+    typer.Option(
+        "--keep-models",
+        help="Keep the weights of every run: new rows then need no new training.",
+        rich_help_panel=RUN,
+    ),
+]
+
+
+def benchmark(
+    samples: given.SamplesOption,
+    out: OutOption,
+    label: given.LabelOption = "label",
+    legend: given.LegendOption = None,
+    methods: MethodsOption = "all",
+    folds: FoldsOption = "spatial",
+    fold_count: FoldCountOption = None,
+    seeds: SeedsOption = "0,1,2",
+    preset: PresetOption = "full",
+    option: ChoiceOption = None,
+    group: given.GroupOption = None,
+    season: given.SeasonOption = None,
+    recipe: given.RecipeOption = "monthly-l2a",
+    parity: given.ParityOption = False,
+    n: given.NumberOption = 4000,
+    sim_seed: given.SimSeedOption = 0,
+    epochs: EpochsOption = 100,
+    jobs: JobsOption = None,
+    keep_models: KeepOption = False,
+    device: Device = "auto",
+) -> None:
+    """Train and compare methods: F1 for every pattern of available modalities, as in the poster.
+
+    Each sample is predicted by models that never saw its fold. Interrupted, the same command goes on;
+    with more methods or seeds, it makes only the runs that are missing.
+    """
+    from geocomiss.benchmarking import BenchmarkRequest, contenders_of
+    from geocomiss.inference import device_named
+    from geocomiss.recipes import recipe_named
+    from geocomiss.training import Settings
+
+    contenders = contenders_of(methods.split(","), {"preset": preset, **choices_of(option or [])})
+    classes = given.legend_at(legend)
+    wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity)
+    table = given.read_wanted(wanted, recipe_named(recipe))
+    say_table(table)
+    place = device_named(device)
+    request = BenchmarkRequest(
+        label=label,
+        contenders=contenders,
+        legend=classes,
+        folds=folds,
+        fold_count=fold_count,
+        seeds=_seeds(seeds),
+        settings=Settings(epochs=epochs, device=place),
+        jobs=jobs or (1 if place.type == "cuda" else os.cpu_count() or 1),
+        keep_models=keep_models,
+    )
+    results = _with_progress(table, request, out)
+    _write(results, out)
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    """Seeds joined by commas."""
+    try:
+        seeds = tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} are no whole numbers joined by commas", param_hint="--seeds"
+        ) from error
+    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise typer.BadParameter(f"{text!r}: seeds are 0 or more, each once", param_hint="--seeds")
+    return seeds
+
+
+def _with_progress(table: "Samples", request: "BenchmarkRequest", out: Path) -> "Results":
+    """Run under a progress bar that names the run that ended last."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from geocomiss.benchmarking import Run, RunKey, number_of_runs, run_benchmark
+
+    columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.fields[last]}"), console=Console(stderr=True)) as bar:
+        task = bar.add_task("runs", total=number_of_runs(table, request), last="")
+
+        def tell(key: RunKey, run: Run) -> None:
+            last = f"{key.contender.title}, seed {key.seed}, fold {key.fold}: {run.seconds:.0f} s"
+            bar.update(task, advance=1, last=last)
+
+        return run_benchmark(table, request, out, tell)
+
+
+def _write(results: "Results", out: Path) -> None:
+    screen().print(f"wrote {out}", markup=False)

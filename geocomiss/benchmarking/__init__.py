@@ -1,0 +1,20 @@
+"""Comparing methods: everything trained and judged on the same folds, under the same conditions."""
+
+from geocomiss.benchmarking.bench import BenchmarkRequest
+from geocomiss.benchmarking.contenders import ALL, Contender, contenders_of
+from geocomiss.benchmarking.kept import Run, RunKey
+from geocomiss.benchmarking.results import NOT_DEFINED, Results
+from geocomiss.benchmarking.workflow import number_of_runs, run_benchmark
+
+__all__ = [
+    "ALL",
+    "NOT_DEFINED",
+    "BenchmarkRequest",
+    "Contender",
+    "Results",
+    "Run",
+    "RunKey",
+    "contenders_of",
+    "number_of_runs",
+    "run_benchmark",
+]

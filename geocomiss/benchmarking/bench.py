@@ -1,0 +1,161 @@
+"""The table of a comparison, ready to train on: the same for every run.
+
+N samples.
+"""
+
+import json
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geocomiss.batch import Batch, Spec
+from geocomiss.benchmarking.conditions import Condition, month_conditions, pattern_conditions
+from geocomiss.benchmarking.contenders import Contender
+from geocomiss.benchmarking.folds import RANDOM, folds_of
+from geocomiss.errors import SampleError
+from geocomiss.samples import Legend, Samples
+from geocomiss.samples.folds import grouped_split
+from geocomiss.samples.tensors import batch_of_samples, indices_of, spec_of
+from geocomiss.training import INNER, Labelled, Settings, classes_of
+
+
+@dataclass(frozen=True)
+class BenchmarkRequest:
+    """What to compare, and how."""
+
+    label: str
+    """Column the labels came from."""
+    contenders: tuple[Contender, ...]
+    """Who is compared, in the order of the table."""
+    legend: Legend | None = None
+    """Legend that made the classes."""
+    folds: str = "spatial"
+    """'random', 'spatial', or a column of the table."""
+    fold_count: int | None = None
+    """Number of random or spatial folds."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of weights, order, drop-out and inner splits."""
+    settings: Settings = field(default_factory=Settings)
+    """How to train; the seed is replaced by each of the seeds."""
+    jobs: int = 1
+    """Runs at once, each in a process of one thread."""
+    keep_models: bool = False
+    """Whether trained weights are kept, so that new conditions need no new training."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all runs of one comparison share."""
+
+    samples: Samples
+    """The table."""
+    spec: Spec
+    """What the methods read."""
+    classes: tuple[str, ...]
+    """Names of the K classes."""
+    data: Labelled
+    """All samples."""
+    fold: NDArray[np.str_]
+    """(N,) name of each sample's fold."""
+    inner_group: NDArray[np.str_]
+    """(N,) groups that the inner validation keeps together."""
+    conditions: tuple[Condition, ...]
+    """What the test samples are put through."""
+
+    @property
+    def folds(self) -> tuple[str, ...]:
+        """Names of the folds."""
+        return tuple(str(name) for name in np.unique(self.fold))
+
+    @property
+    def y(self) -> NDArray[np.int64]:
+        """(N,) class indices."""
+        return np.asarray(self.data.y.numpy())
+
+    def split(self, fold: str, seed: int) -> "Split":
+        """The samples of a run: to learn from, to stop by, to predict."""
+        held = self.fold == fold
+        rows = np.flatnonzero(~held)
+        # the same random numbers as `geocomiss train` takes, so that its models are those compared
+        inner = grouped_split(self.inner_group[rows], self.y[rows], INNER, np.random.default_rng([seed, 1]))
+        return Split(rows[~inner], rows[inner], np.flatnonzero(held))
+
+    def identity(self, request: BenchmarkRequest, contender: Contender, seed: int, fold: str) -> str:
+        """Digest of everything that the predictions of a run depend on."""
+        names = [condition.name for condition in self.conditions]
+        stated = [self.training_identity(request, contender, seed, fold), names]
+        return sha256(json.dumps(stated).encode()).hexdigest()
+
+    def training_identity(self, request: BenchmarkRequest, contender: Contender, seed: int, fold: str) -> str:
+        """Digest of everything that the trained weights of a run depend on."""
+        settings = request.settings
+        stated = {
+            "format": 1,
+            "table": [self.samples.sha256, request.label, self.samples.name, len(self.samples)],
+            "classes": self.classes,
+            "spec": repr(self.spec),
+            "contender": [contender.kind, contender.method, dict(contender.options)],
+            "training": [settings.epochs, settings.batch_size, settings.learning_rate],
+            "stop": [settings.patience, settings.min_delta],
+            "device": str(settings.device),
+            "seed": seed,
+        }
+        digest = sha256(json.dumps(stated, sort_keys=True).encode())
+        for array in (self.fold == fold, self.y, np.unique(self.inner_group, return_inverse=True)[1]):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of the table, (n,) each."""
+
+    train: NDArray[np.int64]
+    """To learn from."""
+    validation: NDArray[np.int64]
+    """To stop by."""
+    test: NDArray[np.int64]
+    """To predict."""
+
+
+def bench_of(samples: Samples, request: BenchmarkRequest) -> Bench:
+    """Prepare a table for a comparison.
+
+    Raises:
+        SampleError: The table, the folds or the classes cannot be used.
+    """
+    classes = tuple(info.name for info in classes_of(samples, request.legend))
+    spec = spec_of(samples, len(classes))
+    y = indices_of(samples, classes)
+    fold = folds_of(samples, np.asarray(y.numpy()), request.folds, request.fold_count)
+    conditions = (*pattern_conditions(spec), *month_conditions(spec))
+    data = Labelled(batch_of_samples(samples, spec), y)
+    # random folds split neighbours, and so does what training is stopped by
+    inner = np.arange(len(y)).astype(np.str_) if request.folds == RANDOM else samples.group
+    bench = Bench(samples, spec, classes, data, fold, inner, conditions)
+    _check_outside(bench, request.folds)
+    return bench
+
+
+def _check_outside(bench: Bench, folds_by: str) -> None:
+    """Refuse folds that leave nothing to learn from or to stop by, before anything is trained."""
+    for fold in bench.folds:
+        rows = bench.fold != fold
+        for number, what in (
+            (len(np.unique(bench.y[rows])), "classes"),
+            (len(np.unique(bench.inner_group[rows])), "spatial groups"),
+        ):
+            if number < 2:
+                raise SampleError(
+                    f"{number} of the {what} outside fold {fold} of {folds_by}",
+                    expected=f"at least 2 {what}, to train and to stop by",
+                    todo="choose other --folds, or another --group",
+                )
+
+
+def part_of(batch: Batch, rows: NDArray[np.int64]) -> Batch:
+    """Some samples of a batch."""
+    return batch[torch.from_numpy(rows)]

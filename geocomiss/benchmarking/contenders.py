@@ -1,0 +1,84 @@
+"""Who is compared: the methods, their ablations, and what users would pick instead."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Final, Literal
+
+from pydantic import JsonValue
+
+from geocomiss.errors import MethodError
+from geocomiss.methods import METHODS, checked_options
+
+ALL: Final = "all"
+"""Name that stands for every method and every baseline that can be run."""
+
+NOTES: Final = {
+    "timmil": "our reading of a paper of which only the title could be opened",
+    "comiss+": "ours, from the poster's parts",
+}
+"""What a reader of a table must know of a method."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One line of a comparison."""
+
+    key: str
+    """Unique and good as a folder's name."""
+    title: str
+    """Shown in tables."""
+    method: str
+    """Key in `METHODS` or in the table of baselines."""
+    options: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Options of the method."""
+    kind: Literal["method", "baseline"] = "method"
+    """Whether it is one of ours or what users would pick instead."""
+
+
+def contenders_of(names: Sequence[str], options: Mapping[str, JsonValue]) -> tuple[Contender, ...]:
+    """The contenders named, each with those of the given options that it has.
+
+    Args:
+        names: Keys of methods, or 'all'.
+        options: Options by name.
+
+    Raises:
+        MethodError: There is no such method, one is named twice, or no method has an option.
+    """
+    wanted = [each for name in names for each in (METHODS if name.strip() == ALL else [name.strip()])]
+    if twice := sorted({name for name in wanted if wanted.count(name) > 1}):
+        raise MethodError(f"{', '.join(twice)} named twice", expected="each once", todo="correct --methods")
+    contenders = tuple(method_contender(name, options) for name in wanted)
+    _check_used(options, contenders)
+    return contenders
+
+
+def method_contender(method: str, options: Mapping[str, JsonValue]) -> Contender:
+    """A method with the options it has of those given (`preset`, say, or what --option names).
+
+    Raises:
+        MethodError: There is no such method, or an option has a value that is not allowed.
+    """
+    if method not in METHODS:
+        raise MethodError(
+            f"there is no method {method!r}", expected=" or ".join(METHODS), todo="choose one of these"
+        )
+    known = {each.name for each in fields(METHODS[method].options_type)}
+    own = {name: value for name, value in options.items() if name in known}
+    checked_options(method, own)
+    return Contender(method, method, method, own)
+
+
+def _check_used(options: Mapping[str, JsonValue], contenders: tuple[Contender, ...]) -> None:
+    """Refuse an option that none of the contenders has: it would be ignored.
+
+    Raises:
+        MethodError: There is one.
+    """
+    used = {name for each in contenders for name in each.options}
+    if unused := sorted(set(options) - used):
+        raise MethodError(
+            f"no method compared here has the option {', '.join(unused)}",
+            expected="options that at least one of the methods has",
+            todo="correct --option",
+        )

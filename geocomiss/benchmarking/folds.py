@@ -1,0 +1,105 @@
+"""Folds of a comparison: each sample is predicted once, by a model that never saw its fold.
+
+N samples.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocomiss.errors import SampleError
+from geocomiss.samples import Samples
+from geocomiss.samples.folds import grouped_split
+
+RANDOM: Final = "random"
+"""Folds as the poster's authors draw them: neighbours are in training and test."""
+SPATIAL: Final = "spatial"
+"""Folds of whole spatial groups."""
+NUMBERS: Final = {RANDOM: 10, SPATIAL: 5}
+"""Number of folds where the user gives none; 10 is the authors'."""
+AUTHORS_SEED: Final = 10
+"""Seed of the random folds, the authors'."""
+
+
+def folds_of(samples: Samples, y: NDArray[np.int64], kind: str, number: int | None) -> NDArray[np.str_]:
+    """The fold of each sample: (N,) names.
+
+    Args:
+        samples: N samples.
+        y: (N,) class indices; spatial folds are balanced by them.
+        kind: 'random', 'spatial', or a column of the table.
+        number: Number of random or spatial folds; None takes that of `NUMBERS`.
+
+    Raises:
+        SampleError: No such column, too few groups or samples, or a number given with a column.
+    """
+    if kind in NUMBERS:
+        number = number or NUMBERS[kind]
+        names = _random(len(y), number) if kind == RANDOM else _spatial(samples, y, number)
+    else:
+        names = _column(samples, kind, number)
+    _check(names, kind)
+    return names
+
+
+def _random(samples: int, number: int) -> NDArray[np.str_]:
+    """Shuffle and cut into equal parts, as the authors do with numpy's old generator."""
+    order = np.arange(samples)
+    np.random.RandomState(AUTHORS_SEED).shuffle(order)
+    names = np.empty(samples, dtype="<U4")
+    for fold, part in enumerate(np.array_split(order, number)):
+        names[part] = str(fold)
+    return names
+
+
+def _spatial(samples: Samples, y: NDArray[np.int64], number: int) -> NDArray[np.str_]:
+    """Whole groups, about equal shares of all samples and of each class."""
+    groups = len(np.unique(samples.group))
+    if groups < number:
+        raise SampleError(
+            f"{groups} spatial groups in {samples.name} ({samples.grouped_by})",
+            expected=f"at least {number}, one a fold",
+            todo="ask for fewer folds with --fold-count, or group by another column with --group",
+        )
+    rng = np.random.default_rng(0)
+    names = np.full(len(y), str(number - 1), dtype="<U4")
+    left = np.arange(len(y))
+    for fold in range(number - 1):
+        held = grouped_split(samples.group[left], y[left], 1 / (number - fold), rng)
+        names[left[held]] = str(fold)
+        left = left[~held]
+    return names
+
+
+def _column(samples: Samples, key: str, number: int | None) -> NDArray[np.str_]:
+    if key not in samples.columns:
+        raise SampleError(
+            f"{samples.name} has no column {key!r}",
+            expected=f"random, spatial, or one of {', '.join(samples.columns) or 'none'}",
+            todo="correct --folds",
+        )
+    if number is not None:
+        raise SampleError(
+            f"a number of folds, {number}, beside the column {key!r}",
+            expected="one or the other: the column says how many folds there are",
+            todo="leave --fold-count out",
+        )
+    return np.asarray(samples.columns[key].astype(np.str_))
+
+
+def _check(names: NDArray[np.str_], kind: str) -> None:
+    found, counts = np.unique(names, return_counts=True)
+    if len(found) < 2 or len(found) > 100:
+        raise SampleError(
+            f"{len(found)} folds by {kind}",
+            expected="2 to 100",
+            todo="choose other --folds, or a --fold-count",
+        )
+    if counts.min() < 2:
+        lone = ", ".join(found[counts < 2][:6])
+        raise SampleError(
+            f"folds of one sample ({lone}) by {kind}",
+            expected="several samples a fold",
+            todo="choose other --folds, or fewer with --fold-count",
+        )

@@ -1,0 +1,110 @@
+"""The comparison from end to end: all runs, then what they found together.
+
+N samples, S seeds, C conditions.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocomiss.benchmarking.bench import Bench, BenchmarkRequest, bench_of
+from geocomiss.benchmarking.folds import RANDOM
+from geocomiss.benchmarking.kept import Run
+from geocomiss.benchmarking.results import NOT_DEFINED, Results
+from geocomiss.benchmarking.schedule import Progress, keys_of, run_all
+from geocomiss.samples import Samples
+
+POSTER_RECIPE: Final = "cropharvest"
+"""Recipe of the samples that the poster compares on."""
+
+
+def run_benchmark(
+    samples: Samples, request: BenchmarkRequest, folder: Path, progress: Progress | None = None
+) -> Results:
+    """Train and judge every contender on every fold with every seed.
+
+    Runs that the folder already holds are not made again, so that an interrupted comparison goes on
+    and a longer one (more seeds, more contenders) begins where a shorter one ended.
+
+    Args:
+        samples: The table.
+        request: What to compare.
+        folder: Where runs are kept.
+        progress: Told of each run.
+
+    Raises:
+        SampleError: The table, the folds or the classes cannot be used.
+        MethodError: Losses that are not finite.
+        MapError: The folder cannot be written.
+    """
+    bench = bench_of(samples, request)
+    runs = run_all(bench, request, folder, progress or (lambda key, run: None))
+    return results_of(bench, request, runs)
+
+
+def number_of_runs(samples: Samples, request: BenchmarkRequest) -> int:
+    """How many runs a comparison has; bad input is said before anything is trained."""
+    return len(keys_of(bench_of(samples, request), request))
+
+
+def results_of(bench: Bench, request: BenchmarkRequest, runs: Mapping[tuple[str, int, str], Run]) -> Results:
+    """Predictions of all runs, put together out of fold."""
+    samples = bench.samples
+    keys = [contender.key for contender in request.contenders]
+    return Results(
+        table=samples.name,
+        label=request.label,
+        task="classes",
+        classes=bench.classes,
+        modalities=bench.spec.modalities,
+        truth=bench.y,
+        group=samples.group,
+        grouped_by=samples.grouped_by,
+        fold=bench.fold,
+        folds_by=request.folds,
+        contenders=request.contenders,
+        seeds=request.seeds,
+        conditions=tuple(condition.name for condition in bench.conditions),
+        predicted={key: _pooled(bench, request, runs, key) for key in keys},
+        seconds={key: fmean(run.seconds for (who, _, _), run in runs.items() if who == key) for key in keys},
+        published=samples.recipe.name == POSTER_RECIPE,
+        notes=(*samples.notes, *_notes(bench, request)),
+    )
+
+
+def _pooled(
+    bench: Bench, request: BenchmarkRequest, runs: Mapping[tuple[str, int, str], Run], key: str
+) -> NDArray[Any]:
+    """Out-of-fold predictions of a contender: (S, C, N)."""
+    shape = (len(request.seeds), len(bench.conditions), len(bench.y))
+    pooled = np.full(shape, NOT_DEFINED, np.int16)
+    for place, seed in enumerate(request.seeds):
+        for fold in bench.folds:
+            run = runs[key, seed, fold]
+            pooled[place][:, run.rows] = run.predicted
+    return pooled
+
+
+def _notes(bench: Bench, request: BenchmarkRequest) -> list[str]:
+    """What makes a comparison less than it seems."""
+    notes = []
+    if request.folds != RANDOM and (shared := _shared_groups(bench)):
+        notes.append(f"{shared} spatial groups have samples in several folds: scores flatter")
+    folds = Counter(
+        {name: len(set(bench.fold[bench.y == place])) for place, name in enumerate(bench.classes)}
+    )
+    if lone := [name for name, number in folds.items() if number == 1]:
+        notes.append(
+            f"samples of {', '.join(lone)} lie in one fold only: what predicts them never saw one, F1 is 0"
+        )
+    return notes
+
+
+def _shared_groups(bench: Bench) -> int:
+    pairs = {(str(group), str(fold)) for group, fold in zip(bench.samples.group, bench.fold, strict=True)}
+    return sum(number > 1 for number in Counter(group for group, _ in pairs).values())
