@@ -8,7 +8,7 @@ N pixels, T steps, C bands, M modalities; U distinct rows of a modality whose ro
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import torch
@@ -29,6 +29,9 @@ FILL_ENDS: Final = 2
 CLOUDY_BLUE: Final = 3000.0
 """Blue reflectance x 10000 above which an optical step of a screened recipe is cloud or snow."""
 
+Task = Literal["classes", "value"]
+"""What is predicted: one of K classes, or one number (a regression, K = 1)."""
+
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
@@ -42,11 +45,13 @@ class Spec:
     steps: int
     """Time steps T of the dynamic modalities."""
     classes: int
-    """Number of classes K."""
+    """Number of classes K; 1 where a value is predicted."""
     min_steps: Mapping[str, int]
     """Valid steps from which a modality counts as available at a pixel."""
     screened: bool = False
     """Whether filled-in steps are recognised and declared not valid (see `screen`)."""
+    task: Task = "classes"
+    """What is predicted."""
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -98,6 +103,12 @@ class Batch:
             columns.append(enough[self.index[name]] if name in self.index else enough)
         return torch.stack(columns, 1) & self.kept
 
+    def rows(self, modality: str) -> Tensor:
+        """Row (N,) of each pixel in the tensors of a modality."""
+        if modality in self.index:
+            return self.index[modality]
+        return torch.arange(len(self), device=self.kept.device)
+
     def keep(self, keep: Tensor) -> "Batch":
         """Hide modalities where `keep` (N, M), or (M,) for all pixels alike, is False."""
         return replace(self, kept=self.kept & keep)
@@ -115,7 +126,8 @@ class Batch:
         """
         x, valid, index = dict(self.x), dict(self.valid), dict(self.index)
         for name, steps in keep.items():
-            rows = index.pop(name, torch.arange(len(self), device=steps.device))
+            rows = self.rows(name)
+            index.pop(name, None)
             valid[name] = valid[name][rows] & steps
             x[name] = fill_gaps(x[name][rows], valid[name])
         return replace(self, x=x, valid=valid, index=index)

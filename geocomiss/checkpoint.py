@@ -16,7 +16,7 @@ import safetensors
 import safetensors.torch
 from pydantic import ValidationError
 
-from geocomiss.card import Card, ClassInfo, Statistics, Training
+from geocomiss.card import Card, ClassInfo, Statistics, Target, Training
 from geocomiss.errors import CheckpointError
 from geocomiss.methods import Method, new_method
 
@@ -29,6 +29,7 @@ __all__ = [
     "Checkpoint",
     "ClassInfo",
     "Statistics",
+    "Target",
     "Training",
     "check_free",
     "digest",

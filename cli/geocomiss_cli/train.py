@@ -55,7 +55,8 @@ ResumeOption = Annotated[
 def train(
     samples: given.SamplesOption,
     out: OutOption,
-    label: given.LabelOption = "label",
+    label: given.LabelOption = None,
+    target: given.TargetOption = None,
     legend: given.LegendOption = None,
     method: MethodOption = "comiss",
     preset: PresetOption = "full",
@@ -77,6 +78,7 @@ def train(
 
     With --fold the samples of that fold are held out and scored. Without, a first run holds out
     about a fifth of the samples in whole spatial groups; the model itself then learns from all.
+    With --target a number is predicted instead of a class; such a model is evaluated, not mapped.
     Beside --out, OUT.partial keeps the state after each epoch until the model is written.
     """
     from geocomiss.checkpoint import check_free, write_checkpoint
@@ -91,11 +93,11 @@ def train(
     options = {"preset": preset, **choices_of(option or [])}
     checked_options(method, options)
     classes = given.legend_at(legend)
-    wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity)
+    wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity, target)
     table = given.read_wanted(wanted, recipe_named(recipe))
     say_table(table)
     settings = Settings(epochs=epochs, seed=seed, device=device_named(device))
-    request = TrainRequest(label, classes, method, options, fold, settings)
+    request = TrainRequest(wanted.column, classes, method, options, fold, settings)
     with shown_progress() as tell:
         trained = train_model(table, request, tell, state)
     card = write_checkpoint(out, trained.card, trained.method, overwrite, draw_curve(trained.history))
@@ -122,14 +124,16 @@ def _say_card(card: "Card", out: Path) -> None:
     if card.scores:
         console.print(scores_table(card.scores, tuple(card.bands)))
         console.print(f"scored on {card.scores.protocol}.", markup=False)
-    console.print(f"wrote {out} ({len(card.classes)} classes, epoch {card.training.epochs})", markup=False)
+    what = f"predicts {card.target.name}" if card.target else f"{len(card.classes)} classes"
+    console.print(f"wrote {out} ({what}, epoch {card.training.epochs})", markup=False)
 
 
 def say_table(table: "Samples") -> None:
     """What was read: its size, bands, recipe, calendar and notes."""
     console = screen()
-    shape = f"{len(table)} samples, {len(set(table.labels.tolist()))} classes"
-    console.print(f"{table.name}: {shape}, grouped by {table.grouped_by}", markup=False)
+    console.print(
+        f"{table.name}: {len(table)} samples, {_what(table)}, grouped by {table.grouped_by}", markup=False
+    )
     for name, bands in table.bands.items():
         console.print(f"{name}: {' '.join(bands)}")
     recipe, step = table.recipe, table.cycle or "steps of mixed months"
@@ -139,3 +143,11 @@ def say_table(table: "Samples") -> None:
     console.print(f"calendar: {step}")
     simulated = ("these samples come from the simulated world",) if table.simulated else ()
     say_notes([*table.notes, *simulated], [])
+
+
+def _what(table: "Samples") -> str:
+    """What is to be learnt, in words."""
+    target = table.target
+    if target is None:
+        return f"{len(set(table.labels.tolist()))} classes"
+    return f"target {target.min():.4g} to {target.max():.4g} (mean {target.mean():.4g})"

@@ -64,7 +64,7 @@ class Run:
     rows: NDArray[np.int64]
     """(n,) rows of the table that were predicted."""
     predicted: NDArray[Any]
-    """(C, n) class indices, in the order of the conditions."""
+    """(C, n) class indices or values, in the order of the conditions."""
     seconds: float
     """Time that training took."""
 

@@ -23,7 +23,7 @@ from geocomiss.methods.features import (
     discriminator_losses,
     view_of,
 )
-from geocomiss.methods.fusion import FUSIONS, Fusion
+from geocomiss.methods.fusion import Fusion, fusion_of
 from geocomiss.methods.late import LateFusion, LogitNorm, logit_norm, nothing, placed
 from geocomiss.methods.losses import mean_over
 from geocomiss.nets import SIZES, MLPHead
@@ -131,6 +131,7 @@ class Separated(LateFusion):
         branches = {name: Branch(name, spec, options) for name in spec.modalities}
         super().__init__(spec, options, nn.ModuleDict(branches), spec.classes)
         self.separation = options
+        self.fused = fusion_of(options.fusion, spec.task)
         half = next(iter(branches.values())).features.split
         modalities = len(spec.modalities)
         first = options.discriminated != "none"
@@ -141,7 +142,7 @@ class Separated(LateFusion):
 
     def fuse(self, each: Tensor, keep: Tensor) -> Tensor:
         """The mean of the predictions that are kept."""
-        return FUSIONS[self.separation.fusion](each, keep)
+        return self.fused(each, keep)
 
     def monitored(self, batch: Batch, y: Tensor) -> Tensor:
         """The CE of the fused prediction, or the whole objective."""

@@ -54,12 +54,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pixels with their classes."""
+    """Pixels with their classes, or with the value of a target."""
 
     batch: Batch
     """N pixels."""
     y: Tensor
-    """(N,) class index 0..K-1."""
+    """(N,) class index 0..K-1 (int64), or value in the target's unit (float32)."""
 
     def __len__(self) -> int:
         return len(self.y)
@@ -97,7 +97,7 @@ def fit(
         torch.manual_seed(settings.seed)
         method = make()
         method.fit_normalisation(train.batch)
-        method.fit_class_weights(train.y)
+        method.fit_labels(train.y)
         learner = _Learner(method.to(settings.device), settings, run)
         tell = progress or (lambda _: None)
         for epoch in learner.resume():

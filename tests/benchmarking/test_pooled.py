@@ -10,9 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, mean_squared_error, r2_score
 
-from geocomiss.benchmarking.pooled import class_scores, fold_scores, pooled_scores
+from geocomiss.benchmarking.reporting.pooled import class_scores, fold_scores, pooled_scores
+from geocomiss.benchmarking.reporting.rows import (
+    ordered_patterns,
+    pattern_rows,
+    prefixed,
+    summaries,
+    summary_rows,
+)
 from geocomiss.benchmarking.results import NOT_DEFINED
-from geocomiss.benchmarking.rows import ordered_patterns, pattern_rows, prefixed, summaries, summary_rows
 from geocomiss.modalities import patterns
 from geocomiss.scores import f1_scores, summarise
 

@@ -14,16 +14,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from geocomiss.benchmarking import poster
-from geocomiss.benchmarking.curves import apart, line_looks
-from geocomiss.benchmarking.figures import draw_table
-from geocomiss.benchmarking.markdown import markdown
-from geocomiss.benchmarking.pooled import METRICS, Cell, pooled_scores
-from geocomiss.benchmarking.report import ReportRequest, differences_csv, portable, scores_csv, write_report
+from geocomiss.benchmarking.reporting import poster
+from geocomiss.benchmarking.reporting.curves import apart, line_looks
+from geocomiss.benchmarking.reporting.figures import draw_table
+from geocomiss.benchmarking.reporting.files import (
+    ReportRequest,
+    differences_csv,
+    portable,
+    scores_csv,
+    write_report,
+)
+from geocomiss.benchmarking.reporting.markdown import markdown
+from geocomiss.benchmarking.reporting.pooled import METRICS, Cell, pooled_scores
+from geocomiss.benchmarking.reporting.rows import pattern_rows, summaries
+from geocomiss.benchmarking.reporting.significance import compare
+from geocomiss.benchmarking.reporting.tables import Style, marked, style_of
 from geocomiss.benchmarking.results import NOT_DEFINED, Results
-from geocomiss.benchmarking.rows import pattern_rows, summaries
-from geocomiss.benchmarking.significance import compare
-from geocomiss.benchmarking.tables import Style, marked, style_of
 from geocomiss.errors import MapError, MethodError
 
 FEW = ("random-forest", "timmil", "comiss", "comiss+")

@@ -187,3 +187,16 @@ def test_a_killed_comparison_goes_on_where_it_stopped(tmp_path):
     assert len(after) == 4
     assert {path: after[path] for path in before} == before
     assert not list((tmp_path / "out").rglob("*.partial"))
+
+
+def test_a_target_is_predicted_out_of_fold_as_train_would(samples, tmp_path):
+    height = samples.values["topography"][:, 0, 0].astype(np.float64)
+    measured = replace(samples, labels=np.full(len(samples), ""), target=height)
+    results, _ = made(measured, request_for("comiss", settings=Settings(epochs=8)), tmp_path)
+    assert results.task == "value" and results.classes == () and results.truth.dtype == np.float32
+    predicted = results.predicted["comiss"]
+    assert predicted.dtype == np.float32 and np.isfinite(predicted).all()
+    alone = predicted[0, results.conditions.index("topography")]
+    without = predicted[0, results.conditions.index("optical+radar+weather")]
+    errors = [np.sqrt(np.mean((each - height) ** 2)) for each in (alone, without)]
+    assert errors[0] < errors[1] and errors[0] < 0.9 * height.std()

@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from geocomiss.benchmarking import significance
-from geocomiss.benchmarking.results import NOT_DEFINED, Results
-from geocomiss.benchmarking.rows import summaries
-from geocomiss.benchmarking.significance import (
+from geocomiss.benchmarking.reporting import significance
+from geocomiss.benchmarking.reporting.rows import summaries
+from geocomiss.benchmarking.reporting.significance import (
     MARGIN,
     compare,
     holm,
@@ -22,6 +21,7 @@ from geocomiss.benchmarking.significance import (
     resamples,
     two_sided,
 )
+from geocomiss.benchmarking.results import NOT_DEFINED, Results
 from geocomiss.errors import MethodError
 from geocomiss.scores import f1_scores
 

@@ -73,6 +73,16 @@ def test_other_methods_go_on_too(samples, tmp_path, method):
     assert _same(train_model(samples, request, None, tmp_path), train_model(samples, request))
 
 
+def test_a_regression_goes_on_too(samples, tmp_path):
+    target = samples.months.sum(1) + np.arange(180) * 0.5
+    table, request = replace(samples, target=target), replace(REQUEST, label="yield", fold="fold=1")
+    with pytest.raises(Interrupted):
+        train_model(table, request, _stopping(2), tmp_path)
+    assert _same(train_model(table, request, None, tmp_path), train_model(table, request))
+    with pytest.raises(CheckpointError, match="another samples"):
+        train_model(replace(table, target=target[::-1].copy()), request, None, tmp_path)
+
+
 def test_epochs_that_were_done_are_told_but_not_repeated(samples, whole, tmp_path, monkeypatch):
     with pytest.raises(Interrupted):
         train_model(samples, REQUEST, _stopping(3), tmp_path)

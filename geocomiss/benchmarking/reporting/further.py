@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from geocomiss.benchmarking.pooled import METRICS, Pooled
+from geocomiss.benchmarking.reporting.pooled import METRICS, Pooled
+from geocomiss.benchmarking.reporting.rows import Row, prefixed, summaries
+from geocomiss.benchmarking.reporting.tables import named, score_table, style_of
 from geocomiss.benchmarking.results import Results
-from geocomiss.benchmarking.rows import Row, prefixed, summaries
-from geocomiss.benchmarking.tables import named, score_table, style_of
 
 
 def months_section(results: Results, pooled: Pooled) -> str:

@@ -10,12 +10,21 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from geocomiss.benchmarking.drawing import BASELINE, BEST, INK, PALE, bare, headline, name_width, png
-from geocomiss.benchmarking.further import gap_rows, month_rows, season_unit
-from geocomiss.benchmarking.pooled import METRICS, Pooled
+from geocomiss.benchmarking.reporting.drawing import (
+    BASELINE,
+    BEST,
+    INK,
+    PALE,
+    bare,
+    headline,
+    name_width,
+    png,
+)
+from geocomiss.benchmarking.reporting.further import gap_rows, month_rows, season_unit
+from geocomiss.benchmarking.reporting.pooled import METRICS, Pooled
+from geocomiss.benchmarking.reporting.rows import Row
+from geocomiss.benchmarking.reporting.tables import named, style_of
 from geocomiss.benchmarking.results import Results
-from geocomiss.benchmarking.rows import Row
-from geocomiss.benchmarking.tables import named, style_of
 
 COLOURS: Final = (
     "#2a6f97", "#d89c2b", "#3d8168", "#8e5ea2", "#5aa9d6", "#9c6644", "#b5608f", "#7a8b2f", "#4b4e9e",

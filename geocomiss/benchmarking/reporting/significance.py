@@ -14,10 +14,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from geocomiss.benchmarking.pooled import METRICS
+from geocomiss.benchmarking.reporting.pooled import METRICS
+from geocomiss.benchmarking.reporting.rows import Row, summaries, summary_rows
+from geocomiss.benchmarking.reporting.tally import tally
 from geocomiss.benchmarking.results import Results
-from geocomiss.benchmarking.rows import Row, summaries, summary_rows
-from geocomiss.benchmarking.tally import tally
 from geocomiss.errors import MethodError
 
 LEVEL: Final = 0.95

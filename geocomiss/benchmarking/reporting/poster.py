@@ -8,7 +8,7 @@ the spread are not printed. Not all of its means follow from its cells; see `rec
 from statistics import fmean
 from typing import Final
 
-from geocomiss.benchmarking.rows import pattern_rows, summaries
+from geocomiss.benchmarking.reporting.rows import pattern_rows, summaries
 
 MODALITIES: Final = ("optical", "radar", "weather", "topography")
 """The poster's modalities."""

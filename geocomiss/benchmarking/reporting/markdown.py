@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocomiss.benchmarking.folds import RANDOM, SPATIAL
-from geocomiss.benchmarking.further import corruption_section, gaps_section, months_section
-from geocomiss.benchmarking.parity import WARNING, fold_section, poster_section
-from geocomiss.benchmarking.pooled import METRICS, Cell, Pooled, class_scores
-from geocomiss.benchmarking.results import Results
-from geocomiss.benchmarking.rows import Row, letters, pattern_rows, summaries, summary_rows
-from geocomiss.benchmarking.significance import MARGIN, Difference
-from geocomiss.benchmarking.tables import (
+from geocomiss.benchmarking.reporting.further import corruption_section, gaps_section, months_section
+from geocomiss.benchmarking.reporting.parity import WARNING, fold_section, poster_section
+from geocomiss.benchmarking.reporting.pooled import METRICS, Cell, Pooled, class_scores
+from geocomiss.benchmarking.reporting.rows import Row, letters, pattern_rows, summaries, summary_rows
+from geocomiss.benchmarking.reporting.significance import MARGIN, Difference
+from geocomiss.benchmarking.reporting.tables import (
     NOTHING,
     Style,
     footnotes,
@@ -30,6 +29,7 @@ from geocomiss.benchmarking.tables import (
     table,
     titles,
 )
+from geocomiss.benchmarking.results import Results
 
 
 def markdown(results: Results, pooled: Pooled, differences: Sequence[Difference], command: str = "") -> str:

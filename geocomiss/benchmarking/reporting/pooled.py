@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from geocomiss.benchmarking.reporting.tally import ClassTally, tally
 from geocomiss.benchmarking.results import Results
-from geocomiss.benchmarking.tally import ClassTally, tally
 
 
 @dataclass(frozen=True)

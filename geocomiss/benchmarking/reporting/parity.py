@@ -2,12 +2,21 @@
 
 from typing import Final
 
-from geocomiss.benchmarking import poster
 from geocomiss.benchmarking.folds import RANDOM
-from geocomiss.benchmarking.pooled import METRICS, Pooled, fold_scores
+from geocomiss.benchmarking.reporting import poster
+from geocomiss.benchmarking.reporting.pooled import METRICS, Pooled, fold_scores
+from geocomiss.benchmarking.reporting.rows import Row, letters, pattern_rows
+from geocomiss.benchmarking.reporting.tables import (
+    NOTHING,
+    Style,
+    marked,
+    named,
+    plain,
+    score_table,
+    style_of,
+    table,
+)
 from geocomiss.benchmarking.results import Results
-from geocomiss.benchmarking.rows import Row, letters, pattern_rows
-from geocomiss.benchmarking.tables import NOTHING, Style, marked, named, plain, score_table, style_of, table
 
 WARNING: Final = "neighbours in training and test: parity with the poster only"
 """What to know of random folds."""

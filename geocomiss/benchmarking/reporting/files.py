@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from geocomiss.benchmarking.curves import gaps_figure, months_figure
-from geocomiss.benchmarking.figures import table_figure
-from geocomiss.benchmarking.markdown import markdown
-from geocomiss.benchmarking.pooled import METRICS, Pooled, pooled_scores
+from geocomiss.benchmarking.reporting.curves import gaps_figure, months_figure
+from geocomiss.benchmarking.reporting.figures import table_figure
+from geocomiss.benchmarking.reporting.markdown import markdown
+from geocomiss.benchmarking.reporting.pooled import METRICS, Pooled, pooled_scores
+from geocomiss.benchmarking.reporting.rows import summaries
+from geocomiss.benchmarking.reporting.significance import DRAWS, Difference, compare, reference_of
 from geocomiss.benchmarking.results import Results
-from geocomiss.benchmarking.rows import summaries
-from geocomiss.benchmarking.significance import DRAWS, Difference, compare, reference_of
 from geocomiss.errors import MapError
 
 PARTIAL = ".partial"

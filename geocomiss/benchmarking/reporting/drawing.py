@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from geocomiss.benchmarking.folds import RANDOM, SPATIAL
-from geocomiss.benchmarking.parity import WARNING
+from geocomiss.benchmarking.reporting.parity import WARNING
 from geocomiss.benchmarking.results import Results
 
 DPI: Final = 150

@@ -10,11 +10,21 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from geocomiss.benchmarking.contenders import NOTES
-from geocomiss.benchmarking.drawing import BASELINE, BEST, INK, METHOD, PALE, bare, headline, name_width, png
-from geocomiss.benchmarking.pooled import METRICS, Cell, Pooled
+from geocomiss.benchmarking.reporting.drawing import (
+    BASELINE,
+    BEST,
+    INK,
+    METHOD,
+    PALE,
+    bare,
+    headline,
+    name_width,
+    png,
+)
+from geocomiss.benchmarking.reporting.pooled import METRICS, Cell, Pooled
+from geocomiss.benchmarking.reporting.rows import ordered_patterns
+from geocomiss.benchmarking.reporting.tables import NOTHING, Style, named, noted, style_of
 from geocomiss.benchmarking.results import Results
-from geocomiss.benchmarking.rows import ordered_patterns
-from geocomiss.benchmarking.tables import NOTHING, Style, named, noted, style_of
 
 LEFT, RIGHT, TOP, BOTTOM = 0.35, 0.3, 1.2, 0.45
 """Margins in inches; names of contenders come on top of the left one."""

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 
 from geocomiss.benchmarking.contenders import NOTES, Contender
-from geocomiss.benchmarking.pooled import Cell, Metric, Pooled
+from geocomiss.benchmarking.reporting.pooled import Cell, Metric, Pooled
+from geocomiss.benchmarking.reporting.rows import Row
 from geocomiss.benchmarking.results import Results
-from geocomiss.benchmarking.rows import Row
 
 NOTHING: Final = "–"
 """A condition that is not defined for a contender."""
