@@ -1,6 +1,6 @@
 """Co-Miss+: one model for one modality missing, one left, gaps in time and unfinished seasons."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import ConfigDict, Field
@@ -20,6 +20,9 @@ from geocomiss.methods.separated import Outputs
 class CoMissPlusOptions(CoMissOptions):
     """Choices of Co-Miss+."""
 
+    taught: Literal["both", "individual", "subset"] = "both"
+    """Who learns from the prediction from everything: each modality's own prediction as in FullCo,
+    that from a random subset as in Co-Miss, or both."""
     repeated: float = Field(default=0.25, ge=0, le=1)
     """Share of the training pixels that are shown a second time with time steps missing."""
     cut: float = Field(default=0.5, ge=0, le=1)
@@ -67,5 +70,9 @@ class CoMissPlus(CoLearning):
 
     def distil(self, outputs: Outputs, y: Tensor, generator: torch.Generator) -> Losses:
         """The terms of FullCo and those of Co-Miss."""
-        keep = random_subset(outputs.available, self.choices.subset, generator)
-        return {**self.individual_terms(outputs, y), **self.missing_terms(outputs, y, keep)}
+        taught = self.choices.taught
+        terms = {} if taught == "subset" else self.individual_terms(outputs, y)
+        if taught != "individual":
+            keep = random_subset(outputs.available, self.choices.subset, generator)
+            terms |= self.missing_terms(outputs, y, keep)
+        return terms

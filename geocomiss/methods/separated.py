@@ -17,6 +17,7 @@ from geocomiss.methods.base import Losses, MethodOptions, mean_objective
 from geocomiss.methods.features import (
     FeaturePair,
     Features,
+    OneEncoder,
     View,
     contrastive_losses,
     discriminator_losses,
@@ -52,6 +53,9 @@ class SeparatedOptions(MethodOptions):
     """What early stopping watches: the CE of the fused prediction, or the whole objective."""
     negatives: Literal["distinct", "all"] = "distinct"
     """Contrastive negatives: only pixels with other input (weather cells repeat), or all."""
+    encoders: Literal["pair", "one"] = "pair"
+    """An encoder each for specific and shared features, or one whose features are both: then no
+    half of them is unused."""
 
 
 @plain_dataclass(frozen=True)
@@ -92,11 +96,9 @@ class Branch(nn.Module):
 
     def __init__(self, modality: str, spec: Spec, options: SeparatedOptions) -> None:
         super().__init__()
-        size = SIZES[options.preset]
-        unused = options.unused == "kept" or options.discriminated == "specific+unused"
-        self.features = FeaturePair(modality, spec.shape(modality), size, options.dropout, unused)
+        self.features = _features_of(modality, spec.shape(modality), options)
         mlp = options.head == "mlp"
-        width = 2 * self.features.split
+        width = self.features.width
         self.head = MLPHead(width, spec.classes, options.dropout) if mlp else nn.Linear(width, spec.classes)
         self.norm = logit_norm(options.logit_norm, spec.classes)
 
@@ -106,8 +108,18 @@ class Branch(nn.Module):
 
     def classify(self, features: Features) -> Tensor:
         """Logits (R, K) of specific and shared features."""
-        logits: Tensor = self.norm(self.head(torch.cat([features.specific, features.shared], 1)))
+        logits: Tensor = self.norm(self.head(self.features.together(features)))
         return logits
+
+
+def _features_of(
+    modality: str, shape: tuple[int, int], options: SeparatedOptions
+) -> FeaturePair | OneEncoder:
+    size = SIZES[options.preset]
+    if options.encoders == "one":
+        return OneEncoder(modality, shape, size, options.dropout)
+    unused = options.unused == "kept" or options.discriminated == "specific+unused"
+    return FeaturePair(modality, shape, size, options.dropout, unused)
 
 
 class Separated(LateFusion):
@@ -120,7 +132,8 @@ class Separated(LateFusion):
         super().__init__(spec, options, nn.ModuleDict(branches), spec.classes)
         self.separation = options
         self.fused = fusion_of(options.fusion, spec.task)
-        half, modalities = SIZES[options.preset].features // 2, len(spec.modalities)
+        half = next(iter(branches.values())).features.split
+        modalities = len(spec.modalities)
         first = options.discriminated != "none"
         self.discriminator = nn.Linear(half, modalities) if first else None
         second = options.discriminated in ("specific+unused", "specific+shared")

@@ -6,6 +6,7 @@ N samples, K classes.
 import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -22,7 +23,9 @@ from geocomiss.samples.folds import fold_of, grouped_split, strata_of
 from geocomiss.samples.tensors import batch_of_samples, spec_of, truth_of
 from geocomiss.scores import Scores, ValueScores, score_patterns
 from geocomiss.training.classes import classes_of
-from geocomiss.training.loop import Labelled, Progress, Settings, fit
+from geocomiss.training.identity import digest_of
+from geocomiss.training.loop import Labelled, Progress, Run, Settings, fit
+from geocomiss.training.state import Epoch, Unfinished
 
 HELD_OUT: Final = 0.2
 """Share of the samples that a model is scored on where no fold is given."""
@@ -56,9 +59,13 @@ class Trained:
     """What it is."""
     method: Method
     """The network, in evaluation mode."""
+    history: tuple[Epoch, ...] = ()
+    """All epochs of all runs."""
 
 
-def train_model(samples: Samples, request: TrainRequest, progress: Progress | None = None) -> Trained:
+def train_model(
+    samples: Samples, request: TrainRequest, progress: Progress | None = None, state: Path | None = None
+) -> Trained:
     """Train a method and score it on places it was not trained on.
 
     With a fold, the model is trained on the rest and scored on the fold. Without, a first run
@@ -68,15 +75,29 @@ def train_model(samples: Samples, request: TrainRequest, progress: Progress | No
     Args:
         samples: Samples with labels, or with a target to predict.
         request: What to train.
-        progress: Told of each epoch.
+        progress: Told of each epoch, also of those before an interruption.
+        state: Folder for the state after each epoch. Where it holds that of the same training,
+            this one goes on from there; the caller removes it when the model is written.
 
     Raises:
         SampleError: Too few groups, or a class that only the held-out part has, or one value only.
         MethodError: No such method or option, or losses that are not finite.
+        CheckpointError: The state is damaged, that of another training, or cannot be written.
     """
-    plan = _plan(samples, request)
-    held = _held_out(plan)
-    if not request.fold:
+    history: list[Epoch] = []
+
+    def tell(epoch: Epoch) -> None:
+        history.append(epoch)
+        if progress:
+            progress(epoch)
+
+    trained = _train(_plan(samples, request, state), tell)
+    return replace(trained, history=tuple(history))
+
+
+def _train(plan: "_Plan", progress: Progress) -> Trained:
+    samples, held = plan.samples, _held_out(plan)
+    if not plan.request.fold:
         scored, _ = _run(plan, ~held, progress, "scoring run")
         scores = _scores(scored, plan, held)
         method, epochs = _run(plan, np.ones(len(held), bool), progress, "final model")
@@ -94,6 +115,7 @@ class _Plan:
     spec: Spec
     classes: tuple[ClassInfo, ...]
     data: Labelled
+    unfinished: Unfinished | None
 
     @property
     def strata(self) -> NDArray[np.int64]:
@@ -101,13 +123,31 @@ class _Plan:
         return strata_of(np.asarray(self.data.y.numpy()))
 
 
-def _plan(samples: Samples, request: TrainRequest) -> _Plan:
+def _plan(samples: Samples, request: TrainRequest, state: Path | None) -> _Plan:
     classes = classes_of(samples, request.legend)
     names = tuple(info.name for info in classes)
     spec = spec_of(samples, len(names))
     checked_options(request.method, request.options)  # a wrong option is said before any training
     data = Labelled(batch_of_samples(samples, spec), truth_of(samples, names))
-    return _Plan(samples, request, spec, classes, data)
+    unfinished = Unfinished(state, _identity(samples, request, data)) if state else None
+    if unfinished:
+        unfinished.check()
+    return _Plan(samples, request, spec, classes, data, unfinished)
+
+
+def _identity(samples: Samples, request: TrainRequest, data: Labelled) -> dict[str, JsonValue]:
+    """What was asked for, as far as it decides the bits of the model; the card states the rest."""
+    settings = {name.replace("_", " "): value for name, value in vars(request.settings).items()}
+    return {
+        "label": request.label,
+        "legend": request.legend.name if request.legend else None,
+        "fold": request.fold,
+        "samples": digest_of(data, samples.group),
+        "method": request.method,
+        "options": dict(vars(checked_options(request.method, request.options))),
+        **settings,
+        "device": str(request.settings.device),
+    }
 
 
 def _held_out(plan: _Plan) -> NDArray[np.bool_]:
@@ -131,7 +171,7 @@ def _held_out(plan: _Plan) -> NDArray[np.bool_]:
     return held
 
 
-def _run(plan: _Plan, part: NDArray[np.bool_], progress: Progress | None, name: str) -> tuple[Method, int]:
+def _run(plan: _Plan, part: NDArray[np.bool_], progress: Progress, name: str) -> tuple[Method, int]:
     """Train on part of the samples (N,) bool, of which some whole groups decide when to stop."""
     rows = np.flatnonzero(part)
     inner = grouped_split(plan.samples.group[rows], plan.strata[rows], INNER, _rng(plan, 1))
@@ -139,7 +179,7 @@ def _run(plan: _Plan, part: NDArray[np.bool_], progress: Progress | None, name: 
     request = plan.request
     return fit(
         lambda: new_method(request.method, plan.spec, request.options),
-        train, validation, request.settings, progress, name,
+        train, validation, request.settings, progress, Run(name, plan.unfinished),
     )  # fmt: skip
 
 
