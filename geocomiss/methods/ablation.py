@@ -47,6 +47,7 @@ ABLATIONS: Final[Mapping[str, Mapping[str, Changes]]] = MappingProxyType(
             "without individual students": {"taught": "subset"},
             "without subset student": {"taught": "individual"},
             "without partial students": {"repeated": 0.0},
+            "without averaged weights": {"average": 0.0},
         },
     }
 )

@@ -8,9 +8,11 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from geocomiss.batch import Batch
 from geocomiss.errors import MethodError
@@ -126,6 +128,7 @@ class _Learner:
         self.method, self.settings, self.run = method, settings, run
         self.optimiser = torch.optim.Adam(method.parameters(), lr=settings.learning_rate)
         self.generator = torch.Generator().manual_seed(settings.seed)
+        self.mean = _running_mean(method)
         self.best = _Best(settings)
         self.history: tuple[Epoch, ...] = ()
 
@@ -134,13 +137,18 @@ class _Learner:
         done = len(self.history)
         return done >= self.settings.epochs or (done > 0 and self.best.exhausted(done))
 
+    @property
+    def judged(self) -> Method:
+        """The method as it would predict now: with the mean of the weights, where that is wanted."""
+        return cast(Method, self.mean.module) if self.mean and self.mean.n_averaged else self.method
+
     def learn(self, train: Labelled, validation: Labelled) -> Epoch:
         """One epoch, after which the state is kept."""
         losses = self._pass(train)
-        value = _monitored(self.method, validation)
+        value = _monitored(self.judged, validation)
         _check_finite(losses["total"], value)
         number = len(self.history) + 1
-        improved = self.best.update(self.method, number, value)
+        improved = self.best.update(self.judged, number, value)
         epoch = Epoch(self.run.name, number, self.settings.epochs, losses, value, improved)
         self.history = (*self.history, epoch)
         if self.run.unfinished:
@@ -168,6 +176,8 @@ class _Learner:
             self.optimiser.zero_grad(set_to_none=True)
             losses["total"].backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             self.optimiser.step()
+            if self.mean and self.history:  # the weights of the first epoch are worth no memory
+                self.mean.update_parameters(self.method)
             for name, loss in losses.items():
                 share = loss.detach() * (len(part) / len(train))
                 sums[name] = sums[name] + share if name in sums else share
@@ -177,6 +187,8 @@ class _Learner:
         weights = self.method.state_dict()
         tensors = {f"weights.{name}": tensor for name, tensor in weights.items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.weights.items()}
+        if self.mean:
+            tensors |= {f"mean.{name}": tensor for name, tensor in self.mean.state_dict().items()}
         for place, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"adam.{place}.{name}": tensor for name, tensor in moments.items()}
         tensors |= {f"random.{name}": state for name, state in self._random().items()}
@@ -190,8 +202,10 @@ class _Learner:
         return states
 
     def _restore(self, state: State) -> None:
-        kept = {part: state.part(part) for part in ("weights", "best", "adam", "random")}
+        kept = {part: state.part(part) for part in ("weights", "mean", "best", "adam", "random")}
         self.method.load_state_dict(kept["weights"])
+        if self.mean:
+            self.mean.load_state_dict(kept["mean"])
         moments: dict[int, dict[str, Tensor]] = {}
         for key, tensor in kept["adam"].items():
             place, _, name = key.partition(".")
@@ -204,6 +218,15 @@ class _Learner:
         torch.set_rng_state(kept["random"]["cpu"])
         if "cuda" in kept["random"]:
             torch.cuda.set_rng_state(kept["random"]["cuda"], self.settings.device)
+
+
+def _running_mean(method: Method) -> AveragedModel | None:
+    """A second set of weights that follows the first, if the method wants one."""
+    decay = method.shared_options.average
+    if not decay:
+        return None
+    mean = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(method, multi_avg_fn=mean, use_buffers=True)
 
 
 class _Best:

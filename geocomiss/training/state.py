@@ -49,8 +49,8 @@ class State:
     """A run after one of its epochs."""
 
     tensors: Mapping[str, Tensor]
-    """Weights, best weights, moments of Adam and states of the generators: 'weights.…', 'best.…',
-    'adam.…' and 'random.…'."""
+    """Weights, their running mean, best weights, moments of Adam and states of the generators:
+    'weights.…', 'mean.…', 'best.…', 'adam.…' and 'random.…'."""
     value: float
     """The lowest monitored loss so far."""
     epoch: int
