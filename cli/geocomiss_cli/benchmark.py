@@ -26,6 +26,9 @@ MethodsOption = Annotated[
         help="Names joined by commas, or 'all': every method, and the baselines that are installed."
     ),
 ]
+AblateOption = Annotated[
+    bool, typer.Option("--ablate", help="Also compare each method with itself without one part in turn.")
+]
 FoldsOption = Annotated[
     str,
     typer.Option(
@@ -77,6 +80,7 @@ def benchmark(
     target: given.TargetOption = None,
     legend: given.LegendOption = None,
     methods: MethodsOption = "all",
+    ablate: AblateOption = False,
     folds: FoldsOption = "spatial",
     fold_count: FoldCountOption = None,
     seeds: SeedsOption = "0,1,2",
@@ -100,7 +104,7 @@ def benchmark(
     Each sample is predicted by models that never saw its fold. Interrupted, the same command goes on;
     with more methods or seeds, it makes only the runs that are missing.
     """
-    from geocomiss.benchmarking import BenchmarkRequest, contenders_of
+    from geocomiss.benchmarking import BenchmarkRequest, contenders_of, with_ablations
     from geocomiss.inference import device_named
     from geocomiss.recipes import recipe_named
     from geocomiss.samples import SampleRequest, read_samples
@@ -111,6 +115,7 @@ def benchmark(
     table = given.read_wanted(wanted, recipe_named(recipe))
     options = {"preset": preset, **choices_of(option or [])}
     contenders = contenders_of(methods.split(","), options, tuple(table.columns))
+    contenders = with_ablations(contenders) if ablate else contenders
     say_table(table)
     place = device_named(device)
     request = BenchmarkRequest(

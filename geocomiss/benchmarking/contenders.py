@@ -1,6 +1,6 @@
 """Who is compared: the methods, their ablations, and what users would pick instead."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from geocomiss.benchmarking.baselines import BASELINES, usable_baselines
 from geocomiss.errors import MethodError
-from geocomiss.methods import METHODS, checked_options
+from geocomiss.methods import ABLATIONS, METHODS, checked_options
 
 ALL: Final = "all"
 """Name that stands for every method and every baseline that can be run."""
@@ -57,6 +57,30 @@ def contenders_of(
     contenders = tuple(_contender(name, options) for name in wanted)
     _check_used(options, contenders)
     return contenders
+
+
+def with_ablations(contenders: Sequence[Contender]) -> tuple[Contender, ...]:
+    """The same contenders, each method followed by itself without one of its parts in turn.
+
+    Raises:
+        MethodError: None of them has a part that can be left out.
+    """
+    every = [each for one in contenders for each in (one, *_ablations(one))]
+    if len(every) == len(contenders):
+        raise MethodError(
+            f"no parts to leave out of {', '.join(each.key for each in contenders)}",
+            expected=f"one of {', '.join(ABLATIONS)}",
+            todo="name one of these with --methods, or leave --ablate out",
+        )
+    return tuple(every)
+
+
+def _ablations(whole: Contender) -> Iterator[Contender]:
+    for title, changes in ABLATIONS.get(whole.method, {}).items():
+        options = {**whole.options, **changes}
+        checked_options(whole.method, options)
+        key = f"{whole.key}_{'-'.join(title.replace('/', ' ').split())}"
+        yield Contender(key, f"{whole.title} {title}", whole.method, options)
 
 
 def _contender(name: str, options: Mapping[str, JsonValue]) -> Contender:
