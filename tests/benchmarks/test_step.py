@@ -1,4 +1,4 @@
-"""What a training step costs beside the encoders of its method, at the published size."""
+"""What a training step costs beside the encoding of its pixels, at the published size."""
 
 import time
 from collections.abc import Callable
@@ -59,12 +59,15 @@ def test_a_step_costs_little_more_than_its_encoders(name: str, data: tuple[Batch
     batch, y = data
     method = new_method(name, SPEC).train()
     generator = torch.Generator().manual_seed(0)
+    # Co-Miss+ shows some pixels a second time with steps missing: these are encoded, too
+    rows = round(len(y) * (1 + getattr(method.shared_options, "repeated", 0)))
+    encoded = batch[torch.arange(rows) % len(y)]
 
     def step() -> None:
         method.loss(batch, y, generator)["total"].backward()
 
     ratios = []
     while len(ratios) < TRIES and (not ratios or min(ratios) > LIMIT):
-        ratios.append(_ratio(method, step, lambda: _encoders(method, batch)))
+        ratios.append(_ratio(method, step, lambda: _encoders(method, encoded)))
     print(f"{name}: a step costs {min(ratios):.2f} times its encoders")
     assert min(ratios) <= LIMIT
