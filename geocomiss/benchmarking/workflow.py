@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from geocomiss.benchmarking.bench import Bench, BenchmarkRequest, bench_of
 from geocomiss.benchmarking.folds import RANDOM
-from geocomiss.benchmarking.kept import Run
+from geocomiss.benchmarking.kept import Run, check_folder
 from geocomiss.benchmarking.results import NOT_DEFINED, Results
 from geocomiss.benchmarking.schedule import Progress, keys_of, run_all
 from geocomiss.samples import Samples
@@ -40,8 +40,9 @@ def run_benchmark(
     Raises:
         SampleError: The table, the folds or the classes cannot be used.
         MethodError: Losses that are not finite.
-        MapError: The folder cannot be written.
+        MapError: The folder cannot be written, or holds something else.
     """
+    check_folder(folder)
     bench = bench_of(samples, request)
     runs = run_all(bench, request, folder, progress or (lambda key, run: None))
     return results_of(bench, request, runs)
