@@ -58,7 +58,7 @@ def train(
     label: given.LabelOption = None,
     target: given.TargetOption = None,
     legend: given.LegendOption = None,
-    method: MethodOption = "comiss",
+    method: MethodOption = "comiss+",
     preset: PresetOption = "full",
     option: ChoiceOption = None,
     fold: given.FoldOption = None,

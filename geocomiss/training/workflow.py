@@ -41,7 +41,7 @@ class TrainRequest:
     """Column the labels or the target came from, for the card."""
     legend: Legend | None = None
     """Legend that made the classes."""
-    method: str = "comiss"
+    method: str = "comiss+"
     """Key in `METHODS`."""
     options: dict[str, JsonValue] = field(default_factory=dict)
     """Options of the method by name."""
