@@ -15,7 +15,7 @@ import safetensors
 import safetensors.torch
 from pydantic import ValidationError
 
-from geocomiss.card import Card, ClassInfo, Statistics, Training
+from geocomiss.card import Card, ClassInfo, HashedPlaces, Statistics, Training
 from geocomiss.errors import CheckpointError
 from geocomiss.methods import Method, new_method
 
@@ -26,6 +26,7 @@ __all__ = [
     "Card",
     "Checkpoint",
     "ClassInfo",
+    "HashedPlaces",
     "Statistics",
     "Training",
     "check_free",
