@@ -1,6 +1,7 @@
 """`geocomiss benchmark`: all methods trained and compared on the same folds, as the poster's table."""
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,9 @@ MethodsOption = Annotated[
         help="Names joined by commas, or 'all': every method, and the baselines that are installed."
     ),
 ]
+AblateOption = Annotated[
+    bool, typer.Option("--ablate", help="Also compare each method with itself without one part in turn.")
+]
 FoldsOption = Annotated[
     str,
     typer.Option(
@@ -37,6 +41,22 @@ FoldCountOption = Annotated[
     typer.Option(min=2, max=100, help="Number of folds.", show_default="5 spatial, 10 random"),
 ]
 SeedsOption = Annotated[str, typer.Option(help="Seeds joined by commas.")]
+GapsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TABLE",
+        help="Samples whose cloud gaps are transplanted, for F1 by valid steps.",
+        show_default="the table itself",
+    ),
+]
+ReferenceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="METHOD",
+        help="Method that all others are compared with.",
+        show_default="comiss+ if it takes part, else the last",
+    ),
+]
 JobsOption = Annotated[
     int | None,
     typer.Option(
@@ -56,9 +76,11 @@ KeepOption = Annotated[
 def benchmark(
     samples: given.SamplesOption,
     out: OutOption,
-    label: given.LabelOption = "label",
+    label: given.LabelOption = None,
+    target: given.TargetOption = None,
     legend: given.LegendOption = None,
     methods: MethodsOption = "all",
+    ablate: AblateOption = False,
     folds: FoldsOption = "spatial",
     fold_count: FoldCountOption = None,
     seeds: SeedsOption = "0,1,2",
@@ -70,6 +92,8 @@ def benchmark(
     parity: given.ParityOption = False,
     n: given.NumberOption = 4000,
     sim_seed: given.SimSeedOption = 0,
+    gaps: GapsOption = None,
+    reference: ReferenceOption = None,
     epochs: EpochsOption = 100,
     jobs: JobsOption = None,
     keep_models: KeepOption = False,
@@ -80,30 +104,34 @@ def benchmark(
     Each sample is predicted by models that never saw its fold. Interrupted, the same command goes on;
     with more methods or seeds, it makes only the runs that are missing.
     """
-    from geocomiss.benchmarking import BenchmarkRequest, contenders_of
+    from geocomiss.benchmarking import BenchmarkRequest, contenders_of, with_ablations
     from geocomiss.inference import device_named
     from geocomiss.recipes import recipe_named
+    from geocomiss.samples import SampleRequest, read_samples
     from geocomiss.training import Settings
 
-    contenders = contenders_of(methods.split(","), {"preset": preset, **choices_of(option or [])})
     classes = given.legend_at(legend)
-    wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity)
+    wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity, target)
     table = given.read_wanted(wanted, recipe_named(recipe))
+    options = {"preset": preset, **choices_of(option or [])}
+    contenders = contenders_of(methods.split(","), options, tuple(table.columns))
+    contenders = with_ablations(contenders) if ablate else contenders
     say_table(table)
     place = device_named(device)
     request = BenchmarkRequest(
-        label=label,
+        label=wanted.column,
         contenders=contenders,
         legend=classes,
         folds=folds,
         fold_count=fold_count,
         seeds=_seeds(seeds),
+        gaps=read_samples(SampleRequest(gaps, None, None, recipe_named(recipe))) if gaps else None,
         settings=Settings(epochs=epochs, device=place),
         jobs=jobs or (1 if place.type == "cuda" else os.cpu_count() or 1),
         keep_models=keep_models,
     )
     results = _with_progress(table, request, out)
-    _write(results, out)
+    _write(results, out, reference)
 
 
 def _seeds(text: str) -> tuple[int, ...]:
@@ -137,5 +165,11 @@ def _with_progress(table: "Samples", request: "BenchmarkRequest", out: Path) -> 
         return run_benchmark(table, request, out, tell)
 
 
-def _write(results: "Results", out: Path) -> None:
-    screen().print(f"wrote {out}", markup=False)
+def _write(results: "Results", out: Path, reference: str | None) -> None:
+    """Write the report and show its main table."""
+    from geocomiss.benchmarking.reporting import ReportRequest, portable, write_report
+
+    command = portable(["geocomiss", *sys.argv[1:]])
+    written = write_report(results, out, ReportRequest(command, reference))
+    console = screen()
+    console.print(f"wrote {', '.join(path.name for path in written)} in {out}", markup=False)

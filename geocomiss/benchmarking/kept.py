@@ -64,7 +64,7 @@ class Run:
     rows: NDArray[np.int64]
     """(n,) rows of the table that were predicted."""
     predicted: NDArray[Any]
-    """(C, n) class indices, in the order of the conditions."""
+    """(C, n) class indices or values, in the order of the conditions."""
     seconds: float
     """Time that training took."""
 
@@ -94,7 +94,7 @@ def write_run(path: Path, run: Run, digest: str) -> None:
 def read_run(path: Path, digest: str) -> Run | None:
     """A run that was kept, or None where there is none, another one, or a damaged file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             if str(file["identity"]) != digest:
                 return None
             return Run(file["rows"], file["predicted"], float(file["seconds"]))

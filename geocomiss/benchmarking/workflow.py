@@ -59,7 +59,7 @@ def results_of(bench: Bench, request: BenchmarkRequest, runs: Mapping[tuple[str,
     return Results(
         table=samples.name,
         label=request.label,
-        task="classes",
+        task=bench.spec.task,
         classes=bench.classes,
         modalities=bench.spec.modalities,
         truth=bench.y,
@@ -82,7 +82,7 @@ def _pooled(
 ) -> NDArray[Any]:
     """Out-of-fold predictions of a contender: (S, C, N)."""
     shape = (len(request.seeds), len(bench.conditions), len(bench.y))
-    pooled = np.full(shape, NOT_DEFINED, np.int16)
+    pooled = np.full(shape, NOT_DEFINED, np.int16) if bench.classes else np.full(shape, np.nan, np.float32)
     for place, seed in enumerate(request.seeds):
         for fold in bench.folds:
             run = runs[key, seed, fold]
@@ -92,7 +92,7 @@ def _pooled(
 
 def _notes(bench: Bench, request: BenchmarkRequest) -> list[str]:
     """What makes a comparison less than it seems."""
-    notes = []
+    notes = [*bench.notes]
     if request.folds != RANDOM and (shared := _shared_groups(bench)):
         notes.append(f"{shared} spatial groups have samples in several folds: scores flatter")
     folds = Counter(
