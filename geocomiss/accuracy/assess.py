@@ -33,6 +33,8 @@ from geocomiss.errors import SampleError
 from geocomiss.grid import crs_of
 from geocomiss.modalities import MODALITIES
 
+MOST_UNLABELLED: Final = 0.05
+"""Share of points without a label from which they are warned of."""
 UNKNOWN_COLOR: Final = "#bbbbbb"
 """Colour of classes that the map does not have."""
 
@@ -223,6 +225,11 @@ def _warnings(request: AssessRequest, reference: Reference, whole: Figures) -> t
     reasons = (NO_PLACE, OUTSIDE, NO_CLASS, TRAINING, UNLABELLED, LEFT_OUT)
     number = {why: int((reference.status == why).sum()) for why in reasons}
     warnings = [f"{n} of {total} reference points not used: {why}" for why, n in number.items() if n]
+    if request.probability_sample and number[UNLABELLED] > MOST_UNLABELLED * total:
+        warnings.append(
+            f"{number[UNLABELLED] / total:.0%} of the points have no label: the figures hold only if these "
+            "are like the others of their stratum, which is rarely so"
+        )
     if request.footprint and request.allow_training_points:
         trained = request.footprint.covers(reference.lat, reference.lon) & (reference.status == USED)
         if n := int(trained.sum()):

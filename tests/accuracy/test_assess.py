@@ -1,6 +1,7 @@
 """Assessments from files: the truth comes back, bad input is said, nothing is claimed that is not known."""
 
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,15 @@ def test_every_point_is_accounted_for(
     write_assessment(found, tmp_path / "out")
     rows = list(csv.DictReader((tmp_path / "out" / "points.csv").open()))
     assert len(rows) == 205 and rows[203]["reference"] == "maize"
+
+
+def test_many_points_without_a_label_are_warned_of(map_folder: Path, simple_points: Write) -> None:
+    path = simple_points(200)
+    frame = geopandas.read_file(path)
+    frame.loc[::5, "label"] = None
+    frame.to_file(path, driver="GPKG")
+    found = assess_map(AssessRequest(map_folder, path, design="simple"))
+    assert any(re.match("(19|20)% of the points have no label", each) for each in found.warnings)
 
 
 def test_training_points_are_left_out_unless_wanted(map_folder: Path, simple_points: Write) -> None:
