@@ -9,6 +9,7 @@ import typer
 
 from geocomiss_cli import sampling as given
 from geocomiss_cli.options import RUN, Device
+from geocomiss_cli.tables import comparison_table
 from geocomiss_cli.terminal import screen
 from geocomiss_cli.train import ChoiceOption, EpochsOption, PresetOption, choices_of, say_table
 
@@ -104,7 +105,7 @@ def benchmark(
     Each sample is predicted by models that never saw its fold. Interrupted, the same command goes on;
     with more methods or seeds, it makes only the runs that are missing.
     """
-    from geocomiss.benchmarking import BenchmarkRequest, contenders_of, with_ablations
+    from geocomiss.benchmarking import BenchmarkRequest, contenders_of, reference_of, with_ablations
     from geocomiss.inference import device_named
     from geocomiss.recipes import recipe_named
     from geocomiss.samples import SampleRequest, read_samples
@@ -116,6 +117,7 @@ def benchmark(
     options = {"preset": preset, **choices_of(option or [])}
     contenders = contenders_of(methods.split(","), options, tuple(table.columns))
     contenders = with_ablations(contenders) if ablate else contenders
+    chosen = reference_of(contenders, reference)
     say_table(table)
     place = device_named(device)
     request = BenchmarkRequest(
@@ -131,7 +133,7 @@ def benchmark(
         keep_models=keep_models,
     )
     results = _with_progress(table, request, out)
-    _write(results, out, reference)
+    _write(results, out, chosen)
 
 
 def _seeds(text: str) -> tuple[int, ...]:
@@ -148,28 +150,35 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 
 def _with_progress(table: "Samples", request: "BenchmarkRequest", out: Path) -> "Results":
-    """Run under a progress bar that names the run that ended last."""
+    """Run under a progress bar that names the run that ended last, or with a line a run in a log."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from geocomiss.benchmarking import Run, RunKey, number_of_runs, run_benchmark
 
+    console = Console(stderr=True)
     columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[last]}"), console=Console(stderr=True)) as bar:
-        task = bar.add_task("runs", total=number_of_runs(table, request), last="")
+    bar = Progress(
+        *columns, TextColumn("{task.fields[last]}"), console=console, disable=not console.is_terminal
+    )
+    task = bar.add_task("runs", total=number_of_runs(table, request), last="")
 
-        def tell(key: RunKey, run: Run) -> None:
-            last = f"{key.contender.title}, seed {key.seed}, fold {key.fold}: {run.seconds:.0f} s"
-            bar.update(task, advance=1, last=last)
+    def tell(key: RunKey, run: Run) -> None:
+        last = f"{key.contender.title}, seed {key.seed}, fold {key.fold}: trained in {run.seconds:.0f} s"
+        bar.update(task, advance=1, last=last)
+        if not console.is_terminal:
+            typer.echo(last, err=True)
 
+    with bar:
         return run_benchmark(table, request, out, tell)
 
 
-def _write(results: "Results", out: Path, reference: str | None) -> None:
+def _write(results: "Results", out: Path, reference: str) -> None:
     """Write the report and show its main table."""
     from geocomiss.benchmarking.reporting import ReportRequest, portable, write_report
 
     command = portable(["geocomiss", *sys.argv[1:]])
     written = write_report(results, out, ReportRequest(command, reference))
     console = screen()
+    console.print(comparison_table(results))
     console.print(f"wrote {', '.join(path.name for path in written)} in {out}", markup=False)

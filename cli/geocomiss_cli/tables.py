@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from geocomiss.benchmarking import Results
     from geocomiss.scores import Scores, ValueScores
 
 MEANS: Final = ("full", "moderate", "extreme", "overall")
@@ -65,4 +66,27 @@ def _table(
     table.add_section()
     for name, cells in means.items():
         table.add_row(name, *[""] * (len(modalities) - 1), *cells)
+    return table
+
+
+def comparison_table(results: "Results") -> "Table":
+    """The means of a comparison, a row per contender.
+
+    Args:
+        results: What it found.
+    """
+    from rich.table import Table
+
+    from geocomiss.benchmarking.reporting import METRICS, pooled_scores, summaries
+
+    metric, pooled = METRICS[results.task][0], pooled_scores(results)
+    scale, digits = (100, 1) if results.task == "classes" else (1, 3)
+    means = summaries(results.modalities)
+    table = Table(title=f"{metric.title}{' x 100' if scale == 100 else ''}, out of fold")
+    for name in ("", *means):
+        table.add_column(name.replace("_", " "), justify="right" if name else "left")
+    for contender in results.contenders:
+        cells = [pooled.cell(metric.key, contender.key, members) for members in means.values()]
+        shown = (f"{cell.mean * scale:.{digits}f}{'*' * cell.partial}" if cell else "–" for cell in cells)
+        table.add_row(contender.title, *shown)
     return table

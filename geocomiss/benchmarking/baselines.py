@@ -118,12 +118,28 @@ def fit_baseline(
 
 def usable_baselines(columns: Collection[str]) -> tuple[str, ...]:
     """Keys of the baselines whose packages are installed and whose columns the table has."""
-    embedded = any(name.startswith(EMBEDDING) for name in columns)
     return tuple(
         key
         for key, kind in BASELINES.items()
-        if importlib.util.find_spec(kind.package) and (embedded or not kind.embedded)
+        if importlib.util.find_spec(kind.package) and (_has_embeddings(columns) or not kind.embedded)
     )
+
+
+def check_baseline(key: str, columns: Collection[str]) -> None:
+    """Refuse a baseline that cannot be run, before anything is trained.
+
+    Args:
+        key: Key in `BASELINES`.
+        columns: Names of the table's columns.
+
+    Raises:
+        GeocomissError: A package is not installed.
+        SampleError: The table has no embeddings, and the baseline reads nothing else.
+    """
+    kind = BASELINES[key]
+    _optional(kind.package)
+    if kind.embedded and not _has_embeddings(columns):
+        raise _no_embeddings(kind)
 
 
 def features_of(batch: Batch) -> Floats:
@@ -149,12 +165,20 @@ def _features(kind: BaselineKind, batch: Batch, embeddings: Floats | None) -> Fl
     if not kind.embedded:
         return features_of(batch)
     if embeddings is None:
-        raise SampleError(
-            f"no embeddings for {kind.title}",
-            expected=f"numeric columns {EMBEDDING}*",
-            todo="add them to the table, or leave this baseline out",
-        )
+        raise _no_embeddings(kind)
     return embeddings
+
+
+def _has_embeddings(columns: Collection[str]) -> bool:
+    return any(name.startswith(EMBEDDING) for name in columns)
+
+
+def _no_embeddings(kind: BaselineKind) -> SampleError:
+    return SampleError(
+        f"no embeddings for {kind.title}",
+        expected=f"numeric columns {EMBEDDING}*",
+        todo="add them to the table, or leave this baseline out",
+    )
 
 
 def _medians(x: Floats) -> Floats:

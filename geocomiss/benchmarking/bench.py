@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
+from geocomiss import __version__
 from geocomiss.batch import Batch, Floats, Spec
 from geocomiss.benchmarking.baselines import embeddings_of
 from geocomiss.benchmarking.conditions import (
@@ -25,6 +27,7 @@ from geocomiss.benchmarking.contenders import Contender
 from geocomiss.benchmarking.folds import RANDOM, folds_of
 from geocomiss.composite import ndvi_bands
 from geocomiss.errors import SampleError
+from geocomiss.methods import checked_options
 from geocomiss.samples import Legend, Samples
 from geocomiss.samples.folds import grouped_split, strata_of
 from geocomiss.samples.tensors import batch_of_samples, spec_of, truth_of
@@ -110,11 +113,11 @@ class Bench:
         """Digest of everything that the trained weights of a run depend on."""
         settings = request.settings
         stated = {
-            "format": 1,
+            "version": __version__,
             "table": [self.samples.sha256, request.label, self.samples.name, len(self.samples)],
             "classes": self.classes,
             "spec": repr(self.spec),
-            "contender": [contender.kind, contender.method, dict(contender.options)],
+            "contender": [contender.kind, contender.method, _all_options(contender)],
             "training": [settings.epochs, settings.batch_size, settings.learning_rate],
             "stop": [settings.patience, settings.min_delta],
             "device": str(settings.device),
@@ -124,6 +127,13 @@ class Bench:
         for array in (self.fold == fold, self.y, np.unique(self.inner_group, return_inverse=True)[1]):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+
+def _all_options(contender: Contender) -> dict[str, JsonValue]:
+    """The options of a contender, also those left at defaults, which another version may change."""
+    if contender.kind == "baseline":
+        return dict(contender.options)
+    return dict(vars(checked_options(contender.method, contender.options)))
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,15 @@ from typing import Final, Literal
 
 from pydantic import JsonValue
 
-from geocomiss.benchmarking.baselines import BASELINES, usable_baselines
+from geocomiss.benchmarking.baselines import BASELINES, check_baseline, usable_baselines
 from geocomiss.errors import MethodError
 from geocomiss.methods import ABLATIONS, METHODS, checked_options
 
 ALL: Final = "all"
 """Name that stands for every method and every baseline that can be run."""
+
+PREFERRED: Final = "comiss+"
+"""Contender that the others are compared with, where it takes part."""
 
 NOTES: Final = {
     "timmil": "our reading of a paper of which only the title could be opened",
@@ -49,14 +52,35 @@ def contenders_of(
 
     Raises:
         MethodError: There is no such method, one is named twice, or no method has an option.
+        GeocomissError: A baseline cannot be run: its package or its columns are not there.
     """
     every = (*METHODS, *usable_baselines(columns))
     wanted = [each for name in names for each in (every if name.strip() == ALL else (name.strip(),))]
     if twice := sorted({name for name in wanted if wanted.count(name) > 1}):
         raise MethodError(f"{', '.join(twice)} named twice", expected="each once", todo="correct --methods")
+    for name in wanted:
+        if name in BASELINES:
+            check_baseline(name, columns)
     contenders = tuple(_contender(name, options) for name in wanted)
     _check_used(options, contenders)
     return contenders
+
+
+def reference_of(contenders: Sequence[Contender], wished: str | None = None) -> str:
+    """Key of the contender that the others are compared with.
+
+    Raises:
+        MethodError: There is no such contender.
+    """
+    keys = [each.key for each in contenders]
+    if wished is not None and wished not in keys:
+        raise MethodError(
+            f"{wished!r} takes no part in the comparison",
+            expected=" or ".join(keys),
+            todo="choose one of these with --reference",
+        )
+    methods = [each.key for each in contenders if each.kind == "method"]
+    return wished or (PREFERRED if PREFERRED in keys else (methods or keys)[-1])
 
 
 def with_ablations(contenders: Sequence[Contender]) -> tuple[Contender, ...]:

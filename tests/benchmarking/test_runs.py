@@ -10,9 +10,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geocomiss.benchmarking import BenchmarkRequest, contenders_of, run_benchmark
+from geocomiss.benchmarking import (
+    NOT_DEFINED,
+    BenchmarkRequest,
+    contenders_of,
+    run_benchmark,
+    with_ablations,
+)
 from geocomiss.benchmarking.bench import bench_of
-from geocomiss.errors import MethodError, SampleError
+from geocomiss.errors import MapError, MethodError, SampleError
+from geocomiss.methods.comiss import CoMissOptions
 from geocomiss.recipes import RECIPES
 from geocomiss.samples.simulated import simulated_samples
 from geocomiss.scores import predict_classes
@@ -102,6 +109,20 @@ def test_other_settings_make_the_runs_anew(samples, tmp_path):
     assert all(time != before[path] for path, time in times(tmp_path).items())
 
 
+@pytest.mark.parametrize("what", ["options", "version"])
+def test_another_default_or_version_makes_the_runs_anew(samples, monkeypatch, what):
+    request = request_for("comiss")
+    bench = bench_of(samples, request)
+    before = bench.identity(request, request.contenders[0], 0, "0")
+    if what == "version":
+        monkeypatch.setattr("geocomiss.benchmarking.bench.__version__", "99")
+    else:
+        monkeypatch.setattr(
+            "geocomiss.benchmarking.bench.checked_options", lambda *_: CoMissOptions(temperature=3)
+        )
+    assert bench.identity(request, request.contenders[0], 0, "0") != before
+
+
 def test_a_damaged_run_is_made_again(samples, tmp_path):
     first, _ = made(samples, request_for("comiss"), tmp_path)
     path = next(iter(times(tmp_path)))
@@ -163,6 +184,46 @@ def test_a_fold_with_nothing_to_learn_outside_is_said(samples, tmp_path, what):
 def test_bad_contenders_are_said(names, options, words):
     with pytest.raises(MethodError, match=words):
         contenders_of(names.split(","), options)
+
+
+def test_embeddings_are_compared_only_where_there_are_some(samples, tmp_path):
+    with pytest.raises(SampleError, match=r"no embeddings.*embedding_"):
+        contenders_of(["embeddings"], {}, tuple(samples.columns))
+    assert "embeddings" not in [each.key for each in contenders_of(["all"], {}, tuple(samples.columns))]
+    y = np.unique(samples.labels, return_inverse=True)[1]
+    telling = replace(samples, columns={"embedding_0": y + 0.25, "embedding_1": -1.0 * y})
+    contenders = contenders_of(["embeddings"], {}, tuple(telling.columns))
+    assert contenders[0] in contenders_of(["all"], {}, tuple(telling.columns))
+    results, _ = made(telling, replace(request_for("comiss"), contenders=contenders), tmp_path)
+    predicted = results.predicted["embeddings"][0]
+    assert (predicted[0] == results.truth).mean() > 0.9
+    assert (predicted[1:] == NOT_DEFINED).all()
+
+
+def test_an_ablation_stands_beside_its_method(samples, tmp_path):
+    every = with_ablations(contenders_of(["comiss", "unimodal"], {"preset": "small"}))
+    keys = [each.key for each in every]
+    assert keys[0] == "comiss" and keys[-1] == "unimodal"
+    assert "comiss_without-contrastive-loss" in keys
+    assert every[1].options != every[0].options and every[1].options["preset"] == "small"
+    results, told = made(samples, replace(request_for("comiss"), contenders=every[:2]), tmp_path)
+    assert len(told) == 4 and len(results.predicted) == 2
+    with pytest.raises(MethodError, match="no parts to leave out of unimodal"):
+        with_ablations(contenders_of(["unimodal"], {}))
+
+
+def test_another_lender_of_gaps_makes_the_runs_anew(samples, tmp_path):
+    made(samples, request_for("comiss"), tmp_path)
+    before = times(tmp_path)
+    made(samples, request_for("comiss", gaps=simulated_samples(100, 5, samples.recipe)), tmp_path)
+    assert all(time != before[path] for path, time in times(tmp_path).items())
+
+
+def test_a_folder_with_something_else_is_left_alone(samples, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(MapError, match=r"holds thesis\.txt"):
+        made(samples, request_for("comiss"), tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 @pytest.mark.slow
