@@ -23,7 +23,16 @@ OutOption = Annotated[
 MethodsOption = Annotated[
     str,
     typer.Option(
-        help="Names joined by commas, or 'all': every method, and the baselines that are installed."
+        help="Names joined by commas, or 'all': every method, and the baselines that are installed. "
+        "galileo-probe and anysat-probe are those with a frozen encoder."
+    ),
+]
+WeightsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="METHOD=PATH",
+        help="Published weights of galileo (a folder) or anysat (a file); repeat for both.",
+        show_default="(without them these two take no part)",
     ),
 ]
 FoldsOption = Annotated[
@@ -68,6 +77,7 @@ def benchmark(
     label: given.LabelOption = "label",
     legend: given.LegendOption = None,
     methods: MethodsOption = "all",
+    weights: WeightsOption = None,
     folds: FoldsOption = "spatial",
     fold_count: FoldCountOption = None,
     seeds: SeedsOption = "0,1,2",
@@ -95,7 +105,8 @@ def benchmark(
     from geocomiss.recipes import recipe_named
     from geocomiss.training import Settings
 
-    contenders = contenders_of(methods.split(","), {"preset": preset, **choices_of(option or [])})
+    choices = {"preset": preset, **choices_of(option or [])}
+    contenders = contenders_of(methods.split(","), choices, paths_of(weights or []))
     classes = given.legend_at(legend)
     wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity)
     table = given.read_wanted(wanted, recipe_named(recipe))
@@ -114,6 +125,17 @@ def benchmark(
     )
     results = _with_progress(table, request, out)
     _write(results, out, reference)
+
+
+def paths_of(pairs: list[str]) -> dict[str, str]:
+    """METHOD=PATH as a mapping."""
+    paths = {}
+    for pair in pairs:
+        method, separator, path = pair.partition("=")
+        if not (method and separator and path):
+            raise typer.BadParameter(f"{pair!r} is not METHOD=PATH", param_hint="--weights")
+        paths[method] = path
+    return paths
 
 
 def _seeds(text: str) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from geocomiss.benchmarking.conditions import Condition, month_conditions, patte
 from geocomiss.benchmarking.contenders import Contender
 from geocomiss.benchmarking.folds import RANDOM, folds_of
 from geocomiss.errors import SampleError
+from geocomiss.methods import stated_options
 from geocomiss.samples import Legend, Samples
 from geocomiss.samples.folds import grouped_split
 from geocomiss.samples.tensors import batch_of_samples, indices_of, spec_of
@@ -92,12 +93,13 @@ class Bench:
     def training_identity(self, request: BenchmarkRequest, contender: Contender, seed: int, fold: str) -> str:
         """Digest of everything that the trained weights of a run depend on."""
         settings = request.settings
+        options = stated_options(contender.method, contender.options)
         stated = {
             "format": 1,
             "table": [self.samples.sha256, request.label, self.samples.name, len(self.samples)],
             "classes": self.classes,
             "spec": repr(self.spec),
-            "contender": [contender.kind, contender.method, dict(contender.options)],
+            "contender": [contender.kind, contender.method, options],
             "training": [settings.epochs, settings.batch_size, settings.learning_rate],
             "stop": [settings.patience, settings.min_delta],
             "device": str(settings.device),

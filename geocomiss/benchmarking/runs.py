@@ -14,9 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geocomiss.batch import Batch
 from geocomiss.benchmarking.bench import Bench, BenchmarkRequest, Split, part_of
 from geocomiss.benchmarking.conditions import Case
 from geocomiss.benchmarking.kept import Run, RunKey, read_weights, write_run, write_weights
+from geocomiss.benchmarking.results import NOT_DEFINED
 from geocomiss.methods import Method, new_method
 from geocomiss.scores import predict_classes
 from geocomiss.training import fit
@@ -48,8 +50,16 @@ def _predicted(bench: Bench, split: Split, method: Method) -> NDArray[Any]:
     """Class indices (C, n) under every condition."""
     batch = bench.data.batch
     case = Case(part_of(batch, split.test), split.test, part_of(batch, split.train))
-    predicted = [predict_classes(method, condition.change(case)) for condition in bench.conditions]
+    predicted = [_classes(method, condition.change(case)) for condition in bench.conditions]
     return np.stack(predicted).astype(np.int16)
+
+
+def _classes(method: Method, batch: Batch) -> NDArray[Any]:
+    """Class indices (n,); not defined where a condition leaves no modality that the method can read."""
+    readable = [name in method.supported for name in batch.modalities]
+    if not batch.kept[:, torch.tensor(readable)].any():
+        return np.full(len(batch), NOT_DEFINED)
+    return predict_classes(method, batch.keep_only(method.supported))
 
 
 def _trained(

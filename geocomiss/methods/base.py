@@ -4,7 +4,7 @@ N pixels, M modalities, K classes.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import torch
 from pydantic import ConfigDict, Field
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from geocomiss.batch import Batch, Spec
 from geocomiss.methods.losses import balanced_weights, weighted_ce, weighted_ce_each
+from geocomiss.modalities import MODALITIES
 from geocomiss.nets import Normalise, Preset
 
 Losses = dict[str, Tensor]
@@ -48,6 +49,8 @@ class Method(nn.Module, ABC):
 
     options_type: ClassVar[type[MethodOptions]] = MethodOptions
     """The dataclass of its options."""
+    supported: ClassVar[tuple[str, ...]] = tuple(MODALITIES)
+    """The modalities it can read; pixels that have none of them get no prediction."""
 
     class_weight: Tensor
     """(K,) weight of each class in the losses; only training needs it, checkpoints do not."""
@@ -98,6 +101,10 @@ class Method(nn.Module, ABC):
         """Take the class weights of all losses from the labels (N,) of the training part."""
         if self.shared_options.class_weights == "balanced":
             self.class_weight.copy_(balanced_weights(y, self.spec.classes))
+
+    def parameter_groups(self, rate: float) -> list[dict[str, Any]]:
+        """What training changes, and how fast: groups of parameters as optimisers take them."""
+        return [{"params": list(self.parameters()), "lr": rate}]
 
     def normaliser(self, modality: str) -> Normalise:
         """The first layer of a modality, which holds its statistics."""

@@ -104,7 +104,7 @@ def fit(
         method.fit_class_weights(train.y)
         method.to(settings.device)
         best = _Best(settings)
-        optimiser = torch.optim.Adam(method.parameters(), lr=settings.learning_rate)
+        optimiser = torch.optim.Adam(method.parameter_groups(settings.learning_rate))
         generator = torch.Generator().manual_seed(settings.seed)
         train, validation = train.to(settings.device), validation.to(settings.device)
         for number in range(1, settings.epochs + 1):

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from geocomiss.batch import Spec
 from geocomiss.checkpoint import Card, Training, statistics_of
 from geocomiss.errors import SampleError
-from geocomiss.methods import Method, checked_options, new_method
+from geocomiss.methods import Method, checked_options, new_method, readable_spec
 from geocomiss.samples import Legend, Samples
 from geocomiss.samples.folds import fold_of, grouped_split
 from geocomiss.samples.tensors import batch_of_samples, indices_of, spec_of
@@ -102,8 +102,8 @@ class _Plan:
 
 def _plan(samples: Samples, request: TrainRequest) -> _Plan:
     names = tuple(info.name for info in classes_of(samples, request.legend))
-    spec = spec_of(samples, len(names))
     checked_options(request.method, request.options)  # a wrong option is said before any training
+    spec = readable_spec(request.method, spec_of(samples, len(names)))
     data = Labelled(batch_of_samples(samples, spec), indices_of(samples, names))
     return _Plan(samples, request, spec, names, data)
 

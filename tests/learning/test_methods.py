@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,13 +11,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geocomiss.batch import Spec, batch_of_values, default_min_steps
+from geocomiss import batch as batches
+from geocomiss.batch import Spec, default_min_steps
 from geocomiss.errors import MethodError
 from geocomiss.methods import METHODS, new_method
 from geocomiss.modalities import MODALITIES, patterns
 from geocomiss.nets import CHUNK
 
 SMALL = {"preset": "small"}
+LONGER = {"galileo": 50}
+"""Steps of training for those that do not take their normalisation from the samples."""
+batch_of_values = partial(batches.batch_of_values, months=np.arange(1, 13))
 
 
 @pytest.fixture(scope="module", params=sorted(METHODS))
@@ -32,7 +37,7 @@ def fitted(name, spec, labelled):
     method = new_method(name, spec, SMALL)
     method.fit_normalisation(batch)
     method.fit_class_weights(y)
-    _train(method, batch, y, 25)
+    _train(method, batch, y, LONGER.get(name, 25))
     return method.eval()
 
 
@@ -62,7 +67,7 @@ def test_a_method_learns_a_small_problem(fitted, world, spec):
 
 def test_every_pattern_of_modalities_gives_finite_logits_better_than_chance(fitted, labelled, spec):
     batch, y = labelled
-    for pattern in patterns(spec.modalities):
+    for pattern in patterns(tuple(each for each in spec.modalities if each in fitted.supported)):
         kept = batch.keep_only(pattern)
         logits = _logits(fitted, kept)
         some = kept.available.any(1)
@@ -167,8 +172,13 @@ def test_all_losses_are_finite_and_reach_every_parameter(name, spec, labelled):
     losses["total"].backward()
     assert all(torch.isfinite(loss) for loss in losses.values())
     assert torch.isclose(losses["total"], sum(loss for key, loss in losses.items() if key != "total"))
-    without = [key for key, parameter in method.named_parameters() if parameter.grad is None]
-    assert not without
+    # parts of a pretrained encoder that no table can reach are not trained
+    trained = [(key, each) for key, each in method.named_parameters() if each.requires_grad]
+    assert not [key for key, parameter in trained if parameter.grad is None]
+    groups = [
+        each for group in method.parameter_groups(1.0) for each in group["params"] if each.requires_grad
+    ]
+    assert {id(each) for each in groups} == {id(each) for _, each in trained}
 
 
 @pytest.mark.parametrize("missing", [("weather",), ("optical", "radar"), tuple(MODALITIES)])
@@ -211,6 +221,8 @@ def test_one_modality_alone_makes_a_method(name, world):
 
 
 def test_normalisation_comes_from_valid_steps_only(name, spec, labelled):
+    if name == "galileo":
+        pytest.skip("its inputs are normalised as in its pretraining")
     batch, _ = labelled
     method = new_method(name, spec, SMALL)
     method.fit_normalisation(batch)
