@@ -1,16 +1,27 @@
 """Who is compared: the methods, their ablations, and what users would pick instead."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Final, Literal
 
 from pydantic import JsonValue
 
+from geocomiss.benchmarking.baselines import BASELINES, check_baseline, usable_baselines
 from geocomiss.errors import MethodError
-from geocomiss.methods import METHODS, begins_from_weights, check_weights_given, checked_options
+from geocomiss.methods import (
+    ABLATIONS,
+    METHODS,
+    begins_from_weights,
+    check_weights_given,
+    checked_options,
+)
 
 ALL: Final = "all"
 """Name that stands for every method and every baseline that can be run."""
+
+PREFERRED: Final = "comiss+"
+"""Contender that the others are compared with, where it takes part."""
 
 PROBES: Final = {f"{name}-probe": name for name in METHODS if begins_from_weights(name)}
 """Pretrained methods with a frozen encoder, by name of the line; the method itself is fine-tuned."""
@@ -42,70 +53,119 @@ class Contender:
 
 
 def contenders_of(
-    names: Sequence[str], options: Mapping[str, JsonValue], weights: Mapping[str, str] | None = None
+    names: Sequence[str],
+    options: Mapping[str, JsonValue],
+    columns: Collection[str] = (),
+    weights: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Contender, ...]:
     """The contenders named, each with those of the given options that it has.
 
     Args:
-        names: Keys of methods, or 'all'; a method that begins from weights is in 'all' where they are
-            given, fine-tuned and as a probe.
-        options: Options by name.
+        names: Keys of methods and baselines; or 'all' for every method, and every baseline that is
+            installed and can be run on a table with these columns. Methods that begin from weights
+            are among them where theirs are given, fine-tuned and as a probe.
+        options: Options of methods by name.
+        columns: Names of the table's columns.
         weights: Path of the pretrained weights, by method.
 
     Raises:
         MethodError: There is no such method, one is named twice, no method has an option, or weights
             are not given or of no use.
         CheckpointError: There are no weights at a path.
+        GeocomissError: A baseline cannot be run: its package or its columns are not there.
     """
-    weights = weights or {}
-    wanted = [each for name in names for each in (_all(weights) if name.strip() == ALL else [name.strip()])]
+    every = (*_usable_methods(weights), *usable_baselines(columns))
+    wanted = [each for name in names for each in (every if name.strip() == ALL else (name.strip(),))]
     if twice := sorted({name for name in wanted if wanted.count(name) > 1}):
         raise MethodError(f"{', '.join(twice)} named twice", expected="each once", todo="correct --methods")
-    contenders = tuple(method_contender(name, options, weights) for name in wanted)
+    for name in wanted:
+        if name in BASELINES:
+            check_baseline(name, columns)
+    contenders = tuple(_contender(name, options, weights) for name in wanted)
     _check_used(options, contenders)
+    _check_weights_used(weights, contenders)
+    return contenders
+
+
+def reference_of(contenders: Sequence[Contender], wished: str | None = None) -> str:
+    """Key of the contender that the others are compared with.
+
+    Raises:
+        MethodError: There is no such contender.
+    """
+    keys = [each.key for each in contenders]
+    if wished is not None and wished not in keys:
+        raise MethodError(
+            f"{wished!r} takes no part in the comparison",
+            expected=" or ".join(keys),
+            todo="choose one of these with --reference",
+        )
+    methods = [each.key for each in contenders if each.kind == "method"]
+    return wished or (PREFERRED if PREFERRED in keys else (methods or keys)[-1])
+
+
+def with_ablations(contenders: Sequence[Contender]) -> tuple[Contender, ...]:
+    """The same contenders, each method followed by itself without one of its parts in turn.
+
+    Raises:
+        MethodError: None of them has a part that can be left out.
+    """
+    every = [each for one in contenders for each in (one, *_ablations(one))]
+    if len(every) == len(contenders):
+        raise MethodError(
+            f"no parts to leave out of {', '.join(each.key for each in contenders)}",
+            expected=f"one of {', '.join(ABLATIONS)}",
+            todo="name one of these with --methods, or leave --ablate out",
+        )
+    return tuple(every)
+
+
+def _ablations(whole: Contender) -> Iterator[Contender]:
+    for title, changes in ABLATIONS.get(whole.method, {}).items():
+        options = {**whole.options, **changes}
+        checked_options(whole.method, options)
+        key = f"{whole.key}_{'-'.join(title.replace('/', ' ').split())}"
+        yield Contender(key, f"{whole.title} {title}", whole.method, options)
+
+
+def _contender(name: str, options: Mapping[str, JsonValue], weights: Mapping[str, str]) -> Contender:
+    """A baseline, or a method with the options it has of those given."""
+    if name in BASELINES:
+        return Contender(name, BASELINES[name].title, name, kind="baseline")
+    method = PROBES.get(name, name)
+    if method not in METHODS:
+        raise MethodError(
+            f"there is no method {name!r}",
+            expected=" or ".join((*METHODS, *PROBES, *BASELINES, ALL)),
+            todo="choose some of these, joined by commas",
+        )
+    known = {each.name for each in fields(METHODS[method].options_type)}
+    own = {option: value for option, value in options.items() if option in known}
+    own |= {"weights": weights[method]} if method in weights else {}
+    own |= {"freeze": True} if name in PROBES else {}
+    check_weights_given(method, own)
+    checked_options(method, own)
+    return Contender(name, name, method, own)
+
+
+def _usable_methods(weights: Mapping[str, str]) -> list[str]:
+    """Every method that can be run, and the probes of those that begin from weights."""
+    usable = [name for name in METHODS if name in weights or not begins_from_weights(name)]
+    return [*usable, *(probe for probe, method in PROBES.items() if method in weights)]
+
+
+def _check_weights_used(weights: Mapping[str, str], contenders: tuple[Contender, ...]) -> None:
+    """Refuse weights that no contender begins from.
+
+    Raises:
+        MethodError: There are some.
+    """
     if useless := sorted(set(weights) - {each.method for each in contenders}):
         raise MethodError(
             f"weights for {', '.join(useless)}, which takes no part",
             expected="weights of methods that are compared",
             todo="correct --weights or --methods",
         )
-    return contenders
-
-
-def method_contender(
-    name: str, options: Mapping[str, JsonValue], weights: Mapping[str, str] | None = None
-) -> Contender:
-    """A method with the options it has of those given (`preset`, say, or what --option names).
-
-    Args:
-        name: Key of a method, or of a probe.
-        options: Options by name.
-        weights: Path of the pretrained weights, by method.
-
-    Raises:
-        MethodError: There is no such method, an option has a value that is not allowed, or a method
-            that begins from weights has none.
-        CheckpointError: There are no weights at a path.
-    """
-    method = PROBES.get(name, name)
-    if method not in METHODS:
-        known = " or ".join([*METHODS, *PROBES])
-        raise MethodError(f"there is no method {name!r}", expected=known, todo="choose one of these")
-    have = {each.name for each in fields(METHODS[method].options_type)}
-    own = {option: value for option, value in options.items() if option in have}
-    if weights and method in weights:
-        own["weights"] = weights[method]
-    if name in PROBES:
-        own["freeze"] = True
-    check_weights_given(method, own)
-    checked_options(method, own)
-    return Contender(name, name, method, own)
-
-
-def _all(weights: Mapping[str, str]) -> list[str]:
-    """Every method that can be run, and the probes of those that begin from weights."""
-    usable = [name for name in METHODS if name in weights or not begins_from_weights(name)]
-    return [*usable, *(probe for probe, method in PROBES.items() if method in weights)]
 
 
 def _check_used(options: Mapping[str, JsonValue], contenders: tuple[Contender, ...]) -> None:

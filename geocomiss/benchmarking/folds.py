@@ -27,7 +27,7 @@ def folds_of(samples: Samples, y: NDArray[np.int64], kind: str, number: int | No
 
     Args:
         samples: N samples.
-        y: (N,) class indices; spatial folds are balanced by them.
+        y: (N,) class indices, or strata of a target; spatial folds are balanced by them.
         kind: 'random', 'spatial', or a column of the table.
         number: Number of random or spatial folds; None takes that of `NUMBERS`.
 

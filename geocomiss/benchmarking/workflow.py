@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from geocomiss.benchmarking.bench import Bench, BenchmarkRequest, bench_of
 from geocomiss.benchmarking.folds import RANDOM
-from geocomiss.benchmarking.kept import Run
+from geocomiss.benchmarking.kept import Run, check_folder
 from geocomiss.benchmarking.results import NOT_DEFINED, Results
 from geocomiss.benchmarking.schedule import Progress, keys_of, run_all
 from geocomiss.samples import Samples
@@ -40,8 +40,9 @@ def run_benchmark(
     Raises:
         SampleError: The table, the folds or the classes cannot be used.
         MethodError: Losses that are not finite.
-        MapError: The folder cannot be written.
+        MapError: The folder cannot be written, or holds something else.
     """
+    check_folder(folder)
     bench = bench_of(samples, request)
     runs = run_all(bench, request, folder, progress or (lambda key, run: None))
     return results_of(bench, request, runs)
@@ -59,7 +60,7 @@ def results_of(bench: Bench, request: BenchmarkRequest, runs: Mapping[tuple[str,
     return Results(
         table=samples.name,
         label=request.label,
-        task="classes",
+        task=bench.spec.task,
         classes=bench.classes,
         modalities=bench.spec.modalities,
         truth=bench.y,
@@ -82,7 +83,7 @@ def _pooled(
 ) -> NDArray[Any]:
     """Out-of-fold predictions of a contender: (S, C, N)."""
     shape = (len(request.seeds), len(bench.conditions), len(bench.y))
-    pooled = np.full(shape, NOT_DEFINED, np.int16)
+    pooled = np.full(shape, NOT_DEFINED, np.int16) if bench.classes else np.full(shape, np.nan, np.float32)
     for place, seed in enumerate(request.seeds):
         for fold in bench.folds:
             run = runs[key, seed, fold]
@@ -92,7 +93,7 @@ def _pooled(
 
 def _notes(bench: Bench, request: BenchmarkRequest) -> list[str]:
     """What makes a comparison less than it seems."""
-    notes = []
+    notes = [*bench.notes]
     if request.folds != RANDOM and (shared := _shared_groups(bench)):
         notes.append(f"{shared} spatial groups have samples in several folds: scores flatter")
     folds = Counter(

@@ -8,6 +8,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from geocomiss.batch import Spec
 from geocomiss.errors import MethodError
+from geocomiss.methods.ablation import ABLATIONS
 from geocomiss.methods.anysat import AnySat
 from geocomiss.methods.base import Losses, Method, MethodOptions
 from geocomiss.methods.comiss import CoMiss
@@ -134,6 +135,7 @@ def readable_spec(name: str, spec: Spec) -> Spec:
 
 
 __all__ = [
+    "ABLATIONS",
     "METHODS",
     "Losses",
     "Method",

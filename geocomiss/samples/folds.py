@@ -14,6 +14,8 @@ from geocomiss.samples.table import Samples
 CELL_SIZES: Final = (5.0, 2.0, 1.0, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01)
 """Sizes of automatic groups in degrees: the largest that gives `MIN_GROUPS` groups is taken."""
 MIN_GROUPS: Final = 10
+STRATA: Final = 5
+"""Parts of a target's range with equally many samples."""
 TRIES: Final = 200
 """Random splits of which the one nearest to the wanted shares is taken."""
 
@@ -63,6 +65,14 @@ def fold_of(samples: Samples, text: str) -> NDArray[np.bool_]:
     return np.asarray(held)
 
 
+def strata_of(y: NDArray[Any]) -> NDArray[np.int64]:
+    """What a split is to hold even shares of (N,): class indices as they are, a target in fifths."""
+    if np.issubdtype(y.dtype, np.integer):
+        return y
+    edges = np.quantile(y, np.arange(1, STRATA) / STRATA)
+    return np.searchsorted(edges, y).astype(np.int64)
+
+
 def grouped_split(
     group: NDArray[np.str_], y: NDArray[np.int64], share: float, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
@@ -70,7 +80,7 @@ def grouped_split(
 
     Args:
         group: (N,) names of groups.
-        y: (N,) class indices.
+        y: (N,) class indices, or strata of a target.
         share: Part to hold out.
         rng: Source of randomness.
 

@@ -237,14 +237,15 @@ def test_options_name_weights_by_their_digest_wherever_they_lie(nano, tmp_path):
 
 def test_a_comparison_has_pretrained_methods_where_their_weights_are_given(nano):
     plain = [each.key for each in contenders_of(["all"], SMALL)]
-    both = contenders_of(["all"], SMALL, {"galileo": nano})
+    both = contenders_of(["all"], SMALL, weights={"galileo": nano})
     assert "galileo" not in plain and "anysat" not in plain
-    assert [each.key for each in both if each.key not in plain] == ["galileo", "galileo-probe"]
-    assert both[-1].options == {"preset": "small", "weights": nano, "freeze": True}
+    more = {each.key: each for each in both if each.key not in plain}
+    assert list(more) == ["galileo", "galileo-probe"]
+    assert more["galileo-probe"].options == {"preset": "small", "weights": nano, "freeze": True}
     with pytest.raises(MethodError, match="none are given"):
         contenders_of(["galileo-probe"], SMALL)
     with pytest.raises(MethodError, match="takes no part"):
-        contenders_of(["comiss"], SMALL, {"galileo": nano})
+        contenders_of(["comiss"], SMALL, weights={"galileo": nano})
 
 
 def _said(*arguments):
