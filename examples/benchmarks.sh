@@ -12,10 +12,13 @@ geocomiss benchmark --samples "$data/canada2017.npz" --folds fold --group h3_l3 
     --out "$out/canada2017_ablation"
 
 # cropland in Afghanistan, Iran and Sudan: no weather and no terrain in the whole table
-geocomiss benchmark --samples "$data/itu_cropland.npz" --label y --folds region --out "$out/itu_cropland"
+geocomiss benchmark --samples "$data/itu_cropland.npz" --label y --folds region --preset small \
+    --out "$out/itu_cropland"
 
 # live fuel moisture, a regression: whole sites are held out
-geocomiss benchmark --samples "$data/fuel_moisture.npz" --target y --group site --out "$out/fuel_moisture"
+geocomiss benchmark --samples "$data/fuel_moisture.npz" --target y --group site --preset small \
+    --out "$out/fuel_moisture"
 
 # 500 points all over the world, land cover
-geocomiss benchmark --samples "$data/worldcereal_global.npz" --label landcover --out "$out/worldcereal_global"
+geocomiss benchmark --samples "$data/worldcereal_global.npz" --label landcover --preset small \
+    --out "$out/worldcereal_global"

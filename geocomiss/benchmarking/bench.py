@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
+from geocomiss import __version__
 from geocomiss.batch import Batch, Floats, Spec
 from geocomiss.benchmarking.baselines import embeddings_of
 from geocomiss.benchmarking.conditions import (
@@ -110,13 +112,12 @@ class Bench:
     def training_identity(self, request: BenchmarkRequest, contender: Contender, seed: int, fold: str) -> str:
         """Digest of everything that the trained weights of a run depend on."""
         settings = request.settings
-        options = stated_options(contender.method, contender.options)
         stated = {
-            "format": 1,
+            "version": __version__,
             "table": [self.samples.sha256, request.label, self.samples.name, len(self.samples)],
             "classes": self.classes,
             "spec": repr(self.spec),
-            "contender": [contender.kind, contender.method, options],
+            "contender": [contender.kind, contender.method, _all_options(contender)],
             "training": [settings.epochs, settings.batch_size, settings.learning_rate],
             "stop": [settings.patience, settings.min_delta],
             "device": str(settings.device),
@@ -126,6 +127,13 @@ class Bench:
         for array in (self.fold == fold, self.y, np.unique(self.inner_group, return_inverse=True)[1]):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+
+def _all_options(contender: Contender) -> dict[str, JsonValue]:
+    """The options of a contender, also those left at defaults, which another version may change."""
+    if contender.kind == "baseline":
+        return dict(contender.options)
+    return stated_options(contender.method, contender.options)
 
 
 @dataclass(frozen=True)

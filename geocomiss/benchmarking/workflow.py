@@ -21,6 +21,11 @@ from geocomiss.samples import Samples
 
 POSTER_RECIPE: Final = "cropharvest"
 """Recipe of the samples that the poster compares on."""
+POSTER_CLASSES: Final = (
+    "beverage_spice", "cereals", "fruits_nuts", "leguminous", "non_crop",
+    "oilseeds", "other", "root_tuber", "sugar", "vegetables_melons",
+)  # fmt: skip
+"""The classes that it tells apart."""
 
 
 def run_benchmark(
@@ -73,8 +78,19 @@ def results_of(bench: Bench, request: BenchmarkRequest, runs: Mapping[tuple[str,
         conditions=tuple(condition.name for condition in bench.conditions),
         predicted={key: _pooled(bench, request, runs, key) for key in keys},
         seconds={key: fmean(run.seconds for (who, _, _), run in runs.items() if who == key) for key in keys},
-        published=samples.recipe.name == POSTER_RECIPE,
+        published=_published(bench),
         notes=(*samples.notes, *_notes(bench, request)),
+    )
+
+
+def _published(bench: Bench) -> bool:
+    """Whether these are samples of the kind that the poster compares on."""
+    samples = bench.samples
+    return (
+        samples.recipe.name == POSTER_RECIPE
+        and not samples.simulated
+        and bool(bench.classes)
+        and set(bench.classes) <= set(POSTER_CLASSES)
     )
 
 

@@ -99,17 +99,15 @@ def check_weights_given(name: str, options: Mapping[str, JsonValue]) -> None:
 
 
 def stated_options(name: str, options: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """Options in which pretrained weights are named by their digest instead of their path.
+    """All options, also those left at their defaults, pretrained weights by their digest, not their path.
 
     Raises:
         MethodError: There is no such method or option, or a value is not among those allowed.
         CheckpointError: There are no weights at the path.
     """
-    if "weights" not in options:
-        return dict(options)
     checked = checked_options(name, options)
-    stated = checked.stated if isinstance(checked, PretrainedOptions) else options["weights"]
-    return {**options, "weights": stated}
+    every = dict(vars(checked))
+    return {**every, "weights": checked.stated} if isinstance(checked, PretrainedOptions) else every
 
 
 def begins_from_weights(name: str) -> bool:

@@ -144,7 +144,7 @@ def _identity(samples: Samples, request: TrainRequest, data: Labelled) -> dict[s
         "fold": request.fold,
         "samples": digest_of(data, samples.group),
         "method": request.method,
-        "options": stated_options(request.method, vars(checked_options(request.method, request.options))),
+        "options": stated_options(request.method, request.options),
         **settings,
         "device": str(request.settings.device),
     }

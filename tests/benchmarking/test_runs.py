@@ -19,6 +19,7 @@ from geocomiss.benchmarking import (
 )
 from geocomiss.benchmarking.bench import bench_of
 from geocomiss.errors import MapError, MethodError, SampleError
+from geocomiss.methods.comiss import CoMissOptions
 from geocomiss.recipes import RECIPES
 from geocomiss.samples.simulated import simulated_samples
 from geocomiss.scores import predict_classes
@@ -106,6 +107,20 @@ def test_other_settings_make_the_runs_anew(samples, tmp_path):
     before = times(tmp_path)
     made(samples, request_for("comiss", settings=Settings(epochs=1)), tmp_path)
     assert all(time != before[path] for path, time in times(tmp_path).items())
+
+
+@pytest.mark.parametrize("what", ["options", "version"])
+def test_another_default_or_version_makes_the_runs_anew(samples, monkeypatch, what):
+    request = request_for("comiss")
+    bench = bench_of(samples, request)
+    before = bench.identity(request, request.contenders[0], 0, "0")
+    if what == "version":
+        monkeypatch.setattr("geocomiss.benchmarking.bench.__version__", "99")
+    else:
+        monkeypatch.setattr(
+            "geocomiss.benchmarking.bench.checked_options", lambda *_: CoMissOptions(temperature=3)
+        )
+    assert bench.identity(request, request.contenders[0], 0, "0") != before
 
 
 def test_a_damaged_run_is_made_again(samples, tmp_path):

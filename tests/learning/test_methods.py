@@ -184,9 +184,9 @@ def test_a_modality_of_pure_noise_hurts_no_more_than_a_bound(name, world, spec, 
         _skill(method, _logits(method, each), labels[test])
         for each in (batch[test], batch[test].keep_only(others))
     )
-    # AnySat reads one modality besides radar, the others three
-    least = LEARNT[task] - (0.05 if name == "anysat" else 0.0)
-    assert without > least and found > without - NOISE_HURTS[task]
+    # AnySat has one modality besides the noise, the others three: it learns less and is hurt more
+    more = 0.05 if name == "anysat" else 0.0
+    assert without > LEARNT[task] - more and found > without - NOISE_HURTS[task] - more
 
 
 def test_logits_are_the_same_across_the_border_of_a_chunk(fitted, labelled):
