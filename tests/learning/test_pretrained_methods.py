@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 from typer.testing import CliRunner
 
 from geocomiss.batch import Spec, batch_of_values, default_min_steps
-from geocomiss.benchmarking import contenders_of
+from geocomiss.benchmarking import NOT_DEFINED, BenchmarkRequest, contenders_of, run_benchmark
 from geocomiss.checkpoint import read_checkpoint, write_checkpoint
 from geocomiss.errors import CheckpointError, MethodError
 from geocomiss.inference import predict
@@ -271,3 +272,41 @@ def test_fresh_weights_are_trained_from_the_command_line(tmp_path):
     )
     assert code == 0, text
     assert read_checkpoint(str(tmp_path / "model")).card.options["weights"] == "fresh"
+
+
+def test_a_comparison_is_blank_where_anysat_has_nothing_to_read(samples, tmp_path):
+    contenders = contenders_of(["anysat"], {**SMALL, "weights": "fresh"})
+    settings = Settings(epochs=1)
+    request = BenchmarkRequest("label", contenders, folds="fold", seeds=(0,), settings=settings)
+    results = run_benchmark(samples, request, tmp_path)
+    of = dict(zip(results.conditions, results.predicted["anysat"][0], strict=True))
+    for pattern in ("weather", "topography", "weather+topography"):
+        assert (of[pattern] == NOT_DEFINED).all(), pattern
+    assert (of["radar"] != NOT_DEFINED).all() and (of["radar+weather"] == of["radar"]).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["galileo", "anysat"])
+def test_a_pretrained_model_makes_a_map(name, tmp_path):
+    train = (
+        "--samples",
+        "simulated",
+        "--n",
+        "300",
+        "--epochs",
+        "1",
+        "--preset",
+        "small",
+        "--weights",
+        "fresh",
+    )
+    code, text = _said("train", *train, "--method", name, "--out", str(tmp_path / "model"))
+    assert code == 0, text
+    area = ("--source", "simulated", "--season", "2021", "--aoi", "4.50,50.80,4.506,50.804")
+    code, text = _said("map", *area, "--model", str(tmp_path / "model"), "--out", str(tmp_path / "map"))
+    assert code == 0, text
+    with rasterio.open(tmp_path / "map" / "crop_type.tif") as classes:
+        assert classes.read(1).any()
+    with rasterio.open(tmp_path / "map" / "modalities.tif") as used:
+        bits = used.read(1)
+    assert bits[bits < 255].max() <= (15 if name == "galileo" else 3)
