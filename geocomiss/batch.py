@@ -20,7 +20,7 @@ from torch import Tensor
 from geocomiss.errors import StackError
 from geocomiss.grid import cells_of, same_grid
 from geocomiss.modalities import BLUE, MODALITIES
-from geocomiss.stack import grid_of_group, grid_of_stack, groups_of
+from geocomiss.stack import grid_of_group, grid_of_stack, groups_of, origin_of
 
 FILL_INSIDE: Final = 3
 """Longest gap between valid steps that is filled, linearly."""
@@ -84,6 +84,9 @@ class Batch:
     evaluation, cells outside the weather grid)."""
     min_steps: Tensor
     """(M,) valid steps from which a modality is available."""
+    months: Tensor | None = None
+    """(N, T) month 1..12 that holds the middle day of each step, 0 where it is not known; None where
+    nobody told. Only methods that were pretrained with a calendar read it."""
 
     def __len__(self) -> int:
         """Number of pixels N."""
@@ -141,6 +144,7 @@ class Batch:
             valid={name: v[pixels] if name in own else v for name, v in self.valid.items()},
             index={name: rows[pixels] for name, rows in self.index.items()},
             kept=self.kept[pixels],
+            months=None if self.months is None else self.months[pixels],
         )
 
     def to(self, device: torch.device | str) -> "Batch":
@@ -151,6 +155,7 @@ class Batch:
             {name: rows.to(device) for name, rows in self.index.items()},
             self.kept.to(device),
             self.min_steps.to(device),
+            None if self.months is None else self.months.to(device),
         )
 
 
@@ -159,6 +164,7 @@ def batch_of_values(
     spec: Spec,
     index: Mapping[str, NDArray[np.int64]] | None = None,
     kept: Bools | None = None,
+    months: NDArray[np.int64] | None = None,
 ) -> Batch:
     """Make a batch from arrays in which NaN, and only NaN, says "missing".
 
@@ -168,6 +174,7 @@ def batch_of_values(
         spec: What the method reads.
         index: Row (N,) of each pixel where the rows of a modality repeat.
         kept: (N, M) bool, False hides a modality from a pixel.
+        months: (N, T), or (T,) for all pixels alike, month 1..12 of each step.
 
     Raises:
         StackError: Nothing at all, or an array whose shape is not the spec's.
@@ -193,6 +200,7 @@ def batch_of_values(
         {name: torch.from_numpy(rows) for name, rows in index.items() if name in x},
         torch.from_numpy(everything if kept is None else kept),
         torch.tensor([spec.min_steps[name] for name in spec.modalities]),
+        None if months is None else torch.tensor(months).expand(number, spec.steps),
     )
 
 
@@ -227,7 +235,8 @@ def batch_of_stack(
             cells, within = cells_of(grid, own, whole)
             values[name] = _rows(group, spec.bands[name])
             index[name], kept[:, column] = cells[chosen], within[chosen]
-    return batch_of_values(values, spec, index, kept)
+    months = np.array(origin_of(stack).calendar.months())
+    return batch_of_values(values, spec, index, kept, months)
 
 
 def fill_gaps(x: Tensor, valid: Tensor) -> Tensor:

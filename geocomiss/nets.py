@@ -183,20 +183,21 @@ class MLPHead(nn.Sequential):
         )
 
 
-def in_chunks(function: Callable[..., Tensor], *rows: Tensor) -> Tensor:
-    """Apply a function of rows to `CHUNK` of them at a time, the last chunk padded with zeros.
+def in_chunks(function: Callable[..., Tensor], *rows: Tensor, chunk: int = CHUNK) -> Tensor:
+    """Apply a function of rows to `chunk` of them at a time, the last chunk padded with zeros.
 
     Args:
         function: Maps tensors of R rows to one of R rows, each row by itself (evaluation mode).
         rows: Tensors of R rows, R > 0.
+        chunk: Rows at once.
     """
     number = len(rows[0])
     done = []
-    for start in range(0, number, CHUNK):
-        parts = [tensor[start : start + CHUNK] for tensor in rows]
+    for start in range(0, number, chunk):
+        parts = [tensor[start : start + chunk] for tensor in rows]
         held = len(parts[0])
-        if held < CHUNK:
-            parts = [torch.cat([part, part.new_zeros(CHUNK - held, *part.shape[1:])]) for part in parts]
+        if held < chunk:
+            parts = [torch.cat([part, part.new_zeros(chunk - held, *part.shape[1:])]) for part in parts]
         done.append(function(*(part.contiguous() for part in parts))[:held])
     return torch.cat(done)
 

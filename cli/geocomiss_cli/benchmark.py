@@ -24,7 +24,16 @@ OutOption = Annotated[
 MethodsOption = Annotated[
     str,
     typer.Option(
-        help="Names joined by commas, or 'all': every method, and the baselines that are installed."
+        help="Names joined by commas, or 'all': every method, and the baselines that are installed. "
+        "galileo-probe and anysat-probe have a frozen encoder."
+    ),
+]
+WeightsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="METHOD=PATH",
+        help="Published weights of galileo (a folder) or anysat (a file); repeat for both.",
+        show_default="(without them these two take no part)",
     ),
 ]
 AblateOption = Annotated[
@@ -81,6 +90,7 @@ def benchmark(
     target: given.TargetOption = None,
     legend: given.LegendOption = None,
     methods: MethodsOption = "all",
+    weights: WeightsOption = None,
     ablate: AblateOption = False,
     folds: FoldsOption = "spatial",
     fold_count: FoldCountOption = None,
@@ -115,7 +125,8 @@ def benchmark(
     wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity, target)
     table = given.read_wanted(wanted, recipe_named(recipe))
     options = {"preset": preset, **choices_of(option or [])}
-    contenders = contenders_of(methods.split(","), options, tuple(table.columns))
+    paths = paths_of(weights or [])
+    contenders = contenders_of(methods.split(","), options, tuple(table.columns), paths)
     contenders = with_ablations(contenders) if ablate else contenders
     chosen = reference_of(contenders, reference)
     say_table(table)
@@ -134,6 +145,17 @@ def benchmark(
     )
     results = _with_progress(table, request, out)
     _write(results, out, chosen)
+
+
+def paths_of(pairs: list[str]) -> dict[str, str]:
+    """METHOD=PATH as a mapping."""
+    paths = {}
+    for pair in pairs:
+        method, separator, path = pair.partition("=")
+        if not (method and separator and path):
+            raise typer.BadParameter(f"{pair!r} is not METHOD=PATH", param_hint="--weights")
+        paths[method] = path
+    return paths
 
 
 def _seeds(text: str) -> tuple[int, ...]:

@@ -21,7 +21,23 @@ if TYPE_CHECKING:
 OutOption = Annotated[Path, typer.Option(help="Folder for the model.", show_default=False)]
 MethodOption = Annotated[
     str,
-    typer.Option(help="One of unimodal, fcom-av, timmil, dsensd, dsensd+, mdico, fullco, comiss, comiss+."),
+    typer.Option(
+        help="One of unimodal, fcom-av, timmil, dsensd, dsensd+, mdico, fullco, comiss, comiss+, and with "
+        "--weights galileo, anysat."
+    ),
+]
+WeightsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="Published weights to begin from: of galileo a folder (config.json, encoder.pt), of anysat "
+        "a file; 'fresh' for random ones. The trained model needs them no more.",
+        show_default=False,
+    ),
+]
+FreezeOption = Annotated[
+    bool,
+    typer.Option("--freeze", help="Leave the pretrained encoder as it is, train a linear layer on it."),
 ]
 ChoiceOption = Annotated[
     list[str] | None,
@@ -59,6 +75,8 @@ def train(
     target: given.TargetOption = None,
     legend: given.LegendOption = None,
     method: MethodOption = "comiss+",
+    weights: WeightsOption = None,
+    freeze: FreezeOption = False,
     preset: PresetOption = "full",
     option: ChoiceOption = None,
     fold: given.FoldOption = None,
@@ -83,7 +101,7 @@ def train(
     """
     from geocomiss.checkpoint import check_free, write_checkpoint
     from geocomiss.inference import device_named
-    from geocomiss.methods import checked_options
+    from geocomiss.methods import check_weights_given, checked_options
     from geocomiss.recipes import recipe_named
     from geocomiss.training import Settings, TrainRequest, begin, draw_curve, forget, train_model
     from geocomiss.training import unfinished_folder as folder_of
@@ -91,7 +109,10 @@ def train(
     check_free(out, overwrite)
     begin(state := folder_of(out), resume, overwrite)
     options = {"preset": preset, **choices_of(option or [])}
+    options |= {"weights": weights} if weights else {}
+    options |= {"freeze": True} if freeze else {}
     checked_options(method, options)
+    check_weights_given(method, options)
     classes = given.legend_at(legend)
     wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity, target)
     table = given.read_wanted(wanted, recipe_named(recipe))

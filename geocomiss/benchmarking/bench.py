@@ -27,7 +27,7 @@ from geocomiss.benchmarking.contenders import Contender
 from geocomiss.benchmarking.folds import RANDOM, folds_of
 from geocomiss.composite import ndvi_bands
 from geocomiss.errors import SampleError
-from geocomiss.methods import checked_options
+from geocomiss.methods import stated_options
 from geocomiss.samples import Legend, Samples
 from geocomiss.samples.folds import grouped_split, strata_of
 from geocomiss.samples.tensors import batch_of_samples, spec_of, truth_of
@@ -133,7 +133,7 @@ def _all_options(contender: Contender) -> dict[str, JsonValue]:
     """The options of a contender, also those left at defaults, which another version may change."""
     if contender.kind == "baseline":
         return dict(contender.options)
-    return dict(vars(checked_options(contender.method, contender.options)))
+    return stated_options(contender.method, contender.options)
 
 
 @dataclass(frozen=True)

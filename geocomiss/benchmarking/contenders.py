@@ -2,13 +2,20 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Final, Literal
 
 from pydantic import JsonValue
 
 from geocomiss.benchmarking.baselines import BASELINES, check_baseline, usable_baselines
 from geocomiss.errors import MethodError
-from geocomiss.methods import ABLATIONS, METHODS, checked_options
+from geocomiss.methods import (
+    ABLATIONS,
+    METHODS,
+    begins_from_weights,
+    check_weights_given,
+    checked_options,
+)
 
 ALL: Final = "all"
 """Name that stands for every method and every baseline that can be run."""
@@ -16,7 +23,13 @@ ALL: Final = "all"
 PREFERRED: Final = "comiss+"
 """Contender that the others are compared with, where it takes part."""
 
+PROBES: Final = {f"{name}-probe": name for name in METHODS if begins_from_weights(name)}
+"""Pretrained methods with a frozen encoder, by name of the line; the method itself is fine-tuned."""
+
 NOTES: Final = {
+    "galileo": "begins from weights that others trained; galileo-probe trains a linear layer only",
+    "anysat": "begins from weights that others trained; anysat-probe trains a linear layer only; reads "
+    "optical and radar only",
     "timmil": "our reading of a paper of which only the title could be opened",
     "comiss+": "ours, from the poster's parts",
 }
@@ -40,29 +53,37 @@ class Contender:
 
 
 def contenders_of(
-    names: Sequence[str], options: Mapping[str, JsonValue], columns: Collection[str] = ()
+    names: Sequence[str],
+    options: Mapping[str, JsonValue],
+    columns: Collection[str] = (),
+    weights: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Contender, ...]:
     """The contenders named, each with those of the given options that it has.
 
     Args:
         names: Keys of methods and baselines; or 'all' for every method, and every baseline that is
-            installed and can be run on a table with these columns.
+            installed and can be run on a table with these columns. Methods that begin from weights
+            are among them where theirs are given, fine-tuned and as a probe.
         options: Options of methods by name.
         columns: Names of the table's columns.
+        weights: Path of the pretrained weights, by method.
 
     Raises:
-        MethodError: There is no such method, one is named twice, or no method has an option.
+        MethodError: There is no such method, one is named twice, no method has an option, or weights
+            are not given or of no use.
+        CheckpointError: There are no weights at a path.
         GeocomissError: A baseline cannot be run: its package or its columns are not there.
     """
-    every = (*METHODS, *usable_baselines(columns))
+    every = (*_usable_methods(weights), *usable_baselines(columns))
     wanted = [each for name in names for each in (every if name.strip() == ALL else (name.strip(),))]
     if twice := sorted({name for name in wanted if wanted.count(name) > 1}):
         raise MethodError(f"{', '.join(twice)} named twice", expected="each once", todo="correct --methods")
     for name in wanted:
         if name in BASELINES:
             check_baseline(name, columns)
-    contenders = tuple(_contender(name, options) for name in wanted)
+    contenders = tuple(_contender(name, options, weights) for name in wanted)
     _check_used(options, contenders)
+    _check_weights_used(weights, contenders)
     return contenders
 
 
@@ -107,20 +128,44 @@ def _ablations(whole: Contender) -> Iterator[Contender]:
         yield Contender(key, f"{whole.title} {title}", whole.method, options)
 
 
-def _contender(name: str, options: Mapping[str, JsonValue]) -> Contender:
+def _contender(name: str, options: Mapping[str, JsonValue], weights: Mapping[str, str]) -> Contender:
     """A baseline, or a method with the options it has of those given."""
     if name in BASELINES:
         return Contender(name, BASELINES[name].title, name, kind="baseline")
-    if name not in METHODS:
+    method = PROBES.get(name, name)
+    if method not in METHODS:
         raise MethodError(
             f"there is no method {name!r}",
-            expected=" or ".join((*METHODS, *BASELINES, ALL)),
+            expected=" or ".join((*METHODS, *PROBES, *BASELINES, ALL)),
             todo="choose some of these, joined by commas",
         )
-    known = {each.name for each in fields(METHODS[name].options_type)}
+    known = {each.name for each in fields(METHODS[method].options_type)}
     own = {option: value for option, value in options.items() if option in known}
-    checked_options(name, own)
-    return Contender(name, name, name, own)
+    own |= {"weights": weights[method]} if method in weights else {}
+    own |= {"freeze": True} if name in PROBES else {}
+    check_weights_given(method, own)
+    checked_options(method, own)
+    return Contender(name, name, method, own)
+
+
+def _usable_methods(weights: Mapping[str, str]) -> list[str]:
+    """Every method that can be run, and the probes of those that begin from weights."""
+    usable = [name for name in METHODS if name in weights or not begins_from_weights(name)]
+    return [*usable, *(probe for probe, method in PROBES.items() if method in weights)]
+
+
+def _check_weights_used(weights: Mapping[str, str], contenders: tuple[Contender, ...]) -> None:
+    """Refuse weights that no contender begins from.
+
+    Raises:
+        MethodError: There are some.
+    """
+    if useless := sorted(set(weights) - {each.method for each in contenders}):
+        raise MethodError(
+            f"weights for {', '.join(useless)}, which takes no part",
+            expected="weights of methods that are compared",
+            todo="correct --weights or --methods",
+        )
 
 
 def _check_used(options: Mapping[str, JsonValue], contenders: tuple[Contender, ...]) -> None:

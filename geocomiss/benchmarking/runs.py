@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geocomiss.batch import Batch
 from geocomiss.benchmarking.baselines import fit_baseline
 from geocomiss.benchmarking.bench import Bench, BenchmarkRequest, Split, part_of
 from geocomiss.benchmarking.conditions import Case, Condition
@@ -77,8 +78,17 @@ def _learn_method(
 
 
 def _predictor(method: Method) -> Predict:
-    predict = predict_values if method.spec.task == "value" else predict_classes
-    return lambda condition, case: predict(method, condition.change(case))
+    return lambda condition, case: _predicted(method, condition.change(case))
+
+
+def _predicted(method: Method, batch: Batch) -> NDArray[Any]:
+    """What a method says (n,); not defined where a condition leaves nothing that it can read."""
+    value = method.spec.task == "value"
+    readable = torch.tensor([name in method.supported for name in batch.modalities])
+    if not batch.kept[:, readable].any():
+        return np.full(len(batch), np.nan if value else NOT_DEFINED)
+    predict = predict_values if value else predict_classes
+    return predict(method, batch.keep_only(method.supported))
 
 
 def _learn_baseline(

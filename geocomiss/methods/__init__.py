@@ -1,7 +1,7 @@
 """All methods by name: a new one is a file in this folder and a line in `METHODS`."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Final
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -9,6 +9,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from geocomiss.batch import Spec
 from geocomiss.errors import MethodError
 from geocomiss.methods.ablation import ABLATIONS
+from geocomiss.methods.anysat import AnySat
 from geocomiss.methods.base import Losses, Method, MethodOptions
 from geocomiss.methods.comiss import CoMiss
 from geocomiss.methods.comiss_plus import CoMissPlus
@@ -16,9 +17,12 @@ from geocomiss.methods.dsensd import DSensD
 from geocomiss.methods.dsensd_plus import DSensDPlus
 from geocomiss.methods.fcom import FCoMAverage
 from geocomiss.methods.fullco import FullCo
+from geocomiss.methods.galileo import Galileo
 from geocomiss.methods.mdico import MDiCo
+from geocomiss.methods.pretrained import PretrainedOptions
 from geocomiss.methods.timmil import TiMMIL
 from geocomiss.methods.unimodal import UniModal
+from geocomiss.pretrained.weights import FRESH
 
 METHODS: Final[dict[str, type[Method]]] = {
     "unimodal": UniModal,
@@ -30,11 +34,14 @@ METHODS: Final[dict[str, type[Method]]] = {
     "fullco": FullCo,
     "comiss": CoMiss,
     "comiss+": CoMissPlus,
+    "galileo": Galileo,
+    "anysat": AnySat,
 }
 """All methods by name.
 
 Of these `comiss+` is ours and `timmil` our reading of a paper that could not be opened; the others
-are as published, defects corrected unless an option asks for them.
+are as published, defects corrected unless an option asks for them. `galileo` and `anysat` begin from
+weights that others trained and a user obtains.
 """
 
 
@@ -76,4 +83,65 @@ def checked_options(name: str, options: Mapping[str, JsonValue] | None = None) -
         ) from error
 
 
-__all__ = ["ABLATIONS", "METHODS", "Losses", "Method", "MethodOptions", "checked_options", "new_method"]
+def check_weights_given(name: str, options: Mapping[str, JsonValue]) -> None:
+    """Refuse to train a pretrained method from random weights that nobody asked for.
+
+    Raises:
+        MethodError: No weights are given; it says where the user obtains them.
+    """
+    kind = METHODS[name].options_type
+    if issubclass(kind, PretrainedOptions) and "weights" not in options:
+        raise MethodError(
+            f"{name} begins from weights that others trained, and none are given",
+            expected=f"--weights with {kind.published.content}; or '{FRESH}' to begin from random ones",
+            todo=f"obtain them from {kind.published.obtain}",
+        )
+
+
+def stated_options(name: str, options: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """All options, also those left at their defaults, pretrained weights by their digest, not their path.
+
+    Raises:
+        MethodError: There is no such method or option, or a value is not among those allowed.
+        CheckpointError: There are no weights at the path.
+    """
+    checked = checked_options(name, options)
+    every = dict(vars(checked))
+    return {**every, "weights": checked.stated} if isinstance(checked, PretrainedOptions) else every
+
+
+def begins_from_weights(name: str) -> bool:
+    """Whether a method begins from weights that others trained."""
+    return issubclass(METHODS[name].options_type, PretrainedOptions)
+
+
+def readable_spec(name: str, spec: Spec) -> Spec:
+    """What a method reads of what a table has.
+
+    Raises:
+        MethodError: It can read none of the modalities.
+    """
+    known = [each for each in spec.modalities if each in METHODS[name].supported]
+    if not known:
+        raise MethodError(
+            f"{name} cannot read {', '.join(spec.modalities)}",
+            expected=f"a table with {' or '.join(METHODS[name].supported)}",
+            todo="choose another method or table",
+        )
+    parts = {each: spec.bands[each] for each in known}
+    return replace(spec, bands=parts, min_steps={each: spec.min_steps[each] for each in known})
+
+
+__all__ = [
+    "ABLATIONS",
+    "METHODS",
+    "Losses",
+    "Method",
+    "MethodOptions",
+    "begins_from_weights",
+    "check_weights_given",
+    "checked_options",
+    "new_method",
+    "readable_spec",
+    "stated_options",
+]

@@ -7,7 +7,7 @@ N pixels, M modalities, K classes.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import torch
 from pydantic import ConfigDict, Field
@@ -22,6 +22,7 @@ from geocomiss.methods.losses import (
     weighted_ce,
     weighted_ce_each,
 )
+from geocomiss.modalities import MODALITIES
 from geocomiss.nets import Normalise, Preset
 
 Losses = dict[str, Tensor]
@@ -60,6 +61,8 @@ class Method(nn.Module, ABC):
 
     options_type: ClassVar[type[MethodOptions]] = MethodOptions
     """The dataclass of its options."""
+    supported: ClassVar[tuple[str, ...]] = tuple(MODALITIES)
+    """The modalities it can read; pixels that have none of them get no prediction."""
 
     class_weight: Tensor
     """(K,) weight of each class in the losses; only training needs it, checkpoints do not."""
@@ -147,6 +150,10 @@ class Method(nn.Module, ABC):
     def softened(self, temperature: float) -> float | None:
         """The temperature of a distillation; None where it compares values instead of logits."""
         return temperature if self.spec.task == "classes" else None
+
+    def parameter_groups(self, rate: float) -> list[dict[str, Any]]:
+        """What training changes, and how fast: groups of parameters as optimisers take them."""
+        return [{"params": list(self.parameters()), "lr": rate}]
 
     def normaliser(self, modality: str) -> Normalise:
         """The first layer of a modality, which holds its statistics."""

@@ -49,7 +49,7 @@ def batch_of_samples(samples: Samples, spec: Spec) -> Batch:
                 todo="use a table with the model's steps",
             )
     kept = np.ones((len(samples), len(spec.modalities)), bool)
-    return batch_of_values(values, spec, kept=kept)
+    return batch_of_values(values, spec, kept=kept, months=samples.months)
 
 
 def truth_of(samples: Samples, classes: tuple[str, ...]) -> Tensor:

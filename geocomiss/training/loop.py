@@ -126,7 +126,7 @@ class _Learner:
 
     def __init__(self, method: Method, settings: Settings, run: Run) -> None:
         self.method, self.settings, self.run = method, settings, run
-        self.optimiser = torch.optim.Adam(method.parameters(), lr=settings.learning_rate)
+        self.optimiser = torch.optim.Adam(method.parameter_groups(settings.learning_rate))
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.mean = _running_mean(method)
         self.best = _Best(settings)

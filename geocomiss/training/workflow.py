@@ -18,7 +18,7 @@ from geocomiss.batch import Spec
 from geocomiss.checkpoint import Card, ClassInfo, HashedPlaces, Target, Training, statistics_of
 from geocomiss.errors import SampleError
 from geocomiss.footprint import footprint_of, joined
-from geocomiss.methods import Method, checked_options, new_method
+from geocomiss.methods import Method, checked_options, new_method, readable_spec, stated_options
 from geocomiss.samples import Legend, Samples
 from geocomiss.samples.folds import fold_of, grouped_split, strata_of
 from geocomiss.samples.tensors import batch_of_samples, spec_of, truth_of
@@ -127,8 +127,8 @@ class _Plan:
 def _plan(samples: Samples, request: TrainRequest, state: Path | None) -> _Plan:
     classes = classes_of(samples, request.legend)
     names = tuple(info.name for info in classes)
-    spec = spec_of(samples, len(names))
     checked_options(request.method, request.options)  # a wrong option is said before any training
+    spec = readable_spec(request.method, spec_of(samples, len(names)))
     data = Labelled(batch_of_samples(samples, spec), truth_of(samples, names))
     unfinished = Unfinished(state, _identity(samples, request, data)) if state else None
     if unfinished:
@@ -145,7 +145,7 @@ def _identity(samples: Samples, request: TrainRequest, data: Labelled) -> dict[s
         "fold": request.fold,
         "samples": digest_of(data, samples.group),
         "method": request.method,
-        "options": dict(vars(checked_options(request.method, request.options))),
+        "options": stated_options(request.method, request.options),
         **settings,
         "device": str(request.settings.device),
     }

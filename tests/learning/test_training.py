@@ -43,7 +43,8 @@ def test_every_method_is_trained_written_and_read(samples, name, tmp_path):
     trained = train_model(samples, replace(QUICK, method=name, fold="fold=1", settings=settings))
     write_checkpoint(tmp_path / "model", trained.card, trained.method)
     again = read_checkpoint(str(tmp_path / "model"))
-    assert again.card.method == name and len(again.card.scores.patterns) == 15
+    assert again.card.method == name
+    assert len(again.card.scores.patterns) == 2 ** len(again.card.bands) - 1
     batch = batch_of_samples(samples, again.card.spec)
     with torch.no_grad():
         assert torch.equal(again.method(batch), trained.method(batch))
