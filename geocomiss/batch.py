@@ -98,6 +98,12 @@ class Batch:
             columns.append(enough[self.index[name]] if name in self.index else enough)
         return torch.stack(columns, 1) & self.kept
 
+    def rows(self, modality: str) -> Tensor:
+        """Row (N,) of each pixel in the tensors of a modality."""
+        if modality in self.index:
+            return self.index[modality]
+        return torch.arange(len(self), device=self.kept.device)
+
     def keep(self, keep: Tensor) -> "Batch":
         """Hide modalities where `keep` (N, M), or (M,) for all pixels alike, is False."""
         return replace(self, kept=self.kept & keep)
@@ -115,7 +121,8 @@ class Batch:
         """
         x, valid, index = dict(self.x), dict(self.valid), dict(self.index)
         for name, steps in keep.items():
-            rows = index.pop(name, torch.arange(len(self), device=steps.device))
+            rows = self.rows(name)
+            index.pop(name, None)
             valid[name] = valid[name][rows] & steps
             # filled on the CPU, where gaps of real data are filled too: the same code, the same bits
             filled = fill_gaps(x[name][rows].cpu().numpy(), valid[name].cpu().numpy())

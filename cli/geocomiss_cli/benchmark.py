@@ -1,6 +1,7 @@
 """`geocomiss benchmark`: all methods trained and compared on the same folds, as the poster's table."""
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +38,14 @@ FoldCountOption = Annotated[
     typer.Option(min=2, max=100, help="Number of folds.", show_default="5 spatial, 10 random"),
 ]
 SeedsOption = Annotated[str, typer.Option(help="Seeds joined by commas.")]
+ReferenceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="METHOD",
+        help="Method that all others are compared with.",
+        show_default="comiss+ if it takes part, else the last",
+    ),
+]
 JobsOption = Annotated[
     int | None,
     typer.Option(
@@ -70,6 +79,7 @@ def benchmark(
     parity: given.ParityOption = False,
     n: given.NumberOption = 4000,
     sim_seed: given.SimSeedOption = 0,
+    reference: ReferenceOption = None,
     epochs: EpochsOption = 100,
     jobs: JobsOption = None,
     keep_models: KeepOption = False,
@@ -103,7 +113,7 @@ def benchmark(
         keep_models=keep_models,
     )
     results = _with_progress(table, request, out)
-    _write(results, out)
+    _write(results, out, reference)
 
 
 def _seeds(text: str) -> tuple[int, ...]:
@@ -137,5 +147,11 @@ def _with_progress(table: "Samples", request: "BenchmarkRequest", out: Path) -> 
         return run_benchmark(table, request, out, tell)
 
 
-def _write(results: "Results", out: Path) -> None:
-    screen().print(f"wrote {out}", markup=False)
+def _write(results: "Results", out: Path, reference: str | None) -> None:
+    """Write the report and show its main table."""
+    from geocomiss.benchmarking.reporting import ReportRequest, portable, write_report
+
+    command = portable(["geocomiss", *sys.argv[1:]])
+    written = write_report(results, out, ReportRequest(command, reference))
+    console = screen()
+    console.print(f"wrote {', '.join(path.name for path in written)} in {out}", markup=False)

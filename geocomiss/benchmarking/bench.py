@@ -76,19 +76,9 @@ class Bench:
         return np.asarray(self.data.y.numpy())
 
     def split(self, fold: str, seed: int) -> "Split":
-        """The samples of a run: to learn from, to stop by, to predict.
-
-        Raises:
-            SampleError: Outside the fold is one class only, or one group.
-        """
+        """The samples of a run: to learn from, to stop by, to predict."""
         held = self.fold == fold
         rows = np.flatnonzero(~held)
-        if len(np.unique(self.y[rows])) < 2:
-            raise SampleError(
-                f"one class outside fold {fold}",
-                expected="at least 2 to train on",
-                todo="choose other --folds",
-            )
         # the same random numbers as `geocomiss train` takes, so that its models are those compared
         inner = grouped_split(self.inner_group[rows], self.y[rows], INNER, np.random.default_rng([seed, 1]))
         return Split(rows[~inner], rows[inner], np.flatnonzero(held))
@@ -145,7 +135,25 @@ def bench_of(samples: Samples, request: BenchmarkRequest) -> Bench:
     data = Labelled(batch_of_samples(samples, spec), y)
     # random folds split neighbours, and so does what training is stopped by
     inner = np.arange(len(y)).astype(np.str_) if request.folds == RANDOM else samples.group
-    return Bench(samples, spec, classes, data, fold, inner, conditions)
+    bench = Bench(samples, spec, classes, data, fold, inner, conditions)
+    _check_outside(bench, request.folds)
+    return bench
+
+
+def _check_outside(bench: Bench, folds_by: str) -> None:
+    """Refuse folds that leave nothing to learn from or to stop by, before anything is trained."""
+    for fold in bench.folds:
+        rows = bench.fold != fold
+        for number, what in (
+            (len(np.unique(bench.y[rows])), "classes"),
+            (len(np.unique(bench.inner_group[rows])), "spatial groups"),
+        ):
+            if number < 2:
+                raise SampleError(
+                    f"{number} of the {what} outside fold {fold} of {folds_by}",
+                    expected=f"at least 2 {what}, to train and to stop by",
+                    todo="choose other --folds, or another --group",
+                )
 
 
 def part_of(batch: Batch, rows: NDArray[np.int64]) -> Batch:

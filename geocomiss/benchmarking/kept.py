@@ -94,7 +94,7 @@ def write_run(path: Path, run: Run, digest: str) -> None:
 def read_run(path: Path, digest: str) -> Run | None:
     """A run that was kept, or None where there is none, another one, or a damaged file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             if str(file["identity"]) != digest:
                 return None
             return Run(file["rows"], file["predicted"], float(file["seconds"]))

@@ -1,0 +1,189 @@
+"""Runs of a comparison: honest splits, resumed after a kill, the same bits however they are made."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from geocomiss.benchmarking import BenchmarkRequest, contenders_of, run_benchmark
+from geocomiss.benchmarking.bench import bench_of
+from geocomiss.errors import MethodError, SampleError
+from geocomiss.recipes import RECIPES
+from geocomiss.samples.simulated import simulated_samples
+from geocomiss.scores import predict_classes
+from geocomiss.training import Settings
+
+QUICK = Settings(epochs=2)
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return simulated_samples(240, 0, RECIPES["monthly-l2a"])
+
+
+def request_for(names, **changes):
+    quick = {"folds": "spatial", "fold_count": 2, "seeds": (0,), "settings": QUICK}
+    contenders = contenders_of(names.split(","), {"preset": "small"})
+    return BenchmarkRequest("label", contenders, **{**quick, **changes})
+
+
+def made(samples, request, folder):
+    """The results, and the names of the runs that were told of."""
+    told = []
+    results = run_benchmark(samples, request, folder, lambda key, run: told.append(key.stem))
+    return results, told
+
+
+def times(folder):
+    return {path: path.stat().st_mtime_ns for path in sorted(folder.glob("runs/*/*.npz"))}
+
+
+def test_a_fold_its_training_and_its_stopping_share_no_group(samples):
+    bench = bench_of(samples, request_for("comiss"))
+    for fold in bench.folds:
+        split = bench.split(fold, 3)
+        groups = [set(samples.group[rows]) for rows in (split.train, split.validation, split.test)]
+        assert not groups[0] & groups[1]
+        assert not groups[0] & groups[2]
+        assert not groups[1] & groups[2]
+        assert sorted(np.concatenate([split.train, split.validation, split.test])) == list(
+            range(len(samples))
+        )
+
+
+def test_every_sample_is_predicted_once_under_every_condition(samples, tmp_path):
+    results, told = made(samples, request_for("comiss,unimodal"), tmp_path)
+    assert len(told) == 4
+    assert results.conditions[0] == "optical+radar+weather+topography"
+    assert len([name for name in results.conditions if name.startswith("months:")]) == 11
+    for predicted in results.predicted.values():
+        assert predicted.shape == (1, len(results.conditions), len(samples))
+        assert (predicted >= -1).all()
+        assert (predicted < len(results.classes)).all()
+
+
+def test_predictions_are_those_of_a_model_trained_by_hand(samples, tmp_path):
+    from geocomiss.methods import new_method
+    from geocomiss.training import fit
+
+    results, _ = made(samples, request_for("fullco"), tmp_path)
+    bench = bench_of(samples, request_for("fullco"))
+    split = bench.split("1", 0)
+    method, _ = fit(
+        lambda: new_method("fullco", bench.spec, {"preset": "small"}),
+        bench.data[split.train.tolist()],
+        bench.data[split.validation.tolist()],
+        QUICK,
+    )
+    place = results.conditions.index("radar+weather")
+    expected = predict_classes(method, bench.data.batch[split.test.tolist()].keep_only(("radar", "weather")))
+    assert (results.predicted["fullco"][0, place, split.test] == expected).all()
+
+
+def test_a_finished_comparison_trains_nothing_and_a_longer_one_only_the_rest(samples, tmp_path):
+    first, _ = made(samples, request_for("comiss"), tmp_path)
+    before = times(tmp_path)
+    again, told = made(samples, request_for("comiss,unimodal", seeds=(0, 1)), tmp_path)
+    assert len(told) == 8
+    after = times(tmp_path)
+    assert {path: after[path] for path in before} == before
+    assert (again.predicted["comiss"][0] == first.predicted["comiss"][0]).all()
+
+
+def test_other_settings_make_the_runs_anew(samples, tmp_path):
+    made(samples, request_for("comiss"), tmp_path)
+    before = times(tmp_path)
+    made(samples, request_for("comiss", settings=Settings(epochs=1)), tmp_path)
+    assert all(time != before[path] for path, time in times(tmp_path).items())
+
+
+def test_a_damaged_run_is_made_again(samples, tmp_path):
+    first, _ = made(samples, request_for("comiss"), tmp_path)
+    path = next(iter(times(tmp_path)))
+    path.write_bytes(path.read_bytes()[:100])
+    again, _ = made(samples, request_for("comiss"), tmp_path)
+    assert (again.predicted["comiss"] == first.predicted["comiss"]).all()
+
+
+def test_kept_weights_give_the_same_predictions_without_training(samples, tmp_path, monkeypatch):
+    first, _ = made(samples, request_for("comiss", keep_models=True), tmp_path)
+    for path in times(tmp_path):
+        path.unlink()
+
+    def never(*_, **__):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("geocomiss.benchmarking.runs.fit", never)
+    again, _ = made(samples, request_for("comiss"), tmp_path)
+    assert (again.predicted["comiss"] == first.predicted["comiss"]).all()
+    assert again.seconds == first.seconds
+
+
+def test_damaged_weights_are_trained_again(samples, tmp_path):
+    first, _ = made(samples, request_for("comiss", keep_models=True), tmp_path)
+    for path in tmp_path.glob("models/*/*"):
+        path.write_bytes(path.read_bytes()[:1000])
+    for path in times(tmp_path):
+        path.unlink()
+    again, _ = made(samples, request_for("comiss"), tmp_path)
+    assert (again.predicted["comiss"] == first.predicted["comiss"]).all()
+
+
+@pytest.mark.slow
+def test_two_at_once_are_bit_equal_to_one_after_the_other(samples, tmp_path):
+    one, _ = made(samples, request_for("comiss+"), tmp_path / "one")
+    two, _ = made(samples, request_for("comiss+", jobs=2), tmp_path / "two")
+    assert (one.predicted["comiss+"] == two.predicted["comiss+"]).all()
+
+
+@pytest.mark.parametrize("what", ["classes", "spatial groups"])
+def test_a_fold_with_nothing_to_learn_outside_is_said(samples, tmp_path, what):
+    groups = np.unique(samples.group)
+    inside = np.isin(samples.group, groups[1:] if what == "spatial groups" else groups[: len(groups) // 2])
+    labels = np.where(inside, samples.labels, samples.labels[0]) if what == "classes" else samples.labels
+    lopsided = replace(samples, labels=labels.astype(np.str_), columns={"half": inside.astype(int)})
+    with pytest.raises(SampleError, match=f"1 of the {what} outside fold 1 of half"):
+        made(lopsided, request_for("comiss", folds="half", fold_count=None), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "words"),
+    [
+        ("comiss,nothing", {}, "no method 'nothing'"),
+        ("comiss,comiss", {}, "comiss named twice"),
+        ("comiss", {"layers": 2}, "no method compared here has the option layers"),
+        ("comiss", {"temperature": -1}, "option temperature of comiss"),
+    ],
+)
+def test_bad_contenders_are_said(names, options, words):
+    with pytest.raises(MethodError, match=words):
+        contenders_of(names.split(","), options)
+
+
+@pytest.mark.slow
+def test_a_killed_comparison_goes_on_where_it_stopped(tmp_path):
+    command = [
+        sys.executable, "-c", "from geocomiss_cli.main import main; main()", "benchmark",
+        "--samples", "simulated", "--n", "240", "--methods", "comiss,unimodal", "--preset", "small",
+        "--fold-count", "2", "--seeds", "0", "--epochs", "2", "--jobs", "1", "--out", str(tmp_path / "out"),
+    ]  # fmt: skip
+    path = os.pathsep.join(sys.path)
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not times(tmp_path / "out") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = times(tmp_path / "out")
+    assert 1 <= len(before) < 4
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    after = times(tmp_path / "out")
+    assert len(after) == 4
+    assert {path: after[path] for path in before} == before
+    assert not list((tmp_path / "out").rglob("*.partial"))
