@@ -87,8 +87,8 @@ def on_mismatch_of(text: str) -> Mismatch:
 Source = Annotated[
     str,
     typer.Option(
-        help="Where satellite data come from: 'simulated', 'planetary-computer', 'earth-search', another STAC "
-        "API (stac+URL), the path of a local stack or saved search, or one for each modality "
+        help="Where satellite data come from: 'simulated', 'planetary-computer', 'earth-search', another "
+        "STAC API (stac+URL), the path of a local stack or saved search, or one for each modality "
         "(optical=earth-search,radar=planetary-computer,weather=era5.nc).",
         show_default=False,
     ),

@@ -138,7 +138,12 @@ def weather_source(text: str, recipe: Recipe | None = None) -> Source:
 def _local(text: str, recipe: Recipe | None, reading: Reading) -> Source:
     """A source on disk, recognised by its content."""
     path = Path(text)
-    known = (repr(SIMULATED), *CATALOGUES, f"{CATALOGUE_PREFIX}URL", *(k.description for k in SOURCES.values()))
+    known = (
+        repr(SIMULATED),
+        *CATALOGUES,
+        f"{CATALOGUE_PREFIX}URL",
+        *(k.description for k in SOURCES.values()),
+    )
     understood = ", or ".join(known)
     if not path.exists():
         raise SourceError(f"the source {text!r} does not exist", expected=understood, todo="check the path")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import xarray as xr
 from odc.geo.geobox import GeoBox
@@ -44,13 +44,12 @@ class CombinedSource:
     def recipe(self) -> Recipe:
         """Of each modality its source's."""
         first = next(iter(self._parts.values())).recipe
-        told = {
+        told: dict[str, Any] = {
             field: getattr(self._parts[name].recipe, field)
-            for name, field, _ in COMPARED
+            for name, field, _ in (*COMPARED, ("optical", "cloud_dilation", ""))
             if name in self._parts
         }
-        dilation = self._parts["optical"].recipe.cloud_dilation if "optical" in self._parts else None
-        return replace(first, **told, **({} if dilation is None else {"cloud_dilation": dilation}))
+        return replace(first, **told)
 
     @property
     def bands(self) -> dict[str, tuple[str, ...]]:
@@ -70,13 +69,13 @@ class CombinedSource:
     @property
     def state(self) -> str:
         """Of the sources that read over a network."""
-        return " ".join(part.state for part in self._different() if isinstance(part, Accounting))
+        return " ".join(part.state for part in self.parts if isinstance(part, Accounting))
 
     def account(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Of the sources that read over a network, each by name."""
         notes: list[str] = []
         warnings: list[str] = []
-        for part in self._different():
+        for part in self.parts:
             if isinstance(part, Accounting):
                 said, worries = part.account()
                 notes += [f"{part.name}: {each}" for each in said]
@@ -85,7 +84,7 @@ class CombinedSource:
 
     def open(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
         """Each modality from its source (see `Source.open`)."""
-        stacks = {id(part): part.open(grid, season) for part in self._different()}
+        stacks = {id(part): part.open(grid, season) for part in self.parts}
         groups: dict[str, xr.Dataset] = {}
         recipe = self.recipe
         for name, part in self._parts.items():
@@ -94,19 +93,22 @@ class CombinedSource:
                 groups[name] = groups_of(stack)[name]
             own = {field: getattr(origin_of(stack).recipe, field) for at, field, _ in COMPARED if at == name}
             recipe = replace(recipe, **own)
-        origins = [origin_of(stacks[id(part)]) for part in self._different()]
-        radar = origin_of(stacks[id(self._parts["radar"])]).radar_pass if "radar" in self._parts else "unknown"
+        origins = [origin_of(stacks[id(part)]) for part in self.parts]
+        radar = (
+            origin_of(stacks[id(self._parts["radar"])]).radar_pass if "radar" in self._parts else "unknown"
+        )
         notes = tuple(dict.fromkeys(note for origin in origins for note in origin.notes))
         return new_stack(
             groups, Origin(self.name, recipe, season, self.simulated, radar_pass=radar, notes=notes)
         )
 
-    def _different(self) -> list[Source]:
+    @property
+    def parts(self) -> list[Source]:
         """Each source once."""
         return list({id(part): part for part in self._parts.values()}.values())
 
     def _only_grid(self) -> GeoBox | None:
-        grids = [part.grid for part in self._different() if part.grid is not None]
+        grids = [part.grid for part in self.parts if part.grid is not None]
         if any(not same_grid(grid, grids[0]) for grid in grids[1:]):
             raise SourceError(
                 "two sources on pixel grids of their own",
@@ -158,5 +160,3 @@ def with_weather(source: Source, weather: Source) -> CombinedSource:
     """A source with its weather taken from another."""
     parts = {name: source for name in source.bands if name != "weather"}
     return CombinedSource(parts | {"weather": weather})
-
-

@@ -116,7 +116,7 @@ class WeatherSource:
         if self._step > 20 * DAY:
             first = first.astype("datetime64[M]").astype("datetime64[ns]")
             held = cells.sel(time=slice(first, end - HOUR)).load()
-            days = np.arange(month.edges()[0], month.edges()[1], dtype="datetime64[D]").astype("datetime64[ns]")
+            days = np.arange(*(np.datetime64(day, "D") for day in month.edges())).astype("datetime64[ns]")
             held = held.reindex(time=days, method="ffill", tolerance="31D") if held.sizes["time"] else held
         else:
             held = cells.sel(time=slice(first, end)).load()
@@ -146,7 +146,7 @@ class WeatherSource:
     @property
     def _accumulates(self) -> bool:
         """Whether hourly precipitation is counted since midnight, as in ERA5-Land."""
-        return self._step < DAY and _spacing(self._data.longitude.values, self._path) < FINE
+        return bool(self._step < DAY) and _spacing(self._data.longitude.values, self._path) < FINE
 
     def _product(self) -> str:
         """ERA5, ERA5-Land or AgERA5, by the names of variables and the size of cells."""
@@ -166,7 +166,8 @@ def _opened(path: Path) -> xr.Dataset:
         raise SourceError(f"the weather file {path} does not exist", expected="a file", todo="check the path")
     try:
         if path.is_dir():
-            return xr.open_zarr(path, consolidated=None, chunks=None)
+            stored: xr.Dataset = xr.open_zarr(path, consolidated=None, chunks=None)
+            return stored
         if path.suffix.lower() in SUFFIXES:
             return _opened_grib(path)
         return xr.open_dataset(path, engine="netcdf4" if files.has_format(path, "netcdf") else None)
@@ -185,7 +186,8 @@ def _opened_grib(path: Path) -> xr.Dataset:
             todo="pip install cfgrib, or download NetCDF from the Climate Data Store",
         ) from error
     parts = [_stamped(part) for part in cfgrib.open_datasets(str(path), indexpath="")]
-    return xr.merge(parts, compat="override", join="outer")
+    merged: xr.Dataset = xr.merge(parts, compat="override", join="outer")
+    return merged
 
 
 def _stamped(part: xr.Dataset) -> xr.Dataset:
@@ -199,11 +201,13 @@ def _stamped(part: xr.Dataset) -> xr.Dataset:
 def _variables(data: xr.Dataset, path: Path) -> dict[str, str]:
     """Canonical band -> name in the file."""
     patterns = zip(MODALITIES["weather"].band_names, (TEMPERATURE, PRECIPITATION), strict=True)
-    found = {band: [str(n) for n in data.data_vars if pattern.fullmatch(str(n))] for band, pattern in patterns}
+    found = {
+        band: [str(n) for n in data.data_vars if pattern.fullmatch(str(n))] for band, pattern in patterns
+    }
     if not any(found.values()):
         raise SourceError(
             f"{path.name} holds {', '.join(map(str, data.data_vars)) or 'nothing'}",
-            expected="t2m (2 m temperature) and tp (total precipitation), as the Climate Data Store names them",
+            expected="t2m (2 m temperature) and tp (total precipitation), as the CDS names them",
             todo="download these two variables",
         )
     return {band: names[0] for band, names in found.items() if names}
@@ -211,7 +215,9 @@ def _variables(data: xr.Dataset, path: Path) -> dict[str, str]:
 
 def _tidy(data: xr.Dataset, path: Path) -> xr.Dataset:
     """Dimensions time, latitude (north first), longitude (-180 to 180); one version of each hour."""
-    data = data.rename({old: new for old, new in DIMENSIONS.items() if old in data.dims and new not in data.dims})
+    data = data.rename(
+        {old: new for old, new in DIMENSIONS.items() if old in data.dims and new not in data.dims}
+    )
     if "expver" in data.dims:  # final data and the newest preliminary ones, each NaN where the other is
         data = data.ffill("expver").isel(expver=-1)
     extra = [name for name in data.dims if name not in ("time", "latitude", "longitude")]
@@ -231,7 +237,9 @@ def _time_step(data: xr.Dataset, path: Path) -> np.timedelta64:
     times = data.time.values
     if times.size < 2 or not np.issubdtype(times.dtype, np.datetime64):
         raise SourceError(
-            f"{path.name} holds {times.size} moments in time", expected="a series of dates", todo="add more days"
+            f"{path.name} holds {times.size} moments in time",
+            expected="a series of dates",
+            todo="add more days",
         )
     step: np.timedelta64 = np.median(np.diff(times).astype("timedelta64[s]").astype(np.int64)).astype(
         "timedelta64[s]"
@@ -244,7 +252,9 @@ def _spacing(values: Any, path: Path) -> float:
     steps = np.abs(np.diff(np.asarray(values, np.float64)))
     if not steps.size or steps.max() - steps.min() > max(1e-3, 0.01 * steps.min()):
         raise SourceError(
-            f"{path.name} has cells at uneven distances", expected="a regular grid", todo="download it as it is"
+            f"{path.name} has cells at uneven distances",
+            expected="a regular grid",
+            todo="download it as it is",
         )
     return float(np.median(steps))
 
@@ -280,5 +290,7 @@ def _in_metres(values: xr.DataArray, path: Path) -> xr.DataArray:
 
 def _unit(path: Path, values: xr.DataArray, unit: str, expected: str) -> SourceError:
     return SourceError(
-        f"{path.name} gives {values.name} in {unit!r}", expected=expected, todo="convert it, or correct `units`"
+        f"{path.name} gives {values.name} in {unit!r}",
+        expected=expected,
+        todo="convert it, or correct `units`",
     )

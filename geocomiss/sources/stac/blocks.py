@@ -25,7 +25,6 @@ from geocomiss.seasons import Calendar
 from geocomiss.sources.stac.catalogues import BEYOND, CLASSES, NO_DATA, PRODUCTS, RTC_NO_DATA
 from geocomiss.sources.stac.offsets import SHIFT, without_offset
 from geocomiss.sources.stac.reading import Images
-from geocomiss.sources.stac.scenes import Scene
 from geocomiss.stack import COUNT, assign_grid
 
 BLOCK: Final = 512
@@ -208,7 +207,7 @@ def bands_made(modality: str, bands: Sequence[str], ndvi_from: tuple[str, str]) 
 
 
 def _layer(block: NDArray[np.float32], number: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    return block[number].astype(dtype)
+    return np.asarray(block[number], dtype)
 
 
 def _sides(size: int, tile: int) -> tuple[int, ...]:
@@ -237,12 +236,12 @@ def _planes(scenes: list[Observation]) -> list[list[int]]:
 
 def _first(valid: NDArray[np.bool_]) -> NDArray[np.intp]:
     """At each pixel the first plane with data, (planes, H, W) -> (H, W); the first of all where none has."""
-    return valid.argmax(axis=0)
+    return np.asarray(valid.argmax(axis=0))
 
 
 def _taken(values: NDArray[Any], plane: NDArray[np.intp]) -> NDArray[Any]:
     """The value of one plane at each pixel: (planes, H, W) -> (H, W)."""
-    return np.take_along_axis(values, plane[None], 0)[0]
+    return np.asarray(np.take_along_axis(values, plane[None], 0)[0])
 
 
 def _inside(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -44,7 +44,9 @@ class Product:
 
     def has(self, item: Item) -> bool:
         """Whether an item is of this product."""
-        return item.collection_id == self.collection and any(key in item.assets for key in self.assets.values())
+        return item.collection_id == self.collection and any(
+            key in item.assets for key in self.assets.values()
+        )
 
 
 def _numbered() -> dict[str, str]:
@@ -70,7 +72,9 @@ PRODUCTS: Final[dict[str, Product]] = {
     "s2-c1": Product("optical", "sentinel-2-c1-l2a", _coloured(), "L2A", "uint16", NO_DATA),
     "s1-rtc": Product("radar", "sentinel-1-rtc", _polarised(), "gamma0", "float32", RTC_NO_DATA),
     "nasadem": Product("topography", "nasadem", {_ELEVATION: "elevation"}, "NASADEM", "float32", RTC_NO_DATA),
-    "glo-30": Product("topography", "cop-dem-glo-30", {_ELEVATION: "data"}, "Copernicus DEM", "float32", None),
+    "glo-30": Product(
+        "topography", "cop-dem-glo-30", {_ELEVATION: "data"}, "Copernicus DEM", "float32", None
+    ),
 }
 """All products that can be read; of one modality the first that has items is taken."""
 

@@ -1,8 +1,8 @@
 """Where items come from: a catalogue that is asked, or a saved search."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import shapely
 from pystac import Item
@@ -15,6 +15,10 @@ from geocomiss.sources.stac.search import PREFIX, Api, Box, Days
 
 SLACK: Final = 0.01
 """Degrees by which a search may be left: margins read around an area."""
+
+
+A_FEW: Final = 60
+"""Items by which it is seen that a catalogue goes on: a month of two satellites."""
 
 
 class Finder(Protocol):
@@ -31,6 +35,9 @@ class Finder(Protocol):
     @property
     def lacking(self) -> dict[str, str]:
         """Modalities that it cannot deliver, and why."""
+
+    def later(self, product: str, box: Box, day: date) -> list[Item]:
+        """Some items of a product after a day: whether a catalogue goes on, and with which satellites."""
 
     def items(self, product: str, box: Box, days: Days) -> list[Item]:
         """Items of a product; days (None, None) for a product without dates.
@@ -56,6 +63,11 @@ class CatalogueFinder:
         found = self.api.items((PRODUCTS[product].collection,), box, days)
         return [item for item in found if product_of(item) == product]
 
+    def later(self, product: str, box: Box, day: date) -> list[Item]:
+        """See `Finder.later`."""
+        days = (day + timedelta(days=1), None)
+        return self.api.items((PRODUCTS[product].collection,), box, days, most=A_FEW)
+
 
 class SavedFinder:
     """Looks into a saved search."""
@@ -76,10 +88,14 @@ class SavedFinder:
             item
             for item in self._saved.items
             if product_of(item) == product
-            and shapely.box(*item.bbox[:2], *item.bbox[len(item.bbox) // 2 :][:2]).intersects(area)
+            and _extent(item).intersects(area)
             and (first is None or first <= taken(item).date())
             and (last is None or taken(item).date() <= last)
         ]
+
+    def later(self, product: str, box: Box, day: date) -> list[Item]:
+        """See `Finder.later`."""
+        return [i for i in self._saved.items if product_of(i) == product and taken(i).date() > day][:A_FEW]
 
     def _check(self, box: Box, days: Days) -> None:
         searched = self._saved.box
@@ -100,4 +116,15 @@ class SavedFinder:
 
 def finder_for(text: str) -> Finder:
     """The finder of a catalogue's name, of `stac+URL`, or of a file."""
-    return SavedFinder(Path(text)) if Path(text).is_file() and not text.startswith(PREFIX) else CatalogueFinder(text)
+    return (
+        SavedFinder(Path(text))
+        if Path(text).is_file() and not text.startswith(PREFIX)
+        else CatalogueFinder(text)
+    )
+
+
+def _extent(item: Item) -> Any:
+    """The box around an item (shapely); of height and depth, if stated, nothing is kept."""
+    edges = item.bbox or [0.0] * 4
+    half = len(edges) // 2
+    return shapely.box(edges[0], edges[1], edges[half], edges[half + 1])

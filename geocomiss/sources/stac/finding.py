@@ -21,7 +21,14 @@ from geocomiss.sources.stac.blocks import Observation, Piece
 from geocomiss.sources.stac.catalogues import DEM_END, PRODUCTS
 from geocomiss.sources.stac.finders import Finder
 from geocomiss.sources.stac.offsets import OFFSETS, Offset
-from geocomiss.sources.stac.scenes import Scene, by_orbit, by_solar_day, cloud_cover, direction, newest_of_twins
+from geocomiss.sources.stac.scenes import (
+    Scene,
+    by_orbit,
+    by_solar_day,
+    cloud_cover,
+    direction,
+    newest_of_twins,
+)
 from geocomiss.sources.stac.search import Box
 
 METRES_PER_DEGREE: Final = 111_320.0
@@ -66,7 +73,7 @@ class Query:
     """What the model wants."""
 
     def products(self, modality: str) -> tuple[str, ...]:
-        """Keys in `PRODUCTS` of what the catalogue may have of a modality, the best first; () if not wanted."""
+        """Keys in `PRODUCTS` of what there may be of a modality, the best first; () if not wanted."""
         wanted = self.reading.wanted
         if wanted is not None and modality not in wanted:
             return ()
@@ -113,7 +120,7 @@ class Query:
         box = self.box(grid)
         optical, notes = self._optical(box, season)
         radar, passes, radar_notes = self._radar(box, season)
-        heights, terrain = self._heights(box)
+        heights, terrain = self.heights(box)
         gaps = [
             note
             for name, scenes in (("optical", optical), ("radar", radar))
@@ -148,7 +155,7 @@ class Query:
         words = f"only {chosen} radar passes are used, not the {' and '.join(others)} ones"
         return tuple(_prepared(scene, key, {}) for scene in kept), chosen, (words,) if others else ()
 
-    def _heights(self, box: Box) -> tuple[tuple[Piece, ...], tuple[str, ...]]:
+    def heights(self, box: Box) -> tuple[tuple[Piece, ...], tuple[str, ...]]:
         """Images of an elevation model that reaches over the whole area, and what it is."""
         keys = self.products("topography")
         within = DEM_END[0] < box[1] and box[3] < DEM_END[1]

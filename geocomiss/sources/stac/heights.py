@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 from pystac import Item
 from rasterio.errors import RasterioError
 
+from geocomiss.grid import crs_of
 from geocomiss.sources import terrain
 from geocomiss.sources.files import CHUNK, lazy_array, short_crs
 from geocomiss.sources.stac.blocks import Piece
@@ -72,8 +73,15 @@ def _own_grid(pieces: Sequence[Piece], images: Images) -> GeoBox | None:
 
 def _around(own: GeoBox, grid: GeoBox) -> GeoBox:
     """The cells of an elevation model, continued in all directions, that lie around a grid."""
-    box = grid.extent.to_crs(own.crs, resolution=grid.extent.boundingbox.span_x / 16).boundingbox
-    (left, top), (right, bottom) = (~own.affine * at for at in ((box.left, box.top), (box.right, box.bottom)))
+    box = grid.extent.to_crs(crs_of(own), resolution=grid.extent.boundingbox.span_x / 16).boundingbox
+    at = own.affine  # north up: no rotation
+    (left, right), (top, bottom) = (
+        [(edge - start) / size for edge in edges]
+        for edges, start, size in (
+            ((box.left, box.right), at.c, at.a),
+            ((box.top, box.bottom), at.f, at.e),
+        )
+    )
     col, row = floor(left) - RING, floor(top) - RING
     shape = (ceil(bottom) + RING - row, ceil(right) + RING - col)
-    return GeoBox(shape, own.affine * Affine.translation(col, row), own.crs)
+    return GeoBox(shape, Affine(at.a, 0, at.c + col * at.a, 0, at.e, at.f + row * at.e), own.crs)

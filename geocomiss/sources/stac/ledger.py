@@ -101,8 +101,8 @@ class Ledger:
         below, within = self._ranges.get("1000", (0, 0))
         if within >= ENOUGH and below > ALL_BUT * within:
             alarms.append(
-                f"reflectance looks as if the offset of 1000 was taken away twice: {below / within:.0%} of the "
-                "clear pixels over plants would be negative; the catalogue's metadata may be wrong"
+                f"reflectance looks as if the offset of 1000 was taken away twice: {below / within:.0%} of "
+                "the clear pixels over plants would be negative; the catalogue's metadata may be wrong"
             )
         below, within = self._ranges.get("0", (0, 0))
         if within >= ENOUGH and below < (1 - ALL_BUT) * within:

@@ -51,7 +51,11 @@ def flagged(item: Item) -> Offset:
     return Offset(shift)
 
 
-OFFSETS: Final[dict[str, Callable[[Item], Offset]]] = {"s2": unapplied, "s2-cogs": flagged, "s2-c1": unapplied}
+OFFSETS: Final[dict[str, Callable[[Item], Offset]]] = {
+    "s2": unapplied,
+    "s2-cogs": flagged,
+    "s2-c1": unapplied,
+}
 """The rule of each optical product."""
 
 

@@ -39,7 +39,6 @@ GDAL_SETTINGS: Final = {
     "GDAL_HTTP_CONNECTTIMEOUT": "20",  # seconds
     "GDAL_HTTP_LOW_SPEED_TIME": "30",  # a server that sends less than
     "GDAL_HTTP_LOW_SPEED_LIMIT": "1000",  # 1000 bytes a second for 30 s counts as gone
-    "CPL_VSIL_CURL_USE_HEAD": "NO",  # the size comes with the first range: one request less an image
     "CPL_VSIL_CURL_CACHE_SIZE": "67108864",  # headers stay for the next tile: 64 MiB
 }
 """How GDAL reads over HTTP."""
@@ -47,7 +46,7 @@ THREADS: Final = 8
 """Images of a block that are read side by side: waiting for a server needs no processor."""
 
 
-class _Driver(RioDriver):  # type: ignore[misc]  # odc ships no types for it
+class _Driver(RioDriver):
     """Opens images for odc-stac."""
 
     def __init__(self, ledger: Ledger, sign: Signer) -> None:
@@ -58,7 +57,7 @@ class _Driver(RioDriver):  # type: ignore[misc]  # odc ships no types for it
         """Settings of every thread that reads."""
         return dict(GDAL_SETTINGS)
 
-    def open(self, src: Any, ctx: Any) -> "_Reader":
+    def open(self, src: Any, ctx: Any) -> Any:
         """A reader of one image; nothing is opened yet."""
         return _Reader(src, self._ledger, self._sign)
 
@@ -131,9 +130,7 @@ def _described(product: Product) -> Mapping[str, Mapping[str, Any]]:
     return described
 
 
-def _window(
-    file: Any, band: int, cfg: Any, grid: GeoBox
-) -> tuple[tuple[slice, slice], NDArray[Any], int]:
+def _window(file: Any, band: int, cfg: Any, grid: GeoBox) -> tuple[tuple[slice, slice], NDArray[Any], int]:
     """(where in the block, values, bytes read) of the only window that is needed."""
     own = GeoBox((file.height, file.width), file.transform, file.crs)
     nearest = cfg.resampling == "nearest"
@@ -141,16 +138,19 @@ def _window(
     plan = compute_reproject_roi(own, grid, ttol=0.9 if nearest else 0.05)
     if roi_is_empty(plan.roi_src) or roi_is_empty(plan.roi_dst):
         return np.s_[0:0, 0:0], np.empty((0, 0), cfg.dtype), 0
-    rows, cols = plan.roi_src
+    rows, cols = (slice(int(at.start), int(at.stop)) for at in plan.roi_src)
+    where = tuple(slice(int(at.start), int(at.stop)) for at in plan.roi_dst)
     window = Window.from_slices(rows, cols)
     shrink = max(1, int(plan.read_shrink))
     shape = (ceil((rows.stop - rows.start) / shrink), ceil((cols.stop - cols.start) / shrink))
     stored = file.read(band, window=window, out_shape=shape)
     values = _cleaned(stored, file.nodatavals[band - 1], cfg)
     if not (plan.paste_ok and shrink == 1):
-        scale = Affine.scale((cols.stop - cols.start) / shape[1], (rows.stop - rows.start) / shape[0])
-        values = _warped(values, file.window_transform(window) * scale, file.crs, grid[plan.roi_dst], cfg)
-    return plan.roi_dst, values, _size(file, band, rows, cols) // shrink**2
+        width, height = (cols.stop - cols.start) / shape[1], (rows.stop - rows.start) / shape[0]
+        at = file.window_transform(window)
+        part = Affine(at.a * width, 0, at.c, 0, at.e * height, at.f)  # north up: no rotation
+        values = _warped(values, part, file.crs, grid[plan.roi_dst], cfg)
+    return (where[0], where[1]), values, _size(file, band, rows, cols) // shrink**2
 
 
 def _cleaned(stored: NDArray[Any], nodata: float | None, cfg: Any) -> NDArray[Any]:
@@ -187,6 +187,7 @@ def _size(file: Any, band: int, rows: slice, cols: slice) -> int:
         for col in range(cols.start // width, ceil(cols.stop / width))
     )
     try:
-        return sum(file.block_size(band, row, col) for row, col in blocks)
+        return sum(int(file.block_size(band, row, col)) for row, col in blocks)
     except RasterioError:  # a sparse block, or a format that does not tell
-        return (rows.stop - rows.start) * (cols.stop - cols.start) * np.dtype(file.dtypes[band - 1]).itemsize
+        pixels = (rows.stop - rows.start) * (cols.stop - cols.start)
+        return int(pixels * np.dtype(file.dtypes[band - 1]).itemsize)

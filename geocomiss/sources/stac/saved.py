@@ -39,7 +39,9 @@ def recognise(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     features = content.get("features") if isinstance(content, dict) else None
-    return isinstance(features, list) and any("stac_version" in each for each in features if isinstance(each, dict))
+    return isinstance(features, list) and any(
+        "stac_version" in each for each in features if isinstance(each, dict)
+    )
 
 
 def write_items(

@@ -131,5 +131,7 @@ def _sensed(item: Item) -> str:
 
 def _rank(item: Item) -> tuple[Any, ...]:
     """What makes one twin better than another."""
-    made = next((item.properties[key] for key in ("s2:generation_time", "created") if key in item.properties), "")
+    made = next(
+        (item.properties[key] for key in ("s2:generation_time", "created") if key in item.properties), ""
+    )
     return baseline_of(item), str(made), item.id

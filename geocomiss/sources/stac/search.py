@@ -22,6 +22,7 @@ TIMEOUT: Final = 60.0
 """Seconds to wait for a page."""
 RETRIES: Final = Retry(
     total=6,
+    connect=2,  # an address without a server stays one
     backoff_factor=0.5,
     status_forcelist=(408, 429, 500, 502, 503, 504),
     allowed_methods=None,  # also POST: a search changes nothing
@@ -107,5 +108,5 @@ def _explained(url: str) -> Iterator[None]:
         raise SourceError(
             f"the catalogue {url} does not answer a search ({reason})",
             expected="a STAC API with item search",
-            todo="check the address and the network, or map from a search saved with `geocomiss search --save`",
+            todo="check the address and the network, or map a search saved with `geocomiss search`",
         ) from error

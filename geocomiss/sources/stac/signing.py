@@ -25,7 +25,11 @@ SPARE: Final = 120.0
 TIMEOUT: Final = 30.0
 """Seconds to wait for an answer."""
 RETRIES: Final = Retry(
-    total=8, backoff_factor=1.0, status_forcelist=(429, 500, 502, 503, 504), respect_retry_after_header=True
+    total=8,
+    connect=2,
+    backoff_factor=1.0,
+    status_forcelist=(429, 500, 502, 503, 504),
+    respect_retry_after_header=True,
 )
 """1, 2, 4, ... seconds, or what the service asks for."""
 
