@@ -8,7 +8,7 @@ N pixels, T steps, C bands, M modalities; U distinct rows of a modality whose ro
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import torch
@@ -29,6 +29,9 @@ FILL_ENDS: Final = 2
 CLOUDY_BLUE: Final = 3000.0
 """Blue reflectance x 10000 above which an optical step of a screened recipe is cloud or snow."""
 
+Task = Literal["classes", "value"]
+"""What is predicted: one of K classes, or one number (a regression, K = 1)."""
+
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
@@ -42,11 +45,13 @@ class Spec:
     steps: int
     """Time steps T of the dynamic modalities."""
     classes: int
-    """Number of classes K."""
+    """Number of classes K; 1 where a value is predicted."""
     min_steps: Mapping[str, int]
     """Valid steps from which a modality counts as available at a pixel."""
     screened: bool = False
     """Whether filled-in steps are recognised and declared not valid (see `screen`)."""
+    task: Task = "classes"
+    """What is predicted."""
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -124,9 +129,7 @@ class Batch:
             rows = self.rows(name)
             index.pop(name, None)
             valid[name] = valid[name][rows] & steps
-            # filled on the CPU, where gaps of real data are filled too: the same code, the same bits
-            filled = fill_gaps(x[name][rows].cpu().numpy(), valid[name].cpu().numpy())
-            x[name] = torch.from_numpy(filled).to(x[name].device)
+            x[name] = fill_gaps(x[name][rows], valid[name])
         return replace(self, x=x, valid=valid, index=index)
 
     def __getitem__(self, pixels: slice | Tensor) -> "Batch":
@@ -181,8 +184,8 @@ def batch_of_values(
         here: Bools = np.asarray(np.isfinite(rows).all(2))
         if spec.screened:
             here = here & ~screen(name, rows, here, spec)
-        x[name] = torch.from_numpy(fill_gaps(rows, here))
         valid[name] = torch.from_numpy(here)
+        x[name] = fill_gaps(torch.from_numpy(rows), valid[name])
     everything = np.ones((number, len(spec.modalities)), bool)
     return Batch(
         x,
@@ -227,37 +230,42 @@ def batch_of_stack(
     return batch_of_values(values, spec, index, kept)
 
 
-def fill_gaps(x: Floats, valid: Bools) -> Floats:
+def fill_gaps(x: Tensor, valid: Tensor) -> Tensor:
     """Fill what is not valid from the valid steps around it.
 
     Linear inside gaps of at most `FILL_INSIDE` steps; the nearest valid step at most `FILL_ENDS`
-    steps beyond the first and last; NaN elsewhere.
+    steps beyond the first and last; NaN elsewhere. Real gaps and steps hidden in training are
+    filled by this one function, on the device where they are, so that they have the same bits.
 
     Args:
-        x: (N, T, C).
-        valid: (N, T).
+        x: (N, T, C) float32.
+        valid: (N, T) bool.
 
     Returns:
         (N, T, C), equal to `x` at valid steps.
     """
-    if valid.all():
-        return np.ascontiguousarray(x)
+    if bool(valid.all()):
+        return x.contiguous()
     steps = x.shape[1]
-    here = np.arange(steps)
-    before = np.maximum.accumulate(np.where(valid, here, -1), 1)  # (N, T) last valid step, -1 none
-    after = np.minimum.accumulate(np.where(valid, here, steps)[:, ::-1], 1)[:, ::-1]  # steps: none
+    here = torch.arange(steps, device=x.device)
+    before = torch.where(valid, here, -1).cummax(1).values  # (N, T) last valid step, -1 none
+    after = torch.where(valid, here, steps).flip(1).cummin(1).values.flip(1)  # steps: none
     inner = (before >= 0) & (after < steps)
-    to_before = np.where(before >= 0, before, after)
-    to_after = np.where(after < steps, after, before)
-    near = np.where(inner, after - before - 1 <= FILL_INSIDE, np.abs(to_before - here) <= FILL_ENDS)
+    to_before = torch.where(before >= 0, before, after)
+    to_after = torch.where(after < steps, after, before)
+    near = torch.where(inner, after - before - 1 <= FILL_INSIDE, (to_before - here).abs() <= FILL_ENDS)
     near &= (before >= 0) | (after < steps)
-    row = np.arange(len(x))[:, None]
-    low = x[row, np.clip(to_before, 0, steps - 1)]
-    high = x[row, np.clip(to_after, 0, steps - 1)]
-    share = (here - before) / np.maximum(after - before, 1)
-    share = np.where(inner, share, 0).astype(np.float32)[..., None]
+    low, high = _at(x, to_before.clamp(0, steps - 1)), _at(x, to_after.clamp(0, steps - 1))
+    share = (here - before).double() / (after - before).clamp(min=1)  # rounded once, to float32
+    share = torch.where(inner, share, 0.0).float()[..., None]
     filled = low + (high - low) * share
-    return np.where(valid[..., None], x, np.where(near[..., None], filled, np.float32(np.nan)))
+    return torch.where(valid[..., None], x, torch.where(near[..., None], filled, torch.nan))
+
+
+def _at(x: Tensor, steps: Tensor) -> Tensor:
+    """The values of (N, T, C) at the steps (N, T) of each row."""
+    first = torch.arange(len(x), device=x.device)[:, None] * x.shape[1]
+    return x.flatten(0, 1).index_select(0, (first + steps).flatten()).view_as(x)
 
 
 def screen(name: str, x: Floats, valid: Bools, spec: Spec) -> Bools:

@@ -1,17 +1,27 @@
 """The model card: what a model reads, how that must have been made, what it tells apart, how well.
 
-A schema, so that a damaged card is refused in words. It holds 1-degree cells, never points.
+A schema, so that a damaged card is refused in words. It holds 1-degree cells and
+hashes, never points.
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from geocomiss.batch import Spec
+from geocomiss.footprint import DIGITS, Footprint, split
 from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import Recipe
-from geocomiss.scores import Scores
+from geocomiss.scores import Scores, ValueScores
 from geocomiss.seasons import Cycle
 
 
@@ -32,6 +42,17 @@ class ClassInfo(_Part):
     """Colour shown in maps, '#rrggbb'."""
 
 
+class Target(_Part):
+    """The value that a regression predicts (the weights hold the same numbers)."""
+
+    name: str = Field(min_length=1)
+    """Its column in the samples table."""
+    mean: float
+    """Mean over the training part, in its own unit: also what is predicted where nothing is known."""
+    std: float = Field(gt=0)
+    """Standard deviation over the training part."""
+
+
 class Statistics(_Part):
     """Normalisation of one modality, one number per band it reads."""
 
@@ -39,6 +60,20 @@ class Statistics(_Part):
     """Mean in canonical units."""
     std: tuple[float, ...]
     """Standard deviation in canonical units."""
+
+
+class HashedPlaces(_Part):
+    """Where training samples lie, as salted hashes: see `geocomiss.footprint`."""
+
+    salt: str
+    """Mixed into every hash."""
+    pixels: str = Field(pattern=f"^([0-9a-f]{{{DIGITS}}})*$")
+    """The hashes of their pixels, sorted, one after the other."""
+
+    @property
+    def known(self) -> Footprint:
+        """The same, to ask."""
+        return Footprint(self.salt, split(self.pixels))
 
 
 class Training(_Part):
@@ -49,13 +84,13 @@ class Training(_Part):
     sha256: str
     """Digest of the table."""
     label: str
-    """Its column that holds the labels."""
+    """Its column that holds the labels, or the target."""
     legend: str | None
     """Name of the legend that merged labels into classes."""
     n: int = Field(ge=1)
     """Number of samples trained on, inner validation included."""
     n_by_class: dict[str, int]
-    """The same per class."""
+    """The same per class; empty for a regression."""
     seed: int
     """Seed of weights, order, drop-out and splits."""
     epochs: int
@@ -70,6 +105,8 @@ class Training(_Part):
     """Samples kept out on request, 'fold=0'."""
     recipe_stated: bool
     """Whether the table states its recipe; else the user or the default did."""
+    footprint: HashedPlaces | None = Field(default=None, exclude_if=lambda places: places is None)
+    """Where the samples lie, hashed; None (and then not written) for the simulated world."""
 
 
 class Card(_Part):
@@ -81,8 +118,10 @@ class Card(_Part):
     """Key in `METHODS`."""
     options: dict[str, JsonValue]
     """Options of the method."""
-    classes: tuple[ClassInfo, ...] = Field(min_length=2)
-    """What the model tells apart, in the order of its logits."""
+    classes: tuple[ClassInfo, ...]
+    """What the model tells apart, in the order of its logits; empty for a regression."""
+    target: Target | None = None
+    """What a regression predicts; for classes None, and not written."""
     recipe: Recipe
     """How a stack must have been made."""
     cycle: Cycle | None
@@ -97,7 +136,7 @@ class Card(_Part):
     """Normalisation per modality (the weights hold the same numbers)."""
     training: Training
     """What it was trained on."""
-    scores: Scores | None
+    scores: Scores | ValueScores | None
     """How well it does on samples not trained on; None where it was never scored."""
     simulated: bool
     """Whether it was trained on the simulated world."""
@@ -114,12 +153,26 @@ class Card(_Part):
                 raise ValueError(f"{field} is for {sorted(mapping)}, bands for {sorted(self.bands)}")
         if [info.value for info in self.classes] != list(range(1, len(self.classes) + 1)):
             raise ValueError("class values do not count 1, 2, 3, ...")
+        if not (len(self.classes) >= 2 if self.target is None else not self.classes):
+            raise ValueError(f"{len(self.classes)} classes, neither 2 or more nor none but a target")
+        wanted = Scores if self.target is None else ValueScores
+        if not isinstance(self.scores, wanted | None):
+            raise ValueError("scores of another kind than what the model predicts")
         return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The card of a classifier has no word on targets: it stays what it was before there were any."""
+        stored: dict[str, Any] = write(self)
+        return stored if self.target else {key: value for key, value in stored.items() if key != "target"}
 
     @property
     def spec(self) -> Spec:
         """What the method reads."""
-        return Spec(self.bands, self.steps, len(self.classes), self.min_steps, self.recipe.screened)
+        screened = self.recipe.screened
+        if self.target:
+            return Spec(self.bands, self.steps, 1, self.min_steps, screened, "value")
+        return Spec(self.bands, self.steps, len(self.classes), self.min_steps, screened)
 
 
 def _pairs(bands: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:

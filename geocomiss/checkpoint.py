@@ -1,7 +1,8 @@
 """A trained model on disk: a folder with `model.safetensors` and `card.json`. Nothing is unpickled.
 
 The card says what a model reads, how that must have been made, which classes it tells apart, what
-it was trained on and how well it does; the weights are tensors and nothing else.
+it was trained on and how well it does; the weights are tensors and nothing else. A picture of the
+training, `learning_curve.png`, may lie beside them; nothing reads it.
 """
 
 import hashlib
@@ -15,18 +16,21 @@ import safetensors
 import safetensors.torch
 from pydantic import ValidationError
 
-from geocomiss.card import Card, ClassInfo, Statistics, Training
+from geocomiss.card import Card, ClassInfo, HashedPlaces, Statistics, Target, Training
 from geocomiss.errors import CheckpointError
 from geocomiss.methods import Method, new_method
 
 __all__ = [
     "CARD",
+    "CURVE",
     "SHIPPED",
     "WEIGHTS",
     "Card",
     "Checkpoint",
     "ClassInfo",
+    "HashedPlaces",
     "Statistics",
+    "Target",
     "Training",
     "check_free",
     "digest",
@@ -39,6 +43,7 @@ __all__ = [
 
 WEIGHTS: Final = "model.safetensors"
 CARD: Final = "card.json"
+CURVE: Final = "learning_curve.png"
 SHIPPED: Final = Path(__file__).parent / "models"
 """Models that come with the package, a folder each."""
 WRITTEN: Final = "a folder with model.safetensors and card.json, as `geocomiss train` writes it"
@@ -83,7 +88,9 @@ def read_card(name_or_path: str) -> Card:
     return _read_card(_folder(name_or_path))
 
 
-def write_checkpoint(folder: Path, card: Card, method: Method, overwrite: bool = False) -> Card:
+def write_checkpoint(
+    folder: Path, card: Card, method: Method, overwrite: bool = False, curve: bytes | None = None
+) -> Card:
     """Write a model. The folder appears under its name only when it is whole.
 
     Args:
@@ -91,6 +98,7 @@ def write_checkpoint(folder: Path, card: Card, method: Method, overwrite: bool =
         card: What the model is; its `model_sha256` is filled in.
         method: The network.
         overwrite: Whether a model that is there may be replaced.
+        curve: Its learning curve, a PNG.
 
     Returns:
         The card as written.
@@ -108,6 +116,8 @@ def write_checkpoint(folder: Path, card: Card, method: Method, overwrite: bool =
         (partial / WEIGHTS).write_bytes(safetensors.torch.save(tensors))
         card = card.model_copy(update={"model_sha256": digest(partial / WEIGHTS)})
         (partial / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        if curve:
+            (partial / CURVE).write_bytes(curve)
         if folder.exists():
             shutil.rmtree(folder)
         partial.rename(folder)
@@ -130,7 +140,7 @@ def check_free(folder: Path, overwrite: bool) -> None:
     if not folder.exists():
         _check_parent(folder)
         return
-    ours = folder.is_dir() and {path.name for path in folder.iterdir()} <= {CARD, WEIGHTS}
+    ours = folder.is_dir() and {path.name for path in folder.iterdir()} <= {CARD, WEIGHTS, CURVE}
     if not (ours and overwrite):
         raise CheckpointError(
             f"{folder} exists already" + ("" if ours else " and holds more than a model"),

@@ -1,10 +1,10 @@
-"""F1 for every pattern of available modalities.
+"""How good predictions are for every pattern of available modalities: F1, or errors of a value.
 
 N pixels, M modalities, K classes.
 """
 
 from statistics import fmean
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ from geocomiss.methods.base import Method
 from geocomiss.modalities import patterns
 
 NO_MODALITY: Final = -1
-"""Predicted class of a pixel that has no modality under a pattern: always an error."""
+"""Predicted class of a pixel that has no modality under a pattern: always an error. A value is
+predicted there too, as the mean of the training part."""
 
 
 class Score(BaseModel):
@@ -51,20 +52,71 @@ class Scores(BaseModel):
     """Which samples these were."""
 
 
-def score_patterns(method: Method, batch: Batch, y: NDArray[np.int64], protocol: str) -> Scores:
+class ValueScore(BaseModel):
+    """How well one pattern of modalities predicts a value, in the target's unit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rmse: float = Field(ge=0)
+    """Root of the mean squared error."""
+    mae: float = Field(ge=0)
+    """Mean absolute error."""
+    r2: float | None = Field(le=1)
+    """Share of the variance explained, 1 - mean squared error / variance; below 0 where the mean of
+    these samples would do better; None where all have the same value."""
+    bias: float
+    """Mean of prediction - truth."""
+
+
+class Means(BaseModel):
+    """One number for the patterns with none, one, and all but one modality missing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    full: float
+    """With all modalities."""
+    moderate: float
+    """Mean with one modality missing."""
+    extreme: float
+    """Mean with one modality left."""
+    overall: float
+    """Mean over full, one missing and one left."""
+
+
+class ValueScores(BaseModel):
+    """Scores of a regression on one set of samples."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    patterns: dict[str, ValueScore]
+    """By pattern, as in `Scores`."""
+    rmse: Means
+    """Of the root mean squared errors."""
+    r2: Means | None
+    """Of R2; None where all samples have the same value."""
+    n: int
+    """Number of samples scored."""
+    protocol: str
+    """Which samples these were."""
+
+
+def score_patterns(method: Method, batch: Batch, y: NDArray[Any], protocol: str) -> Scores | ValueScores:
     """Score all patterns of available modalities on labelled pixels.
 
     Args:
         method: A trained method; put into evaluation mode.
         batch: N pixels.
-        y: (N,) class indices 0..K-1.
+        y: (N,) class indices 0..K-1, or values of the target.
         protocol: Which samples these are, in words.
     """
     names = method.spec.modalities
-    found: dict[str, Score] = {}
-    for pattern in patterns(names):
-        predicted = predict_classes(method, batch.keep_only(pattern))
-        found["+".join(pattern)] = f1_scores(y, predicted, method.spec.classes)
+    kept = {"+".join(pattern): batch.keep_only(pattern) for pattern in patterns(names)}
+    if method.spec.task == "value":
+        errors = {key: value_score(y, predict_values(method, part)) for key, part in kept.items()}
+        return summarise_values(errors, names, len(y), protocol)
+    found = {
+        key: f1_scores(y, predict_classes(method, part), method.spec.classes) for key, part in kept.items()
+    }
     return summarise(found, names, len(y), protocol)
 
 
@@ -75,6 +127,25 @@ def predict_classes(method: Method, batch: Batch) -> NDArray[np.int64]:
         best = method(batch).argmax(1)
         best[~batch.available.any(1)] = NO_MODALITY
     return np.asarray(best.cpu().numpy())
+
+
+def predict_values(method: Method, batch: Batch) -> NDArray[np.float64]:
+    """Value (N,) of each pixel, in the target's unit; the training mean where it has no modality."""
+    method.eval()
+    with torch.inference_mode():
+        return np.asarray(method.in_units(method(batch)).double().cpu().numpy())
+
+
+def value_score(y: NDArray[Any], predicted: NDArray[np.float64]) -> ValueScore:
+    """Errors of values (N,), N at least 1."""
+    errors = predicted - y.astype(np.float64)
+    mse, variance = float((errors**2).mean()), float(y.astype(np.float64).var())
+    return ValueScore(
+        rmse=mse**0.5,
+        mae=float(np.abs(errors).mean()),
+        r2=1 - mse / variance if variance > 0 else None,
+        bias=float(errors.mean()),
+    )
 
 
 def f1_scores(y: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> Score:
@@ -98,17 +169,34 @@ def summarise(found: dict[str, Score], names: tuple[str, ...], n: int, protocol:
         n: Number of samples scored.
         protocol: Which samples these were.
     """
-    macro = {frozenset(pattern.split("+")): score.macro_f1 for pattern, score in found.items()}
+    means = _means({pattern: score.macro_f1 for pattern, score in found.items()}, names)
+    return Scores(patterns=found, **means.model_dump(), n=n, protocol=protocol)
+
+
+def summarise_values(
+    found: dict[str, ValueScore], names: tuple[str, ...], n: int, protocol: str
+) -> ValueScores:
+    """The same for a regression, of RMSE and of R2."""
+    r2 = {pattern: score.r2 for pattern, score in found.items() if score.r2 is not None}
+    return ValueScores(
+        patterns=found,
+        rmse=_means({pattern: score.rmse for pattern, score in found.items()}, names),
+        r2=_means(r2, names) if r2 else None,  # known for all patterns or for none
+        n=n,
+        protocol=protocol,
+    )
+
+
+def _means(values: dict[str, float], names: tuple[str, ...]) -> Means:
+    """Means over patterns: full, one missing, one left, and all of these."""
+    by_set = {frozenset(pattern.split("+")): value for pattern, value in values.items()}
     every = frozenset(names)
     missing_one = [every - {name} for name in names if len(names) > 1]
     single = [frozenset({name}) for name in names]
     nine = list(dict.fromkeys([every, *missing_one, *single]))
-    return Scores(
-        patterns=found,
-        full=macro[every],
-        moderate=fmean(macro[pattern] for pattern in missing_one or [every]),
-        extreme=fmean(macro[pattern] for pattern in single),
-        overall=fmean(macro[pattern] for pattern in nine),
-        n=n,
-        protocol=protocol,
+    return Means(
+        full=by_set[every],
+        moderate=fmean(by_set[pattern] for pattern in missing_one or [every]),
+        extreme=fmean(by_set[pattern] for pattern in single),
+        overall=fmean(by_set[pattern] for pattern in nine),
     )

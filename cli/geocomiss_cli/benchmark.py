@@ -9,6 +9,7 @@ import typer
 
 from geocomiss_cli import sampling as given
 from geocomiss_cli.options import RUN, Device
+from geocomiss_cli.tables import comparison_table
 from geocomiss_cli.terminal import screen
 from geocomiss_cli.train import ChoiceOption, EpochsOption, PresetOption, choices_of, say_table
 
@@ -26,6 +27,9 @@ MethodsOption = Annotated[
         help="Names joined by commas, or 'all': every method, and the baselines that are installed."
     ),
 ]
+AblateOption = Annotated[
+    bool, typer.Option("--ablate", help="Also compare each method with itself without one part in turn.")
+]
 FoldsOption = Annotated[
     str,
     typer.Option(
@@ -38,6 +42,14 @@ FoldCountOption = Annotated[
     typer.Option(min=2, max=100, help="Number of folds.", show_default="5 spatial, 10 random"),
 ]
 SeedsOption = Annotated[str, typer.Option(help="Seeds joined by commas.")]
+GapsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TABLE",
+        help="Samples whose cloud gaps are transplanted, for F1 by valid steps.",
+        show_default="the table itself",
+    ),
+]
 ReferenceOption = Annotated[
     str | None,
     typer.Option(
@@ -65,9 +77,11 @@ KeepOption = Annotated[
 def benchmark(
     samples: given.SamplesOption,
     out: OutOption,
-    label: given.LabelOption = "label",
+    label: given.LabelOption = None,
+    target: given.TargetOption = None,
     legend: given.LegendOption = None,
     methods: MethodsOption = "all",
+    ablate: AblateOption = False,
     folds: FoldsOption = "spatial",
     fold_count: FoldCountOption = None,
     seeds: SeedsOption = "0,1,2",
@@ -79,6 +93,7 @@ def benchmark(
     parity: given.ParityOption = False,
     n: given.NumberOption = 4000,
     sim_seed: given.SimSeedOption = 0,
+    gaps: GapsOption = None,
     reference: ReferenceOption = None,
     epochs: EpochsOption = 100,
     jobs: JobsOption = None,
@@ -90,30 +105,35 @@ def benchmark(
     Each sample is predicted by models that never saw its fold. Interrupted, the same command goes on;
     with more methods or seeds, it makes only the runs that are missing.
     """
-    from geocomiss.benchmarking import BenchmarkRequest, contenders_of
+    from geocomiss.benchmarking import BenchmarkRequest, contenders_of, reference_of, with_ablations
     from geocomiss.inference import device_named
     from geocomiss.recipes import recipe_named
+    from geocomiss.samples import SampleRequest, read_samples
     from geocomiss.training import Settings
 
-    contenders = contenders_of(methods.split(","), {"preset": preset, **choices_of(option or [])})
     classes = given.legend_at(legend)
-    wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity)
+    wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity, target)
     table = given.read_wanted(wanted, recipe_named(recipe))
+    options = {"preset": preset, **choices_of(option or [])}
+    contenders = contenders_of(methods.split(","), options, tuple(table.columns))
+    contenders = with_ablations(contenders) if ablate else contenders
+    chosen = reference_of(contenders, reference)
     say_table(table)
     place = device_named(device)
     request = BenchmarkRequest(
-        label=label,
+        label=wanted.column,
         contenders=contenders,
         legend=classes,
         folds=folds,
         fold_count=fold_count,
         seeds=_seeds(seeds),
+        gaps=read_samples(SampleRequest(gaps, None, None, recipe_named(recipe))) if gaps else None,
         settings=Settings(epochs=epochs, device=place),
         jobs=jobs or (1 if place.type == "cuda" else os.cpu_count() or 1),
         keep_models=keep_models,
     )
     results = _with_progress(table, request, out)
-    _write(results, out, reference)
+    _write(results, out, chosen)
 
 
 def _seeds(text: str) -> tuple[int, ...]:
@@ -130,28 +150,35 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 
 def _with_progress(table: "Samples", request: "BenchmarkRequest", out: Path) -> "Results":
-    """Run under a progress bar that names the run that ended last."""
+    """Run under a progress bar that names the run that ended last, or with a line a run in a log."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from geocomiss.benchmarking import Run, RunKey, number_of_runs, run_benchmark
 
+    console = Console(stderr=True)
     columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[last]}"), console=Console(stderr=True)) as bar:
-        task = bar.add_task("runs", total=number_of_runs(table, request), last="")
+    bar = Progress(
+        *columns, TextColumn("{task.fields[last]}"), console=console, disable=not console.is_terminal
+    )
+    task = bar.add_task("runs", total=number_of_runs(table, request), last="")
 
-        def tell(key: RunKey, run: Run) -> None:
-            last = f"{key.contender.title}, seed {key.seed}, fold {key.fold}: {run.seconds:.0f} s"
-            bar.update(task, advance=1, last=last)
+    def tell(key: RunKey, run: Run) -> None:
+        last = f"{key.contender.title}, seed {key.seed}, fold {key.fold}: trained in {run.seconds:.0f} s"
+        bar.update(task, advance=1, last=last)
+        if not console.is_terminal:
+            typer.echo(last, err=True)
 
+    with bar:
         return run_benchmark(table, request, out, tell)
 
 
-def _write(results: "Results", out: Path, reference: str | None) -> None:
+def _write(results: "Results", out: Path, reference: str) -> None:
     """Write the report and show its main table."""
     from geocomiss.benchmarking.reporting import ReportRequest, portable, write_report
 
     command = portable(["geocomiss", *sys.argv[1:]])
     written = write_report(results, out, ReportRequest(command, reference))
     console = screen()
+    console.print(comparison_table(results))
     console.print(f"wrote {', '.join(path.name for path in written)} in {out}", markup=False)

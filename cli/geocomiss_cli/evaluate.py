@@ -14,7 +14,8 @@ from geocomiss_cli.terminal import say_notes, screen
 def evaluate(
     model: Annotated[str, typer.Option(help="Checkpoint folder, or a shipped one.", show_default=False)],
     samples: given.SamplesOption,
-    label: given.LabelOption = "label",
+    label: given.LabelOption = None,
+    target: given.TargetOption = None,
     legend: given.LegendOption = None,
     fold: given.FoldOption = None,
     season: given.SeasonOption = None,
@@ -28,7 +29,8 @@ def evaluate(
     """Score a model on labelled samples it was not trained on.
 
     Modalities are taken away from all samples alike, in every combination. --fold KEY=VALUE scores
-    only those samples. Samples of classes that the model does not know are left out.
+    only those samples. Samples of classes that the model does not know are left out. A model that
+    predicts a value is compared with the column of that name, or with --target.
     """
     from geocomiss.checkpoint import read_checkpoint
     from geocomiss.evaluation import evaluate_model, write_scores
@@ -36,7 +38,10 @@ def evaluate(
     from geocomiss.samples.folds import fold_of
 
     checkpoint = read_checkpoint(model)
-    wanted = given.Wanted(samples, label, given.legend_at(legend), None, n, sim_seed, season)
+    classes, predicted = given.legend_at(legend), checkpoint.card.target
+    if predicted and target is None and label is None:
+        target = predicted.name
+    wanted = given.Wanted(samples, label, classes, None, n, sim_seed, season, target=target)
     table = given.read_wanted(wanted, checkpoint.card.recipe, checkpoint.card.cycle)
     chosen = table.take(fold_of(table, fold)) if fold else table
     found = evaluate_model(checkpoint, chosen, device_named(device))

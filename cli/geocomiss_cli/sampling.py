@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from geocomiss.seasons import Cycle
 
 SAMPLES: Final = "Samples"
+LABEL: Final = "label"
+"""Column of labels where none is named."""
 
 SamplesOption = Annotated[
     str,
@@ -25,7 +27,23 @@ SamplesOption = Annotated[
     ),
 ]
 LabelOption = Annotated[
-    str, typer.Option("--label", help="Column that holds the labels.", rich_help_panel=SAMPLES)
+    str | None,
+    typer.Option(
+        "--label",
+        help="Column that holds the labels of classes.",
+        show_default=LABEL,
+        rich_help_panel=SAMPLES,
+    ),
+]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="COLUMN",
+        help="Numeric column to predict by regression, instead of classes.",
+        show_default="none",
+        rich_help_panel=SAMPLES,
+    ),
 ]
 LegendOption = Annotated[
     Path | None,
@@ -96,8 +114,8 @@ class Wanted:
 
     samples: str
     """File or 'simulated'."""
-    label: str
-    """Column."""
+    label: str | None
+    """Column of labels; None where none was named."""
     legend: "Legend | None"
     """Already read."""
     group: str | None
@@ -110,6 +128,19 @@ class Wanted:
     """Period to cut the table to."""
     parity: bool = False
     """Whether filled-in steps are kept, as the papers do."""
+    target: str | None = None
+    """Numeric column to predict, in place of labels."""
+
+    def __post_init__(self) -> None:
+        """Refuse labels and a target at once."""
+        for option, value in (("--label", self.label), ("--legend", self.legend)):
+            if self.target is not None and value is not None:
+                raise typer.BadParameter(f"a regression has no {option}", param_hint="--target")
+
+    @property
+    def column(self) -> str:
+        """The column that is to be learnt or compared with."""
+        return self.target or self.label or LABEL
 
 
 def read_wanted(wanted: Wanted, recipe: "Recipe", cycle: "Cycle | None" = None) -> "Samples":
@@ -123,8 +154,8 @@ def read_wanted(wanted: Wanted, recipe: "Recipe", cycle: "Cycle | None" = None) 
     from geocomiss.samples import SampleRequest, read_samples
 
     request = SampleRequest(
-        wanted.samples, wanted.label, wanted.legend, recipe, wanted.group, wanted.n, wanted.sim_seed,
-        wanted.season, cycle, wanted.parity,
+        wanted.samples, wanted.label or LABEL, wanted.legend, recipe, wanted.group, wanted.n, wanted.sim_seed,
+        wanted.season, cycle, wanted.parity, wanted.target,
     )  # fmt: skip
     return read_samples(request)
 

@@ -10,13 +10,13 @@ from geocomiss_cli import sampling as given
 from geocomiss_cli.options import RUN, Device, Overwrite
 from geocomiss_cli.tables import scores_table
 from geocomiss_cli.terminal import say_notes, screen
+from geocomiss_cli.training_progress import shown_progress
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from geocomiss.checkpoint import Card
     from geocomiss.samples import Samples
-    from geocomiss.training import Trained, TrainRequest
 
 OutOption = Annotated[Path, typer.Option(help="Folder for the model.", show_default=False)]
 MethodOption = Annotated[
@@ -42,13 +42,23 @@ SeedOption = Annotated[
     int, typer.Option(min=0, help="Seed of weights, order, drop-out and splits.", rich_help_panel=RUN)
 ]
 
+ResumeOption = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with the same training where it was interrupted, if it was.",
+        rich_help_panel=RUN,
+    ),
+]
+
 
 def train(
     samples: given.SamplesOption,
     out: OutOption,
-    label: given.LabelOption = "label",
+    label: given.LabelOption = None,
+    target: given.TargetOption = None,
     legend: given.LegendOption = None,
-    method: MethodOption = "comiss",
+    method: MethodOption = "comiss+",
     preset: PresetOption = "full",
     option: ChoiceOption = None,
     fold: given.FoldOption = None,
@@ -61,30 +71,37 @@ def train(
     epochs: EpochsOption = 100,
     seed: SeedOption = 0,
     device: Device = "auto",
+    resume: ResumeOption = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Train a model and score it on places it was not trained on.
 
     With --fold the samples of that fold are held out and scored. Without, a first run holds out
     about a fifth of the samples in whole spatial groups; the model itself then learns from all.
+    With --target a number is predicted instead of a class; such a model is evaluated, not mapped.
+    Beside --out, OUT.partial keeps the state after each epoch until the model is written.
     """
     from geocomiss.checkpoint import check_free, write_checkpoint
     from geocomiss.inference import device_named
     from geocomiss.methods import checked_options
     from geocomiss.recipes import recipe_named
-    from geocomiss.training import Settings, TrainRequest
+    from geocomiss.training import Settings, TrainRequest, begin, draw_curve, forget, train_model
+    from geocomiss.training import unfinished_folder as folder_of
 
     check_free(out, overwrite)
+    begin(state := folder_of(out), resume, overwrite)
     options = {"preset": preset, **choices_of(option or [])}
     checked_options(method, options)
     classes = given.legend_at(legend)
-    wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity)
+    wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity, target)
     table = given.read_wanted(wanted, recipe_named(recipe))
     say_table(table)
     settings = Settings(epochs=epochs, seed=seed, device=device_named(device))
-    request = TrainRequest(label, classes, method, options, fold, settings)
-    trained = _with_progress(table, request)
-    card = write_checkpoint(out, trained.card, trained.method, overwrite=overwrite)
+    request = TrainRequest(wanted.column, classes, method, options, fold, settings)
+    with shown_progress() as tell:
+        trained = train_model(table, request, tell, state)
+    card = write_checkpoint(out, trained.card, trained.method, overwrite, draw_curve(trained.history))
+    forget(state)
     _say_card(card, out)
 
 
@@ -107,14 +124,16 @@ def _say_card(card: "Card", out: Path) -> None:
     if card.scores:
         console.print(scores_table(card.scores, tuple(card.bands)))
         console.print(f"scored on {card.scores.protocol}.", markup=False)
-    console.print(f"wrote {out} ({len(card.classes)} classes, epoch {card.training.epochs})", markup=False)
+    what = f"predicts {card.target.name}" if card.target else f"{len(card.classes)} classes"
+    console.print(f"wrote {out} ({what}, epoch {card.training.epochs})", markup=False)
 
 
 def say_table(table: "Samples") -> None:
     """What was read: its size, bands, recipe, calendar and notes."""
     console = screen()
-    shape = f"{len(table)} samples, {len(set(table.labels.tolist()))} classes"
-    console.print(f"{table.name}: {shape}, grouped by {table.grouped_by}", markup=False)
+    console.print(
+        f"{table.name}: {len(table)} samples, {_what(table)}, grouped by {table.grouped_by}", markup=False
+    )
     for name, bands in table.bands.items():
         console.print(f"{name}: {' '.join(bands)}")
     recipe, step = table.recipe, table.cycle or "steps of mixed months"
@@ -126,23 +145,9 @@ def say_table(table: "Samples") -> None:
     say_notes([*table.notes, *simulated], [])
 
 
-def _with_progress(table: "Samples", request: "TrainRequest") -> "Trained":
-    """Train under a progress bar that shows the loss terms."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from geocomiss.training import Epoch, train_model
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[terms]}"), console=Console(stderr=True)) as bar:
-        tasks = {}
-
-        def tell(epoch: Epoch) -> None:
-            if epoch.run not in tasks:
-                tasks[epoch.run] = bar.add_task(epoch.run, total=epoch.of, terms="")
-            terms = " ".join(f"{name} {value:.3f}" for name, value in epoch.losses.items())
-            best = " (best)" if epoch.best else ""
-            shown = f"{terms} | validation {epoch.validation:.3f}{best}"
-            bar.update(tasks[epoch.run], completed=epoch.number, terms=shown)
-
-        return train_model(table, request, tell)
+def _what(table: "Samples") -> str:
+    """What is to be learnt, in words."""
+    target = table.target
+    if target is None:
+        return f"{len(set(table.labels.tolist()))} classes"
+    return f"target {target.min():.4g} to {target.max():.4g} (mean {target.mean():.4g})"

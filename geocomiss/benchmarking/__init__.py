@@ -1,7 +1,7 @@
 """Comparing methods: everything trained and judged on the same folds, under the same conditions."""
 
 from geocomiss.benchmarking.bench import BenchmarkRequest
-from geocomiss.benchmarking.contenders import ALL, Contender, contenders_of
+from geocomiss.benchmarking.contenders import ALL, Contender, contenders_of, reference_of, with_ablations
 from geocomiss.benchmarking.kept import Run, RunKey
 from geocomiss.benchmarking.results import NOT_DEFINED, Results
 from geocomiss.benchmarking.workflow import number_of_runs, run_benchmark
@@ -16,5 +16,7 @@ __all__ = [
     "RunKey",
     "contenders_of",
     "number_of_runs",
+    "reference_of",
     "run_benchmark",
+    "with_ablations",
 ]

@@ -10,7 +10,8 @@ N samples, F features, E embedding columns.
 """
 
 import importlib
-from collections.abc import Callable
+import importlib.util
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -42,6 +43,8 @@ class BaselineKind:
     """Name in a table."""
     make: Make
     """Makes the estimator."""
+    package: str = "sklearn"
+    """Package that must be installed."""
     centred: bool = False
     """Whether 0 must be the median of each feature."""
     embedded: bool = False
@@ -113,6 +116,32 @@ def fit_baseline(
     return Baseline(kind, task, estimator, centre)
 
 
+def usable_baselines(columns: Collection[str]) -> tuple[str, ...]:
+    """Keys of the baselines whose packages are installed and whose columns the table has."""
+    return tuple(
+        key
+        for key, kind in BASELINES.items()
+        if importlib.util.find_spec(kind.package) and (_has_embeddings(columns) or not kind.embedded)
+    )
+
+
+def check_baseline(key: str, columns: Collection[str]) -> None:
+    """Refuse a baseline that cannot be run, before anything is trained.
+
+    Args:
+        key: Key in `BASELINES`.
+        columns: Names of the table's columns.
+
+    Raises:
+        GeocomissError: A package is not installed.
+        SampleError: The table has no embeddings, and the baseline reads nothing else.
+    """
+    kind = BASELINES[key]
+    _optional(kind.package)
+    if kind.embedded and not _has_embeddings(columns):
+        raise _no_embeddings(kind)
+
+
 def features_of(batch: Batch) -> Floats:
     """All series side by side (N, F), in canonical units, NaN where a method sees nothing."""
     parts = []
@@ -136,12 +165,20 @@ def _features(kind: BaselineKind, batch: Batch, embeddings: Floats | None) -> Fl
     if not kind.embedded:
         return features_of(batch)
     if embeddings is None:
-        raise SampleError(
-            f"no embeddings for {kind.title}",
-            expected=f"numeric columns {EMBEDDING}*",
-            todo="add them to the table, or leave this baseline out",
-        )
+        raise _no_embeddings(kind)
     return embeddings
+
+
+def _has_embeddings(columns: Collection[str]) -> bool:
+    return any(name.startswith(EMBEDDING) for name in columns)
+
+
+def _no_embeddings(kind: BaselineKind) -> SampleError:
+    return SampleError(
+        f"no embeddings for {kind.title}",
+        expected=f"numeric columns {EMBEDDING}*",
+        todo="add them to the table, or leave this baseline out",
+    )
 
 
 def _medians(x: Floats) -> Floats:
@@ -186,7 +223,7 @@ def _optional(name: str) -> Any:
 
 BASELINES: Final[dict[str, BaselineKind]] = {
     "random-forest": BaselineKind("Random forest", _forest),
-    "lightgbm": BaselineKind("LightGBM", _boosted, centred=True),
+    "lightgbm": BaselineKind("LightGBM", _boosted, "lightgbm", centred=True),
     "embeddings": BaselineKind("Random forest on embeddings", _forest, embedded=True),
 }
 """All baselines by key, in the order of a report."""

@@ -6,19 +6,31 @@ N samples.
 import json
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
-from geocomiss.batch import Batch, Spec
-from geocomiss.benchmarking.conditions import Condition, month_conditions, pattern_conditions
+from geocomiss import __version__
+from geocomiss.batch import Batch, Floats, Spec
+from geocomiss.benchmarking.baselines import embeddings_of
+from geocomiss.benchmarking.conditions import (
+    Condition,
+    corruption_conditions,
+    gap_conditions,
+    month_conditions,
+    pattern_conditions,
+)
 from geocomiss.benchmarking.contenders import Contender
 from geocomiss.benchmarking.folds import RANDOM, folds_of
+from geocomiss.composite import ndvi_bands
 from geocomiss.errors import SampleError
+from geocomiss.methods import checked_options
 from geocomiss.samples import Legend, Samples
-from geocomiss.samples.folds import grouped_split
-from geocomiss.samples.tensors import batch_of_samples, indices_of, spec_of
+from geocomiss.samples.folds import grouped_split, strata_of
+from geocomiss.samples.tensors import batch_of_samples, spec_of, truth_of
 from geocomiss.training import INNER, Labelled, Settings, classes_of
 
 
@@ -27,7 +39,7 @@ class BenchmarkRequest:
     """What to compare, and how."""
 
     label: str
-    """Column the labels came from."""
+    """Column the labels or the target came from."""
     contenders: tuple[Contender, ...]
     """Who is compared, in the order of the table."""
     legend: Legend | None = None
@@ -40,6 +52,8 @@ class BenchmarkRequest:
     """Seeds of weights, order, drop-out and inner splits."""
     settings: Settings = field(default_factory=Settings)
     """How to train; the seed is replaced by each of the seeds."""
+    gaps: Samples | None = None
+    """Table whose gaps are transplanted; None takes those of the table itself."""
     jobs: int = 1
     """Runs at once, each in a process of one thread."""
     keep_models: bool = False
@@ -55,7 +69,7 @@ class Bench:
     spec: Spec
     """What the methods read."""
     classes: tuple[str, ...]
-    """Names of the K classes."""
+    """Names of the K classes; none where a target is predicted."""
     data: Labelled
     """All samples."""
     fold: NDArray[np.str_]
@@ -64,6 +78,10 @@ class Bench:
     """(N,) groups that the inner validation keeps together."""
     conditions: tuple[Condition, ...]
     """What the test samples are put through."""
+    embeddings: Floats | None
+    """(N, E) embeddings made elsewhere, for the baseline that reads them."""
+    notes: tuple[str, ...]
+    """What a reader should know of the conditions, a sentence each."""
 
     @property
     def folds(self) -> tuple[str, ...]:
@@ -71,8 +89,8 @@ class Bench:
         return tuple(str(name) for name in np.unique(self.fold))
 
     @property
-    def y(self) -> NDArray[np.int64]:
-        """(N,) class indices."""
+    def y(self) -> NDArray[Any]:
+        """(N,) class indices, or values of the target."""
         return np.asarray(self.data.y.numpy())
 
     def split(self, fold: str, seed: int) -> "Split":
@@ -80,12 +98,14 @@ class Bench:
         held = self.fold == fold
         rows = np.flatnonzero(~held)
         # the same random numbers as `geocomiss train` takes, so that its models are those compared
-        inner = grouped_split(self.inner_group[rows], self.y[rows], INNER, np.random.default_rng([seed, 1]))
+        inner = grouped_split(
+            self.inner_group[rows], strata_of(self.y)[rows], INNER, np.random.default_rng([seed, 1])
+        )
         return Split(rows[~inner], rows[inner], np.flatnonzero(held))
 
     def identity(self, request: BenchmarkRequest, contender: Contender, seed: int, fold: str) -> str:
         """Digest of everything that the predictions of a run depend on."""
-        names = [condition.name for condition in self.conditions]
+        names = [(condition.name, condition.about) for condition in self.conditions]
         stated = [self.training_identity(request, contender, seed, fold), names]
         return sha256(json.dumps(stated).encode()).hexdigest()
 
@@ -93,11 +113,11 @@ class Bench:
         """Digest of everything that the trained weights of a run depend on."""
         settings = request.settings
         stated = {
-            "format": 1,
+            "version": __version__,
             "table": [self.samples.sha256, request.label, self.samples.name, len(self.samples)],
             "classes": self.classes,
             "spec": repr(self.spec),
-            "contender": [contender.kind, contender.method, dict(contender.options)],
+            "contender": [contender.kind, contender.method, _all_options(contender)],
             "training": [settings.epochs, settings.batch_size, settings.learning_rate],
             "stop": [settings.patience, settings.min_delta],
             "device": str(settings.device),
@@ -107,6 +127,13 @@ class Bench:
         for array in (self.fold == fold, self.y, np.unique(self.inner_group, return_inverse=True)[1]):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+
+def _all_options(contender: Contender) -> dict[str, JsonValue]:
+    """The options of a contender, also those left at defaults, which another version may change."""
+    if contender.kind == "baseline":
+        return dict(contender.options)
+    return dict(vars(checked_options(contender.method, contender.options)))
 
 
 @dataclass(frozen=True)
@@ -129,15 +156,25 @@ def bench_of(samples: Samples, request: BenchmarkRequest) -> Bench:
     """
     classes = tuple(info.name for info in classes_of(samples, request.legend))
     spec = spec_of(samples, len(classes))
-    y = indices_of(samples, classes)
-    fold = folds_of(samples, np.asarray(y.numpy()), request.folds, request.fold_count)
-    conditions = (*pattern_conditions(spec), *month_conditions(spec))
-    data = Labelled(batch_of_samples(samples, spec), y)
+    y = truth_of(samples, classes)
+    fold = folds_of(samples, strata_of(np.asarray(y.numpy())), request.folds, request.fold_count)
+    batch = batch_of_samples(samples, spec)
+    conditions, notes = _conditions(samples, spec, batch, request.gaps or samples)
     # random folds split neighbours, and so does what training is stopped by
     inner = np.arange(len(y)).astype(np.str_) if request.folds == RANDOM else samples.group
-    bench = Bench(samples, spec, classes, data, fold, inner, conditions)
+    embeddings = embeddings_of(samples)
+    bench = Bench(samples, spec, classes, Labelled(batch, y), fold, inner, conditions, embeddings, notes)
     _check_outside(bench, request.folds)
     return bench
+
+
+def _conditions(
+    samples: Samples, spec: Spec, batch: Batch, donors: Samples
+) -> tuple[tuple[Condition, ...], tuple[str, ...]]:
+    """All conditions of a table, patterns first, and what to say of them."""
+    gaps, notes = gap_conditions(batch, samples.months, donors)
+    corruptions = corruption_conditions(spec, ndvi_bands(samples.recipe))
+    return (*pattern_conditions(spec), *month_conditions(spec), *gaps, *corruptions), notes
 
 
 def _check_outside(bench: Bench, folds_by: str) -> None:
@@ -145,7 +182,7 @@ def _check_outside(bench: Bench, folds_by: str) -> None:
     for fold in bench.folds:
         rows = bench.fold != fold
         for number, what in (
-            (len(np.unique(bench.y[rows])), "classes"),
+            (len(np.unique(bench.y[rows])), "classes" if bench.classes else "values"),
             (len(np.unique(bench.inner_group[rows])), "spatial groups"),
         ):
             if number < 2:

@@ -1,16 +1,20 @@
 """Who is compared: the methods, their ablations, and what users would pick instead."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
 from pydantic import JsonValue
 
+from geocomiss.benchmarking.baselines import BASELINES, check_baseline, usable_baselines
 from geocomiss.errors import MethodError
-from geocomiss.methods import METHODS, checked_options
+from geocomiss.methods import ABLATIONS, METHODS, checked_options
 
 ALL: Final = "all"
 """Name that stands for every method and every baseline that can be run."""
+
+PREFERRED: Final = "comiss+"
+"""Contender that the others are compared with, where it takes part."""
 
 NOTES: Final = {
     "timmil": "our reading of a paper of which only the title could be opened",
@@ -35,38 +39,88 @@ class Contender:
     """Whether it is one of ours or what users would pick instead."""
 
 
-def contenders_of(names: Sequence[str], options: Mapping[str, JsonValue]) -> tuple[Contender, ...]:
+def contenders_of(
+    names: Sequence[str], options: Mapping[str, JsonValue], columns: Collection[str] = ()
+) -> tuple[Contender, ...]:
     """The contenders named, each with those of the given options that it has.
 
     Args:
-        names: Keys of methods, or 'all'.
-        options: Options by name.
+        names: Keys of methods and baselines; or 'all' for every method, and every baseline that is
+            installed and can be run on a table with these columns.
+        options: Options of methods by name.
+        columns: Names of the table's columns.
 
     Raises:
         MethodError: There is no such method, one is named twice, or no method has an option.
+        GeocomissError: A baseline cannot be run: its package or its columns are not there.
     """
-    wanted = [each for name in names for each in (METHODS if name.strip() == ALL else [name.strip()])]
+    every = (*METHODS, *usable_baselines(columns))
+    wanted = [each for name in names for each in (every if name.strip() == ALL else (name.strip(),))]
     if twice := sorted({name for name in wanted if wanted.count(name) > 1}):
         raise MethodError(f"{', '.join(twice)} named twice", expected="each once", todo="correct --methods")
-    contenders = tuple(method_contender(name, options) for name in wanted)
+    for name in wanted:
+        if name in BASELINES:
+            check_baseline(name, columns)
+    contenders = tuple(_contender(name, options) for name in wanted)
     _check_used(options, contenders)
     return contenders
 
 
-def method_contender(method: str, options: Mapping[str, JsonValue]) -> Contender:
-    """A method with the options it has of those given (`preset`, say, or what --option names).
+def reference_of(contenders: Sequence[Contender], wished: str | None = None) -> str:
+    """Key of the contender that the others are compared with.
 
     Raises:
-        MethodError: There is no such method, or an option has a value that is not allowed.
+        MethodError: There is no such contender.
     """
-    if method not in METHODS:
+    keys = [each.key for each in contenders]
+    if wished is not None and wished not in keys:
         raise MethodError(
-            f"there is no method {method!r}", expected=" or ".join(METHODS), todo="choose one of these"
+            f"{wished!r} takes no part in the comparison",
+            expected=" or ".join(keys),
+            todo="choose one of these with --reference",
         )
-    known = {each.name for each in fields(METHODS[method].options_type)}
-    own = {name: value for name, value in options.items() if name in known}
-    checked_options(method, own)
-    return Contender(method, method, method, own)
+    methods = [each.key for each in contenders if each.kind == "method"]
+    return wished or (PREFERRED if PREFERRED in keys else (methods or keys)[-1])
+
+
+def with_ablations(contenders: Sequence[Contender]) -> tuple[Contender, ...]:
+    """The same contenders, each method followed by itself without one of its parts in turn.
+
+    Raises:
+        MethodError: None of them has a part that can be left out.
+    """
+    every = [each for one in contenders for each in (one, *_ablations(one))]
+    if len(every) == len(contenders):
+        raise MethodError(
+            f"no parts to leave out of {', '.join(each.key for each in contenders)}",
+            expected=f"one of {', '.join(ABLATIONS)}",
+            todo="name one of these with --methods, or leave --ablate out",
+        )
+    return tuple(every)
+
+
+def _ablations(whole: Contender) -> Iterator[Contender]:
+    for title, changes in ABLATIONS.get(whole.method, {}).items():
+        options = {**whole.options, **changes}
+        checked_options(whole.method, options)
+        key = f"{whole.key}_{'-'.join(title.replace('/', ' ').split())}"
+        yield Contender(key, f"{whole.title} {title}", whole.method, options)
+
+
+def _contender(name: str, options: Mapping[str, JsonValue]) -> Contender:
+    """A baseline, or a method with the options it has of those given."""
+    if name in BASELINES:
+        return Contender(name, BASELINES[name].title, name, kind="baseline")
+    if name not in METHODS:
+        raise MethodError(
+            f"there is no method {name!r}",
+            expected=" or ".join((*METHODS, *BASELINES, ALL)),
+            todo="choose some of these, joined by commas",
+        )
+    known = {each.name for each in fields(METHODS[name].options_type)}
+    own = {option: value for option, value in options.items() if option in known}
+    checked_options(name, own)
+    return Contender(name, name, name, own)
 
 
 def _check_used(options: Mapping[str, JsonValue], contenders: tuple[Contender, ...]) -> None:

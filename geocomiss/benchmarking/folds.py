@@ -10,16 +10,14 @@ from numpy.typing import NDArray
 
 from geocomiss.errors import SampleError
 from geocomiss.samples import Samples
-from geocomiss.samples.folds import grouped_split
+from geocomiss.samples.folds import AUTHORS_FOLDS, authors_folds, grouped_split
 
 RANDOM: Final = "random"
 """Folds as the poster's authors draw them: neighbours are in training and test."""
 SPATIAL: Final = "spatial"
 """Folds of whole spatial groups."""
-NUMBERS: Final = {RANDOM: 10, SPATIAL: 5}
-"""Number of folds where the user gives none; 10 is the authors'."""
-AUTHORS_SEED: Final = 10
-"""Seed of the random folds, the authors'."""
+NUMBERS: Final = {RANDOM: AUTHORS_FOLDS, SPATIAL: 5}
+"""Number of folds where the user gives none."""
 
 
 def folds_of(samples: Samples, y: NDArray[np.int64], kind: str, number: int | None) -> NDArray[np.str_]:
@@ -27,7 +25,7 @@ def folds_of(samples: Samples, y: NDArray[np.int64], kind: str, number: int | No
 
     Args:
         samples: N samples.
-        y: (N,) class indices; spatial folds are balanced by them.
+        y: (N,) class indices, or strata of a target; spatial folds are balanced by them.
         kind: 'random', 'spatial', or a column of the table.
         number: Number of random or spatial folds; None takes that of `NUMBERS`.
 
@@ -36,20 +34,12 @@ def folds_of(samples: Samples, y: NDArray[np.int64], kind: str, number: int | No
     """
     if kind in NUMBERS:
         number = number or NUMBERS[kind]
-        names = _random(len(y), number) if kind == RANDOM else _spatial(samples, y, number)
+        names = (
+            authors_folds(len(y), number).astype(np.str_) if kind == RANDOM else _spatial(samples, y, number)
+        )
     else:
         names = _column(samples, kind, number)
     _check(names, kind)
-    return names
-
-
-def _random(samples: int, number: int) -> NDArray[np.str_]:
-    """Shuffle and cut into equal parts, as the authors do with numpy's old generator."""
-    order = np.arange(samples)
-    np.random.RandomState(AUTHORS_SEED).shuffle(order)
-    names = np.empty(samples, dtype="<U4")
-    for fold, part in enumerate(np.array_split(order, number)):
-        names[part] = str(fold)
     return names
 
 

@@ -22,12 +22,42 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from geocomiss.benchmarking.contenders import Contender
-from geocomiss.errors import unwritable
+from geocomiss.errors import MapError, unwritable
 
 RUNS: Final = "runs"
 """Folder of the predictions in that of the comparison."""
 MODELS: Final = "models"
 """Folder of the weights, where they are kept."""
+
+
+WRITTEN: Final = (
+    RUNS,
+    MODELS,
+    "table.md",
+    "scores.csv",
+    "differences.csv",
+    "table.png",
+    "months.png",
+    "gaps.png",
+)
+"""What the folder of a comparison may hold."""
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that holds anything but a comparison.
+
+    Raises:
+        MapError: It does, or is a file.
+    """
+    others = (
+        sorted(each.name for each in folder.iterdir() if each.name not in WRITTEN) if folder.is_dir() else []
+    )
+    if others or folder.is_file():
+        raise MapError(
+            f"{folder} {'holds ' + ', '.join(others[:4]) if others else 'is a file'}",
+            expected="a new folder, or one of an earlier `geocomiss benchmark`",
+            todo="choose another --out",
+        )
 
 
 @dataclass(frozen=True)
@@ -64,7 +94,7 @@ class Run:
     rows: NDArray[np.int64]
     """(n,) rows of the table that were predicted."""
     predicted: NDArray[Any]
-    """(C, n) class indices, in the order of the conditions."""
+    """(C, n) class indices or values, in the order of the conditions."""
     seconds: float
     """Time that training took."""
 

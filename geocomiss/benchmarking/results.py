@@ -48,7 +48,8 @@ class Results:
     """The C conditions, patterns first."""
     predicted: Mapping[str, NDArray[Any]]
     """By key of a contender (S, C, N): class index, -1 where no modality was left, `NOT_DEFINED`
-    where the contender cannot be asked; or the number, NaN for both."""
+    where the contender cannot be asked; or the number, NaN for both (methods predict their
+    training mean where no modality was left)."""
     seconds: Mapping[str, float]
     """Mean seconds of training a fold took, by key of a contender."""
     published: bool

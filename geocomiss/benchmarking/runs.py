@@ -4,7 +4,7 @@ C conditions, n samples of the fold.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +14,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geocomiss.benchmarking.baselines import fit_baseline
 from geocomiss.benchmarking.bench import Bench, BenchmarkRequest, Split, part_of
-from geocomiss.benchmarking.conditions import Case
+from geocomiss.benchmarking.conditions import Case, Condition
 from geocomiss.benchmarking.kept import Run, RunKey, read_weights, write_run, write_weights
+from geocomiss.benchmarking.results import NOT_DEFINED
 from geocomiss.methods import Method, new_method
-from geocomiss.scores import predict_classes
+from geocomiss.scores import predict_classes, predict_values
 from geocomiss.training import fit
+
+Predict = Callable[[Condition, Case], NDArray[Any]]
+"""Class indices or values (n,) of a case under a condition; `NOT_DEFINED` or NaN where there is none."""
 
 
 def make_run(bench: Bench, request: BenchmarkRequest, key: RunKey, folder: Path) -> Run:
@@ -38,30 +43,27 @@ def make_run(bench: Bench, request: BenchmarkRequest, key: RunKey, folder: Path)
     """
     with _one_thread():
         split = bench.split(key.fold, key.seed)
-        method, seconds = _trained(bench, request, key, split, folder)
-        run = Run(split.test, _predicted(bench, split, method), seconds)
+        learn = _learn_baseline if key.contender.kind == "baseline" else _learn_method
+        predict, seconds = learn(bench, request, key, split, folder)
+        batch = bench.data.batch
+        case = Case(part_of(batch, split.test), split.test, part_of(batch, split.train))
+        predicted = np.stack([predict(condition, case) for condition in bench.conditions])
+    stored = np.float32 if bench.spec.task == "value" else np.int16
+    run = Run(split.test, predicted.astype(stored), seconds)
     write_run(key.path(folder), run, bench.identity(request, key.contender, key.seed, key.fold))
     return run
 
 
-def _predicted(bench: Bench, split: Split, method: Method) -> NDArray[Any]:
-    """Class indices (C, n) under every condition."""
-    batch = bench.data.batch
-    case = Case(part_of(batch, split.test), split.test, part_of(batch, split.train))
-    predicted = [predict_classes(method, condition.change(case)) for condition in bench.conditions]
-    return np.stack(predicted).astype(np.int16)
-
-
-def _trained(
+def _learn_method(
     bench: Bench, request: BenchmarkRequest, key: RunKey, split: Split, folder: Path
-) -> tuple[Method, float]:
-    """The method of a run, and the seconds that training took: kept from before, or trained now."""
+) -> tuple[Predict, float]:
+    """A method, and the seconds that training took: kept from before, or trained now."""
     contender, path = key.contender, key.weights(folder)
     digest = bench.training_identity(request, contender, key.seed, key.fold)
     if kept := read_weights(path, digest):
         method = new_method(contender.method, bench.spec, contender.options)
         method.load_state_dict(kept.tensors)
-        return method.eval(), kept.seconds
+        return _predictor(method), kept.seconds
     train, validation = (bench.data[torch.from_numpy(rows)] for rows in (split.train, split.validation))
     settings = replace(request.settings, seed=key.seed)
     start = time.monotonic()
@@ -71,7 +73,33 @@ def _trained(
     seconds = time.monotonic() - start
     if request.keep_models:
         write_weights(path, method.state_dict(), seconds, digest)
-    return method, seconds
+    return _predictor(method), seconds
+
+
+def _predictor(method: Method) -> Predict:
+    predict = predict_values if method.spec.task == "value" else predict_classes
+    return lambda condition, case: predict(method, condition.change(case))
+
+
+def _learn_baseline(
+    bench: Bench, request: BenchmarkRequest, key: RunKey, split: Split, folder: Path
+) -> tuple[Predict, float]:
+    """A baseline learns from all samples outside the fold: it has nothing to stop by."""
+    rows = np.concatenate([split.train, split.validation])
+    embeddings, full = bench.embeddings, bench.conditions[0]
+    own = None if embeddings is None else embeddings[rows]
+    start = time.monotonic()
+    baseline = fit_baseline(
+        key.contender.method, part_of(bench.data.batch, rows), bench.y[rows], key.seed, bench.spec.task, own
+    )
+    seconds = time.monotonic() - start
+
+    def predict(condition: Condition, case: Case) -> NDArray[Any]:
+        if baseline.kind.embedded and condition != full:
+            return np.full(len(case.rows), np.nan if bench.spec.task == "value" else NOT_DEFINED)
+        return baseline.predict(condition.change(case), None if embeddings is None else embeddings[case.rows])
+
+    return predict, seconds
 
 
 @contextmanager

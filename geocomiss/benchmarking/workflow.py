@@ -14,13 +14,18 @@ from numpy.typing import NDArray
 
 from geocomiss.benchmarking.bench import Bench, BenchmarkRequest, bench_of
 from geocomiss.benchmarking.folds import RANDOM
-from geocomiss.benchmarking.kept import Run
+from geocomiss.benchmarking.kept import Run, check_folder
 from geocomiss.benchmarking.results import NOT_DEFINED, Results
 from geocomiss.benchmarking.schedule import Progress, keys_of, run_all
 from geocomiss.samples import Samples
 
 POSTER_RECIPE: Final = "cropharvest"
 """Recipe of the samples that the poster compares on."""
+POSTER_CLASSES: Final = (
+    "beverage_spice", "cereals", "fruits_nuts", "leguminous", "non_crop",
+    "oilseeds", "other", "root_tuber", "sugar", "vegetables_melons",
+)  # fmt: skip
+"""The classes that it tells apart."""
 
 
 def run_benchmark(
@@ -40,8 +45,9 @@ def run_benchmark(
     Raises:
         SampleError: The table, the folds or the classes cannot be used.
         MethodError: Losses that are not finite.
-        MapError: The folder cannot be written.
+        MapError: The folder cannot be written, or holds something else.
     """
+    check_folder(folder)
     bench = bench_of(samples, request)
     runs = run_all(bench, request, folder, progress or (lambda key, run: None))
     return results_of(bench, request, runs)
@@ -59,7 +65,7 @@ def results_of(bench: Bench, request: BenchmarkRequest, runs: Mapping[tuple[str,
     return Results(
         table=samples.name,
         label=request.label,
-        task="classes",
+        task=bench.spec.task,
         classes=bench.classes,
         modalities=bench.spec.modalities,
         truth=bench.y,
@@ -72,8 +78,19 @@ def results_of(bench: Bench, request: BenchmarkRequest, runs: Mapping[tuple[str,
         conditions=tuple(condition.name for condition in bench.conditions),
         predicted={key: _pooled(bench, request, runs, key) for key in keys},
         seconds={key: fmean(run.seconds for (who, _, _), run in runs.items() if who == key) for key in keys},
-        published=samples.recipe.name == POSTER_RECIPE,
+        published=_published(bench),
         notes=(*samples.notes, *_notes(bench, request)),
+    )
+
+
+def _published(bench: Bench) -> bool:
+    """Whether these are samples of the kind that the poster compares on."""
+    samples = bench.samples
+    return (
+        samples.recipe.name == POSTER_RECIPE
+        and not samples.simulated
+        and bool(bench.classes)
+        and set(bench.classes) <= set(POSTER_CLASSES)
     )
 
 
@@ -82,7 +99,7 @@ def _pooled(
 ) -> NDArray[Any]:
     """Out-of-fold predictions of a contender: (S, C, N)."""
     shape = (len(request.seeds), len(bench.conditions), len(bench.y))
-    pooled = np.full(shape, NOT_DEFINED, np.int16)
+    pooled = np.full(shape, NOT_DEFINED, np.int16) if bench.classes else np.full(shape, np.nan, np.float32)
     for place, seed in enumerate(request.seeds):
         for fold in bench.folds:
             run = runs[key, seed, fold]
@@ -92,7 +109,7 @@ def _pooled(
 
 def _notes(bench: Bench, request: BenchmarkRequest) -> list[str]:
     """What makes a comparison less than it seems."""
-    notes = []
+    notes = [*bench.notes]
     if request.folds != RANDOM and (shared := _shared_groups(bench)):
         notes.append(f"{shared} spatial groups have samples in several folds: scores flatter")
     folds = Counter(

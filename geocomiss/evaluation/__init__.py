@@ -16,16 +16,16 @@ from geocomiss.checkpoint import Card, Checkpoint
 from geocomiss.errors import RecipeError, SampleError
 from geocomiss.recipes import differences
 from geocomiss.samples import Samples
-from geocomiss.samples.tensors import batch_of_samples, indices_of
-from geocomiss.scores import Scores, score_patterns
+from geocomiss.samples.tensors import batch_of_samples, truth_of
+from geocomiss.scores import Scores, ValueScores, score_patterns
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Scores, and what to know about them."""
 
-    scores: Scores
-    """F1 per pattern."""
+    scores: Scores | ValueScores
+    """F1 per pattern, or the errors of a value."""
     warnings: tuple[str, ...]
     """Reasons to read the scores with care, a sentence each."""
 
@@ -35,7 +35,8 @@ def evaluate_model(
 ) -> Evaluation:
     """Score a model on samples, by all patterns of its modalities.
 
-    Samples of classes that the model does not know are left out, and said.
+    Samples of classes that the model does not know are left out, and said. A model that predicts a
+    value wants samples with a target.
 
     Args:
         checkpoint: The model.
@@ -43,26 +44,28 @@ def evaluate_model(
         device: Where to compute.
 
     Raises:
-        SampleError: No sample of the model's classes, other steps, or bands missing.
+        SampleError: No sample of the model's classes, labels for a regression or a target for a
+            classifier, other steps, or bands missing.
         RecipeError: The table states a recipe that the model cannot use.
     """
     card = checkpoint.card
     warnings = [*_recipe_warnings(card, samples), *_training_warnings(card, samples)]
     _check_steps(card, samples)
+    _check_task(card, samples)
     names = tuple(info.name for info in card.classes)
-    known = np.isin(samples.labels, names)
-    if not known.all():
+    known = np.isin(samples.labels, names) if samples.target is None else np.isfinite(samples.target)
+    if samples.target is None and not known.all():
         warnings.append(_left_out(samples, known, names))
     kept = samples.take(known)
     warnings += [f"{samples.name} has no {name}" for name in card.bands if name not in samples.values]
     method = checkpoint.method.to(device)
     batch = batch_of_samples(kept, card.spec).to(device)
     protocol = f"{len(kept)} samples of {samples.name}"
-    scores = score_patterns(method, batch, np.asarray(indices_of(kept, names)), protocol)
+    scores = score_patterns(method, batch, np.asarray(truth_of(kept, names)), protocol)
     return Evaluation(scores, tuple(warnings))
 
 
-def write_scores(scores: Scores, path: Path) -> None:
+def write_scores(scores: Scores | ValueScores, path: Path) -> None:
     """Write scores as JSON, for machines.
 
     Raises:
@@ -113,6 +116,16 @@ def _check_steps(card: Card, samples: Samples) -> None:
             f"{samples.name} has {samples.cycle or f'{samples.months.shape[1]} steps of mixed months'}",
             expected=str(card.cycle or f"{card.steps} steps"),
             todo="use a table with the model's calendar, or cut it by --season; nothing is shifted silently",
+        )
+
+
+def _check_task(card: Card, samples: Samples) -> None:
+    wanted = f"a target such as the model's {card.target.name}" if card.target else "labels of classes"
+    if card.spec.task != samples.task:
+        raise SampleError(
+            f"{samples.name} was read with {'labels' if card.target else 'a target'}",
+            expected=f"{wanted}, for a model that predicts {'a value' if card.target else 'classes'}",
+            todo="give the column with " + ("--target" if card.target else "--label"),
         )
 
 

@@ -13,7 +13,7 @@ MOST_CLASSES: Final = 254
 
 
 def samples_facts(path: Path) -> Facts:
-    """What a table holds: series, places (never points), and columns that could be labels.
+    """What a table holds: series, places (never points), columns that could be labels or targets.
 
     Raises:
         SampleError: It cannot be used.
@@ -44,6 +44,11 @@ def samples_facts(path: Path) -> Facts:
             for key, column in contents.columns.items()
             if (counts := _class_counts(column))
         ],
+        "columns of numbers": [
+            {"column": key} | spread
+            for key, column in contents.columns.items()
+            if not _class_counts(column) and (spread := _spread(column))
+        ],
     }
 
 
@@ -56,6 +61,15 @@ def _class_counts(column: np.ndarray[Any, Any]) -> dict[str, int]:
         return {}
     order = np.argsort(-counts, kind="stable")
     return {str(found[place]): int(counts[place]) for place in order}
+
+
+def _spread(column: np.ndarray[Any, Any]) -> dict[str, int | float]:
+    """How many values a column of numbers has and where they lie; nothing for any other column."""
+    known = column[np.isfinite(column)] if column.dtype.kind in "iuf" else column[:0]
+    if not known.size:
+        return {}
+    places = {name: round(float(f(known)), 4) for name, f in (("min", np.min), ("mean", np.mean))}
+    return {"samples": int(known.size), **places, "max": round(float(known.max()), 4)}
 
 
 def model_facts(name_or_path: str) -> Facts:
@@ -77,7 +91,7 @@ def model_facts(name_or_path: str) -> Facts:
         "recipe": stored["recipe"],
         "training": stored["training"],
         "sha256": card.model_sha256,
-        "classes": stored["classes"],
+        **({"target": stored["target"]} if card.target else {"classes": stored["classes"]}),
         "modalities": [
             {"modality": name, "min steps": card.min_steps[name], "bands": list(bands)}
             for name, bands in card.bands.items()

@@ -114,6 +114,7 @@ def plan_map(request: MapRequest) -> Plan:
     """
     _check_names(request)
     checkpoint = read_checkpoint(_model_name(request))
+    _check_classes(checkpoint)
     card, cycle = checkpoint.card, _cycle(checkpoint)
     source = source_asked(_asked(request, card))
     _check_simulated(request, checkpoint, source)
@@ -177,6 +178,15 @@ def _model_name(request: MapRequest) -> str:
         expected="--model, a folder written by `geocomiss train`",
         todo="train one with `geocomiss train --samples ...`",
     )
+
+
+def _check_classes(checkpoint: Checkpoint) -> None:
+    if target := checkpoint.card.target:
+        raise CheckpointError(
+            f"a model that predicts a value, {target.name}",
+            expected="one that tells classes apart: maps of values are not made",
+            todo="map with a model trained with --label; this one can be evaluated",
+        )
 
 
 def _cycle(checkpoint: Checkpoint) -> Cycle:

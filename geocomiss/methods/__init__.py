@@ -8,6 +8,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from geocomiss.batch import Spec
 from geocomiss.errors import MethodError
+from geocomiss.methods.ablation import ABLATIONS
 from geocomiss.methods.base import Losses, Method, MethodOptions
 from geocomiss.methods.comiss import CoMiss
 from geocomiss.methods.comiss_plus import CoMissPlus
@@ -75,4 +76,4 @@ def checked_options(name: str, options: Mapping[str, JsonValue] | None = None) -
         ) from error
 
 
-__all__ = ["METHODS", "Losses", "Method", "MethodOptions", "checked_options", "new_method"]
+__all__ = ["ABLATIONS", "METHODS", "Losses", "Method", "MethodOptions", "checked_options", "new_method"]

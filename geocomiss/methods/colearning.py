@@ -40,6 +40,7 @@ class CoLearning(Separated):
     def __init__(self, spec: Spec, options: CoLearningOptions) -> None:
         super().__init__(spec, options)
         self.options = options
+        self.temperature = self.softened(options.temperature)
 
     def loss(self, batch: Batch, y: Tensor, generator: torch.Generator) -> Losses:
         """Prediction, separated features, and distillation."""
@@ -59,9 +60,10 @@ class CoLearning(Separated):
         """The means over m of CE_w(l_m, y) and T^2 KL(l_full || l_m)."""
         terms: Losses = {}
         if "ce" in self.options.distillation:
-            terms["individual_ce"] = self.predictive_loss_each(outputs.logits, y, outputs.available)
+            each = self.predictive_loss_each(outputs.logits, y, outputs.available)
+            terms[f"individual_{self.by_label}"] = each
         if "kl" in self.options.distillation:
-            terms["individual_kl"] = self._teach_each(outputs)
+            terms[f"individual_{self.by_teacher}"] = self._teach_each(outputs)
         return terms
 
     def missing_terms(self, outputs: Outputs, y: Tensor, keep: Tensor) -> Losses:
@@ -74,8 +76,8 @@ class CoLearning(Separated):
         """
         student = self.fuse(outputs.logits, keep)
         terms = self.taught("missing", student, self.teacher(outputs), y, keep.any(1))
-        if "missing_kl" in terms and self.options.teacher == "mutual":
-            terms["missing_kl"] = self._mutual(outputs)
+        if "kl" in self.options.distillation and self.options.teacher == "mutual":
+            terms[f"missing_{self.by_teacher}"] = self._mutual(outputs)
         return terms
 
     def taught(self, name: str, student: Tensor, teacher: Tensor, y: Tensor, rows: Tensor) -> Losses:
@@ -90,9 +92,10 @@ class CoLearning(Separated):
         """
         terms: Losses = {}
         if "ce" in self.options.distillation:
-            terms[f"{name}_ce"] = self.predictive_loss(student, y, rows)
+            terms[f"{name}_{self.by_label}"] = self.predictive_loss(student, y, rows)
         if "kl" in self.options.distillation:
-            terms[f"{name}_kl"] = distillation(student, teacher, self.options.temperature, rows)
+            loss = distillation(student, teacher, self.temperature, rows)
+            terms[f"{name}_{self.by_teacher}"] = loss
         return terms
 
     def teacher(self, outputs: Outputs) -> Tensor:
@@ -102,8 +105,8 @@ class CoLearning(Separated):
     def _teach_each(self, outputs: Outputs) -> Tensor:
         if self.options.teacher == "mutual":
             return self._mutual(outputs)
-        teacher, temperature = self.teacher(outputs), self.options.temperature
-        return distillation_each(outputs.logits, teacher, temperature, outputs.available)
+        teacher = self.teacher(outputs)
+        return distillation_each(outputs.logits, teacher, self.temperature, outputs.available)
 
     def _mutual(self, outputs: Outputs) -> Tensor:
-        return mutual_distillation(outputs.logits, self.options.temperature, outputs.available)
+        return mutual_distillation(outputs.logits, self.temperature, outputs.available)

@@ -1,6 +1,6 @@
 """Co-Miss+: one model for one modality missing, one left, gaps in time and unfinished seasons."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import ConfigDict, Field
@@ -20,7 +20,12 @@ from geocomiss.methods.separated import Outputs
 class CoMissPlusOptions(CoMissOptions):
     """Choices of Co-Miss+."""
 
-    repeated: float = Field(default=0.25, ge=0, le=1)
+    taught: Literal["both", "individual", "subset"] = "both"
+    """Who learns from the prediction from everything: each modality's own prediction as in FullCo,
+    that from a random subset as in Co-Miss, or both."""
+    average: float = Field(default=0.98, ge=0, lt=1)
+    """Decay of the running mean of the weights, which predicts (see `MethodOptions`)."""
+    repeated: float = Field(default=0.5, ge=0, le=1)
     """Share of the training pixels that are shown a second time with time steps missing."""
     cut: float = Field(default=0.5, ge=0, le=1)
     """Share of these of which only the start of the season is shown; the others have gaps."""
@@ -39,7 +44,12 @@ class CoMissPlus(CoLearning):
     come from one encoding, so both can be taught at once. The third distillation is for partial
     gaps and for maps in mid-season: some pixels of each batch are encoded a second time with random
     steps, or all after some month, missing, and l_part, fused from what is left, learns from the
-    prediction of the same pixel with the whole season.
+    prediction of the same pixel with the whole season. What predicts is a running mean of the weights.
+
+    Chosen on inner parts of Canada's five training sides (small preset, 2 seeds; macro F1 full / one
+    missing / one left / seasons cut short): repeated 0.25 48.6 / 44.3 / 26.2 / 31.6, 0.5 48.4 / 44.4 /
+    26.5 / 31.8, 0.5 and the mean of the weights 49.1 / 45.3 / 26.8 / 32.5; a subset per sample instead
+    of per batch changed nothing.
 
     Not a published method: ours, from published parts.
     """
@@ -67,5 +77,9 @@ class CoMissPlus(CoLearning):
 
     def distil(self, outputs: Outputs, y: Tensor, generator: torch.Generator) -> Losses:
         """The terms of FullCo and those of Co-Miss."""
-        keep = random_subset(outputs.available, self.choices.subset, generator)
-        return {**self.individual_terms(outputs, y), **self.missing_terms(outputs, y, keep)}
+        taught = self.choices.taught
+        terms = {} if taught == "subset" else self.individual_terms(outputs, y)
+        if taught != "individual":
+            keep = random_subset(outputs.available, self.choices.subset, generator)
+            terms |= self.missing_terms(outputs, y, keep)
+        return terms

@@ -49,7 +49,8 @@ class DSensD(LateFusion):
         """The cross-entropy of the prediction from the subset."""
         each, available = self.encode(batch), batch.available
         keep = self.draw(available, generator)
-        return with_total({"missing_ce": self.predictive_loss(self.fuse(each, keep), y, keep.any(1))})
+        loss = self.predictive_loss(self.fuse(each, keep), y, keep.any(1))
+        return with_total({f"missing_{self.by_label}": loss})
 
     def draw(self, available: Tensor, generator: torch.Generator) -> Tensor:
         """What pixels have of a random subset: (N, M) bool."""

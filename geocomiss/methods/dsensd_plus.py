@@ -31,7 +31,7 @@ class DSensDPlus(DSensD):
 
     def __init__(self, spec: Spec, options: DSensDPlusOptions) -> None:
         super().__init__(spec, options)
-        self.temperature = options.temperature
+        self.temperature = self.softened(options.temperature)
 
     def loss(self, batch: Batch, y: Tensor, generator: torch.Generator) -> Losses:
         """Prediction from the subset and from everything, and mutual distillation."""
@@ -40,9 +40,11 @@ class DSensDPlus(DSensD):
         full = self.fuse(each, available)
         return with_total(
             {
-                "missing_ce": self.predictive_loss(self.fuse(each, keep), y, keep.any(1)),
+                f"missing_{self.by_label}": self.predictive_loss(self.fuse(each, keep), y, keep.any(1)),
                 "main": self.predictive_loss(full, y, available.any(1)),
-                "individual_ce": self.predictive_loss_each(each, y, available),
-                "individual_kl": distillation_each(each, full.detach(), self.temperature, available),
+                f"individual_{self.by_label}": self.predictive_loss_each(each, y, available),
+                f"individual_{self.by_teacher}": distillation_each(
+                    each, full.detach(), self.temperature, available
+                ),
             }
         )

@@ -32,7 +32,7 @@ class Features:
 
 
 class FeaturePair(nn.Module):
-    """Two encoders of one modality that start with the same weights.
+    """Two encoders of one modality that start with the same weights: R rows to specific and shared.
 
     One gives specific (and unused) features, the other shared ones through a projection.
     Source: MDiCo (Mena et al. 2025).
@@ -54,6 +54,7 @@ class FeaturePair(nn.Module):
         self.common = encoder_of(modality, shape, size, dropout)
         self.project = nn.Sequential(nn.Linear(size.features, half), BatchNorm(half), nn.ReLU())
         self.split = half
+        self.width = 2 * half
         self._start_alike()
 
     def forward(self, x: Tensor) -> Features:
@@ -62,6 +63,10 @@ class FeaturePair(nn.Module):
         unused = own[:, self.split :] if own.shape[1] > self.split else None
         return Features(own[:, : self.split], self.project(self.common(x)), unused)
 
+    def together(self, features: Features) -> Tensor:
+        """What the classifier reads: (R, 2H)."""
+        return torch.cat([features.specific, features.shared], 1)
+
     def _start_alike(self) -> None:
         common = self.common.state_dict()
         # without the unused half the last layer of `own` has only the first rows of the other's
@@ -69,6 +74,34 @@ class FeaturePair(nn.Module):
             {name: common[name][: len(tensor)] if tensor.ndim else common[name]
              for name, tensor in self.own.state_dict().items()}
         )  # fmt: skip
+
+
+class OneEncoder(nn.Module):
+    """A single encoder of a modality, whose features are specific and shared at once.
+
+    The pair without its separation, for comparison: all D features feed the classifier and every
+    loss on features, so that H is D here.
+
+    Args:
+        modality: Key in `MODALITIES`.
+        shape: (T, C).
+        size: Widths of the encoder.
+        dropout: Share of features dropped while training.
+    """
+
+    def __init__(self, modality: str, shape: tuple[int, int], size: EncoderSize, dropout: float) -> None:
+        super().__init__()
+        self.encoder = encoder_of(modality, shape, size, dropout)
+        self.split = self.width = size.features
+
+    def forward(self, x: Tensor) -> Features:
+        """Features of normalised rows (R, T, C)."""
+        features = self.encoder(x)
+        return Features(features, features, None)
+
+    def together(self, features: Features) -> Tensor:
+        """What the classifier reads: (R, D)."""
+        return features.specific
 
 
 def discriminator_losses(head: nn.Module, parts: list[Tensor], available: Tensor) -> Tensor:
@@ -81,13 +114,13 @@ def discriminator_losses(head: nn.Module, parts: list[Tensor], available: Tensor
         parts: Per modality, features (R_m, H) of the pixels that have it, in order.
         available: (N, M) bool.
     """
-    total = torch.zeros(len(available), dtype=parts[0].dtype, device=available.device)
+    columns = []
     for column, part in enumerate(parts):
-        logits = head(part)
         target = torch.full((len(part),), column, device=part.device)
+        losses = F.cross_entropy(head(part), target, reduction="none")
         rows = torch.nonzero(available[:, column]).squeeze(1)
-        total = total.index_add(0, rows, F.cross_entropy(logits, target, reduction="none"))
-    return total / available.sum(1).clamp(min=1)
+        columns.append(placed(losses[:, None], rows, len(available)))
+    return torch.cat(columns, 1).sum(1) / available.sum(1).clamp(min=1)
 
 
 def identical_rows(x: Tensor) -> Tensor:

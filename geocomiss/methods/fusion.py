@@ -9,8 +9,10 @@ from typing import Final, Literal
 import torch
 from torch import Tensor
 
+from geocomiss.batch import Task
+
 Fusion = Literal["logits", "probabilities", "entropy"]
-"""What is averaged, and how: see `FUSIONS`."""
+"""What is averaged, and how: see `FUSIONS`. Values of a regression have but a plain mean."""
 
 SubsetLaw = Literal["batch", "strict", "sample"]
 """Law of a random subset of the modalities: one a batch, uniform over all non-empty subsets (each
@@ -43,6 +45,11 @@ FUSIONS: Final[dict[Fusion, Callable[[Tensor, Tensor], Tensor]]] = {
     "entropy": mean_by_entropy,
 }
 """All ways to fuse predictions, by name."""
+
+
+def fusion_of(kind: Fusion, task: Task) -> Callable[[Tensor, Tensor], Tensor]:
+    """How predictions (N, M, K) are fused where `keep` (N, M): as asked, or values by their mean."""
+    return FUSIONS[kind] if task == "classes" else mean_of_kept
 
 
 def all_subsets(modalities: int) -> Tensor:

@@ -86,7 +86,11 @@ class LateFusion(Method):
 
 
 def placed(rows: Tensor, wanted: Tensor, number: int) -> Tensor:
-    """Rows (R, W) at their pixels (R,) of (N, W), zeros elsewhere."""
+    """Rows (R, W) at their pixels (R,) of (N, W), zeros elsewhere; in float32 at least.
+
+    What comes after the branches is little work and needs the digits, where they ran in bfloat16.
+    """
+    rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
     if len(rows) == number:
         return rows
     return rows.new_zeros(number, rows.shape[1]).index_copy(0, wanted, rows)

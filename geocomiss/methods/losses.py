@@ -1,7 +1,7 @@
 """The loss terms of co-learning, each a function of tensors.
 
-N pixels, M modalities, K classes, D features. `rows` says which pixels take part, so that tables
-with missing modalities train the same way as complete ones.
+N pixels, M modalities, K classes (1 for a regression), D features. `rows` says which pixels take
+part, so that tables with missing modalities train the same way as complete ones.
 """
 
 import torch
@@ -52,28 +52,58 @@ def weighted_ce_each(logits: Tensor, y: Tensor, class_weight: Tensor, available:
     return mean_over(mean, class_weight.to(logits)[y] * available.any(1))
 
 
-def distillation(student: Tensor, teacher: Tensor, temperature: float, rows: Tensor | None = None) -> Tensor:
+def squared_error(outputs: Tensor, target: Tensor, rows: Tensor | None = None) -> Tensor:
+    """Mean squared error over pixels, the regression's `weighted_ce`.
+
+    Args:
+        outputs: (N, 1).
+        target: (N,) in the units of the outputs.
+        rows: (N,) bool, the pixels that count; all by default.
+    """
+    losses = (outputs[:, 0] - target).square()  # (N,)
+    return mean_over(losses, torch.ones_like(losses) if rows is None else rows.to(losses))
+
+
+def squared_error_each(outputs: Tensor, target: Tensor, available: Tensor) -> Tensor:
+    """Squared error of each modality's own prediction, a mean over the modalities a pixel has.
+
+    Args:
+        outputs: (N, M, 1).
+        target: (N,) in the units of the outputs.
+        available: (N, M) bool.
+    """
+    mean = _mean_of_available((outputs[:, :, 0] - target[:, None]).square(), available)  # (N,)
+    return mean_over(mean, available.any(1).to(mean))
+
+
+def distillation(
+    student: Tensor, teacher: Tensor, temperature: float | None, rows: Tensor | None = None
+) -> Tensor:
     """T^2 KL(softmax(teacher / T) || softmax(student / T)), the mean over pixels.
+
+    Of a regression the squared difference of student and teacher, here and below.
 
     Whether the teacher receives a gradient is the caller's choice (`teacher.detach()`).
 
     Args:
         student: (N, K) logits.
         teacher: (N, K) logits.
-        temperature: T; below 1 sharpens both.
+        temperature: T; below 1 sharpens both. None: these are values, not logits.
         rows: (N,) bool, the pixels that count; all by default.
     """
     losses = _divergence(student, teacher, temperature)
     return mean_over(losses, torch.ones_like(losses) if rows is None else rows.to(losses))
 
 
-def distillation_each(student: Tensor, teacher: Tensor, temperature: float, available: Tensor) -> Tensor:
+def distillation_each(
+    student: Tensor, teacher: Tensor, temperature: float | None, available: Tensor
+) -> Tensor:
     """`distillation` of each modality's own prediction, a mean over the modalities a pixel has.
 
     Args:
         student: (N, M, K) logits.
         teacher: (N, K) logits.
-        temperature: T.
+        temperature: T, or None.
         available: (N, M) bool.
     """
     losses = _divergence(student, teacher[:, None].expand_as(student), temperature)  # (N, M)
@@ -81,12 +111,12 @@ def distillation_each(student: Tensor, teacher: Tensor, temperature: float, avai
     return mean_over(mean, available.any(1).to(mean))
 
 
-def mutual_distillation(logits: Tensor, temperature: float, available: Tensor) -> Tensor:
+def mutual_distillation(logits: Tensor, temperature: float | None, available: Tensor) -> Tensor:
     """Deep mutual learning: T^2 KL(sg p_i || p_j) over the ordered pairs i, j that a pixel has.
 
     Args:
         logits: (N, M, K).
-        temperature: T.
+        temperature: T, or None.
         available: (N, M) bool.
     """
     modalities = logits.shape[1]
@@ -134,7 +164,9 @@ def _diagonal(available: Tensor) -> Tensor:
     return torch.eye(available.shape[1], dtype=torch.bool, device=available.device)
 
 
-def _divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+def _divergence(student: Tensor, teacher: Tensor, temperature: float | None) -> Tensor:
+    if temperature is None:
+        return (student - teacher).square().sum(-1)
     q = F.log_softmax(student / temperature, -1)
     p = F.log_softmax(teacher / temperature, -1)
     return temperature**2 * F.kl_div(q, p, reduction="none", log_target=True).sum(-1)

@@ -17,12 +17,13 @@ from geocomiss.methods.base import Losses, MethodOptions, mean_objective
 from geocomiss.methods.features import (
     FeaturePair,
     Features,
+    OneEncoder,
     View,
     contrastive_losses,
     discriminator_losses,
     view_of,
 )
-from geocomiss.methods.fusion import FUSIONS, Fusion
+from geocomiss.methods.fusion import Fusion, fusion_of
 from geocomiss.methods.late import LateFusion, LogitNorm, logit_norm, nothing, placed
 from geocomiss.methods.losses import mean_over
 from geocomiss.nets import SIZES, MLPHead
@@ -52,6 +53,9 @@ class SeparatedOptions(MethodOptions):
     """What early stopping watches: the CE of the fused prediction, or the whole objective."""
     negatives: Literal["distinct", "all"] = "distinct"
     """Contrastive negatives: only pixels with other input (weather cells repeat), or all."""
+    encoders: Literal["pair", "one"] = "pair"
+    """An encoder each for specific and shared features, or one whose features are both: then no
+    half of them is unused."""
 
 
 @plain_dataclass(frozen=True)
@@ -92,11 +96,9 @@ class Branch(nn.Module):
 
     def __init__(self, modality: str, spec: Spec, options: SeparatedOptions) -> None:
         super().__init__()
-        size = SIZES[options.preset]
-        unused = options.unused == "kept" or options.discriminated == "specific+unused"
-        self.features = FeaturePair(modality, spec.shape(modality), size, options.dropout, unused)
+        self.features = _features_of(modality, spec.shape(modality), options)
         mlp = options.head == "mlp"
-        width = 2 * self.features.split
+        width = self.features.width
         self.head = MLPHead(width, spec.classes, options.dropout) if mlp else nn.Linear(width, spec.classes)
         self.norm = logit_norm(options.logit_norm, spec.classes)
 
@@ -106,8 +108,18 @@ class Branch(nn.Module):
 
     def classify(self, features: Features) -> Tensor:
         """Logits (R, K) of specific and shared features."""
-        logits: Tensor = self.norm(self.head(torch.cat([features.specific, features.shared], 1)))
+        logits: Tensor = self.norm(self.head(self.features.together(features)))
         return logits
+
+
+def _features_of(
+    modality: str, shape: tuple[int, int], options: SeparatedOptions
+) -> FeaturePair | OneEncoder:
+    size = SIZES[options.preset]
+    if options.encoders == "one":
+        return OneEncoder(modality, shape, size, options.dropout)
+    unused = options.unused == "kept" or options.discriminated == "specific+unused"
+    return FeaturePair(modality, shape, size, options.dropout, unused)
 
 
 class Separated(LateFusion):
@@ -119,7 +131,9 @@ class Separated(LateFusion):
         branches = {name: Branch(name, spec, options) for name in spec.modalities}
         super().__init__(spec, options, nn.ModuleDict(branches), spec.classes)
         self.separation = options
-        half, modalities = SIZES[options.preset].features // 2, len(spec.modalities)
+        self.fused = fusion_of(options.fusion, spec.task)
+        half = next(iter(branches.values())).features.split
+        modalities = len(spec.modalities)
         first = options.discriminated != "none"
         self.discriminator = nn.Linear(half, modalities) if first else None
         second = options.discriminated in ("specific+unused", "specific+shared")
@@ -128,7 +142,7 @@ class Separated(LateFusion):
 
     def fuse(self, each: Tensor, keep: Tensor) -> Tensor:
         """The mean of the predictions that are kept."""
-        return FUSIONS[self.separation.fusion](each, keep)
+        return self.fused(each, keep)
 
     def monitored(self, batch: Batch, y: Tensor) -> Tensor:
         """The CE of the fused prediction, or the whole objective."""

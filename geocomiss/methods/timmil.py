@@ -34,6 +34,49 @@ class TiMMILOptions(MethodOptions):
     """Whether the prediction from everything also counts in the loss."""
 
 
+class ClassTransformer(nn.Module):
+    """A post-norm transformer of which only the first token is read at the end.
+
+    So in the last layer only that token attends and goes through the feed-forward part: the same
+    numbers as of the whole layer, without four fifths of its cost.
+
+    Args:
+        width: Features D of a token.
+        layers: Their number.
+        dropout: Share dropped while training.
+    """
+
+    def __init__(self, width: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        wide = WIDER * width
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(width, HEADS, wide, dropout, batch_first=True) for _ in range(layers)
+        )
+
+    def forward(self, tokens: Tensor, hidden: Tensor) -> Tensor:
+        """The first token at the end: (N, D).
+
+        Args:
+            tokens: (N, 1 + M, D).
+            hidden: (N, 1 + M) bool, tokens that are not attended to.
+        """
+        *inner, last = self.layers
+        for layer in inner:
+            tokens = _attended(layer, tokens, tokens, hidden)
+        return _attended(last, tokens[:, :1], tokens, hidden)[:, 0]
+
+
+def _attended(layer: nn.Module, asking: Tensor, tokens: Tensor, hidden: Tensor) -> Tensor:
+    """What a layer makes of some tokens (N, L, D) that attend to all (N, 1 + M, D)."""
+    if not isinstance(layer, nn.TransformerEncoderLayer):
+        raise TypeError(f"a layer is a {type(layer).__name__}")
+    found, _ = layer.self_attn(asking, tokens, tokens, key_padding_mask=hidden, need_weights=False)
+    asking = layer.norm1(asking + layer.dropout1(found))
+    wide = layer.dropout(layer.activation(layer.linear1(asking)))
+    result: Tensor = layer.norm2(asking + layer.dropout2(layer.linear2(wide)))
+    return result
+
+
 class TiMMIL(LateFusion):
     """L = CE_w(l_S, y), S a random subset of the modalities; l_S comes from a class token.
 
@@ -51,11 +94,7 @@ class TiMMIL(LateFusion):
         self.options = options
         self.modality = nn.Parameter(torch.randn(len(spec.modalities), width) * 0.02)
         self.class_token = nn.Parameter(torch.zeros(width))
-        layer = nn.TransformerEncoderLayer(
-            width, HEADS, WIDER * width, options.token_dropout, batch_first=True
-        )
-        # nested tensors would give a pixel other bits beside other neighbours
-        self.transformer = nn.TransformerEncoder(layer, options.layers, enable_nested_tensor=False)
+        self.transformer = ClassTransformer(width, options.layers, options.token_dropout)
         self.head = MLPHead(width, spec.classes, options.dropout)
 
     def fuse(self, each: Tensor, keep: Tensor) -> Tensor:
@@ -63,8 +102,7 @@ class TiMMIL(LateFusion):
         first = self.class_token.expand(len(each), 1, -1)
         tokens = torch.cat([first, each + self.modality], 1)  # (N, 1 + M, D)
         hidden = torch.cat([torch.zeros_like(keep[:, :1]), ~keep], 1)
-        seen = self.transformer(tokens, src_key_padding_mask=hidden)[:, 0]
-        return where_kept(self.head, seen, keep, self.spec.classes)
+        return where_kept(self.head, self.transformer(tokens, hidden), keep, self.spec.classes)
 
     def loss(self, batch: Batch, y: Tensor, generator: torch.Generator) -> Losses:
         """CE_w(l_S, y), and on request CE_w(l_full, y)."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from geocomiss.batch import Batch, Spec
 from geocomiss.methods.base import Losses, MethodOptions, with_total
-from geocomiss.methods.fusion import FUSIONS, Fusion
+from geocomiss.methods.fusion import Fusion, fusion_of
 from geocomiss.methods.late import LateFusion, deciding_branches
 
 
@@ -33,11 +33,11 @@ class UniModal(LateFusion):
 
     def __init__(self, spec: Spec, options: UniModalOptions) -> None:
         super().__init__(spec, options, deciding_branches(spec, options, "none"), spec.classes)
-        self.fusion = options.fusion
+        self.fused = fusion_of(options.fusion, spec.task)
 
     def fuse(self, each: Tensor, keep: Tensor) -> Tensor:
         """The mean of the predictions that are kept; that of a single modality is its own."""
-        return FUSIONS[self.fusion](each, keep)
+        return self.fused(each, keep)
 
     def loss(self, batch: Batch, y: Tensor, generator: torch.Generator) -> Losses:
         """The cross-entropy of each modality, over the pixels that have it."""

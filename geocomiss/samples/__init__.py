@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geocomiss.errors import SampleError
 from geocomiss.recipes import Recipe
-from geocomiss.samples.columns import labels_of
+from geocomiss.samples.columns import labels_of, target_of
 from geocomiss.samples.contents import Contents
 from geocomiss.samples.folds import automatic_groups
 from geocomiss.samples.legend import Legend
@@ -28,8 +29,8 @@ class SampleRequest:
 
     path_or_name: str
     """A table of a kind in `READERS`, or 'simulated'."""
-    label: str
-    """Column that holds the labels; 'label' in the simulated world."""
+    label: str | None
+    """Column that holds the labels, 'label' in the simulated world; None where only series matter."""
     legend: Legend | None
     """Merges labels into classes; None keeps them as they are."""
     recipe: Recipe
@@ -46,6 +47,8 @@ class SampleRequest:
     """Steps of a model that the season must fit; None: those of the table's recipe."""
     parity: bool = False
     """Whether filled-in steps are kept as the papers do (see `Recipe.screened`)."""
+    target: str | None = None
+    """Numeric column to predict by regression; takes the place of `label` and `legend`."""
 
 
 def read_samples(request: SampleRequest) -> Samples:
@@ -62,14 +65,20 @@ def read_samples(request: SampleRequest) -> Samples:
         samples = _grouped(samples, request.group)
     if request.parity:
         samples = replace(samples, recipe=replace(samples.recipe, screened=False))
-    return _classed(samples, request.legend)
+    if samples.target is not None:
+        return _valued(samples, samples.target)
+    return samples if request.label is None else _classed(samples, request.legend)
 
 
 def _simulated(request: SampleRequest) -> Samples:
     # inside: the simulated world needs Dask and xarray, tables do not
     from geocomiss.samples.simulated import simulated_samples
 
-    for value, default, option in ((request.label, "label", "label"), (request.season, None, "season")):
+    for value, default, option in (
+        (request.label or "label", "label", "label"),
+        (request.season, None, "season"),
+        (request.target, None, "target"),
+    ):
         if value != default:
             raise SampleError(
                 f"simulated samples have no column or choice of {option} {value!r}",
@@ -87,12 +96,13 @@ def _from_table(contents: Contents, request: SampleRequest) -> Samples:
     if group is None:
         group, size = automatic_groups(contents.lat, contents.lon)
         grouped_by = f"cells of {size:g} degrees"
+    labels, target = _wanted(contents, request)
     return Samples(
         name=contents.name,
         sha256=contents.sha256,
         values=contents.values,
         bands=contents.bands,
-        labels=labels_of(contents.name, contents.columns, request.label),
+        labels=labels,
         lat=contents.lat,
         lon=contents.lon,
         group=group,
@@ -107,7 +117,25 @@ def _from_table(contents: Contents, request: SampleRequest) -> Samples:
         ends=contents.steps.ends,
         counts=contents.counts,
         notes=contents.notes,
+        target=target,
     )
+
+
+def _wanted(
+    contents: Contents, request: SampleRequest
+) -> tuple[NDArray[np.str_], NDArray[np.float64] | None]:
+    """Labels (N,) and no target, or empty labels and a target (N,)."""
+    name, columns = contents.name, contents.columns
+    none = np.full(len(contents), "", np.str_)
+    if request.target is None:
+        return (none if request.label is None else labels_of(name, columns, request.label)), None
+    if request.legend is not None:
+        raise SampleError(
+            f"the legend {request.legend.name} and the target {request.target}",
+            expected="a legend with labels, none with numbers",
+            todo="leave --legend out, or give a column of labels with --label",
+        )
+    return none, target_of(name, columns, request.target)
 
 
 def _season(contents: Contents, text: str, request: SampleRequest) -> Calendar:
@@ -145,6 +173,15 @@ def _classed(samples: Samples, legend: Legend | None) -> Samples:
             todo="check --label" + (" and --legend" if legend else ", or merge labels with --legend"),
         )
     return replace(samples, labels=classes).take(kept)
+
+
+def _valued(samples: Samples, target: NDArray[np.float64]) -> Samples:
+    """Samples with a value of the target; the others are left out, and that is said."""
+    known = np.isfinite(target)
+    if known.all():
+        return samples
+    note = f"{int((~known).sum())} samples without a value of the target were left out"
+    return replace(samples, notes=(*samples.notes, note)).take(known)
 
 
 __all__ = ["SIMULATED", "Legend", "SampleRequest", "Samples", "read_samples", "write_samples"]

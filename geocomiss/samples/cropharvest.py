@@ -29,7 +29,7 @@ from geocomiss.recipes import RECIPES
 from geocomiss.samples import h5
 from geocomiss.samples.contents import Contents
 from geocomiss.samples.files import unreadable
-from geocomiss.samples.folds import automatic_groups
+from geocomiss.samples.folds import authors_folds, automatic_groups
 from geocomiss.samples.series import series_of
 from geocomiss.samples.steps import Steps, thirty_day_steps
 from geocomiss.seasons import DAYS_30
@@ -49,8 +49,6 @@ CROP: Final = ("non_crop", "crop")
 """Names of `is_crop` 0 and 1."""
 TEXTS: Final = ("dataset", "label", "classification_label", "collection_date", "export_end_date")
 """Properties that become columns."""
-FOLDS: Final = 10
-FOLD_SEED: Final = 10
 
 Property = dict[str, Any]
 """One point's properties."""
@@ -90,19 +88,6 @@ def read(root: Path) -> Contents:
         root.resolve().name, digest.hexdigest(), values, bands, _steps(kept), lat, lon, _columns(kept),
         RECIPES["cropharvest"], group=group, grouped_by=f"cells of {size:g} degrees",
     )  # fmt: skip
-
-
-def authors_folds(number: int) -> NDArray[np.int64]:
-    """The fold 0..9 of each of N samples, as the papers' code draws them.
-
-    Its global generator is seeded, shuffles the samples and cuts them into parts of equal length.
-    """
-    order = np.arange(number)
-    np.random.RandomState(FOLD_SEED).shuffle(order)
-    folds = np.empty(number, np.int64)
-    for fold, part in enumerate(np.array_split(order, FOLDS)):
-        folds[part] = fold
-    return folds
 
 
 def _points(root: Path) -> tuple[bytes, list[Property]]:

@@ -14,6 +14,12 @@ from geocomiss.samples.table import Samples
 CELL_SIZES: Final = (5.0, 2.0, 1.0, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01)
 """Sizes of automatic groups in degrees: the largest that gives `MIN_GROUPS` groups is taken."""
 MIN_GROUPS: Final = 10
+STRATA: Final = 5
+"""Parts of a target's range with equally many samples."""
+AUTHORS_FOLDS: Final = 10
+"""Number of folds of the poster's authors."""
+AUTHORS_SEED: Final = 10
+"""Seed of theirs."""
 TRIES: Final = 200
 """Random splits of which the one nearest to the wanted shares is taken."""
 
@@ -34,6 +40,23 @@ def automatic_groups(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> tupl
         if len(np.unique(names)) >= MIN_GROUPS:
             return names, size
     return _cells(lat, lon, size), size
+
+
+def authors_folds(number: int, folds: int = AUTHORS_FOLDS) -> NDArray[np.int64]:
+    """Random folds as the poster's authors draw them: (number,) 0..folds - 1.
+
+    Shuffle with numpy's old generator, cut into equal parts; neighbours land on both sides.
+
+    Args:
+        number: Samples N.
+        folds: Parts.
+    """
+    order = np.arange(number)
+    np.random.RandomState(AUTHORS_SEED).shuffle(order)
+    names = np.empty(number, np.int64)
+    for fold, part in enumerate(np.array_split(order, folds)):
+        names[part] = fold
+    return names
 
 
 def fold_of(samples: Samples, text: str) -> NDArray[np.bool_]:
@@ -63,6 +86,14 @@ def fold_of(samples: Samples, text: str) -> NDArray[np.bool_]:
     return np.asarray(held)
 
 
+def strata_of(y: NDArray[Any]) -> NDArray[np.int64]:
+    """What a split is to hold even shares of (N,): class indices as they are, a target in fifths."""
+    if np.issubdtype(y.dtype, np.integer):
+        return y
+    edges = np.quantile(y, np.arange(1, STRATA) / STRATA)
+    return np.searchsorted(edges, y).astype(np.int64)
+
+
 def grouped_split(
     group: NDArray[np.str_], y: NDArray[np.int64], share: float, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
@@ -70,7 +101,7 @@ def grouped_split(
 
     Args:
         group: (N,) names of groups.
-        y: (N,) class indices.
+        y: (N,) class indices, or strata of a target.
         share: Part to hold out.
         rng: Source of randomness.
 

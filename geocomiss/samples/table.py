@@ -5,7 +5,7 @@ N samples, T steps, C bands.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class Samples:
     bands: Mapping[str, tuple[str, ...]]
     """The C bands of each modality, in canonical order. Bands valid nowhere are absent."""
     labels: NDArray[np.str_]
-    """(N,) class names, after a legend where one was given."""
+    """(N,) class names, after a legend where one was given; '' where a target is to be predicted."""
     lat: NDArray[np.float64]
     """(N,) degrees north."""
     lon: NDArray[np.float64]
@@ -57,10 +57,17 @@ class Samples:
     """Clear observations behind each step (N, T) per dynamic modality, where known."""
     notes: tuple[str, ...] = ()
     """What a user should know of the reading, a sentence each."""
+    target: NDArray[np.float64] | None = None
+    """(N,) values to predict, for a regression; None where classes are told apart."""
 
     def __len__(self) -> int:
         """Number of samples N."""
         return len(self.labels)
+
+    @property
+    def task(self) -> Literal["classes", "value"]:
+        """What is to be learnt from these samples."""
+        return "classes" if self.target is None else "value"
 
     @property
     def cycle(self) -> Cycle | None:
@@ -85,4 +92,5 @@ class Samples:
             starts=None if self.starts is None else self.starts[chosen],
             ends=None if self.ends is None else self.ends[chosen],
             counts={name: rows[chosen] for name, rows in self.counts.items()},
+            target=None if self.target is None else self.target[chosen],
         )

@@ -14,11 +14,12 @@ def spec_of(samples: Samples, classes: int) -> Spec:
 
     Args:
         samples: The table.
-        classes: Number of classes K.
+        classes: Number of classes; of no account where there is a target.
     """
     steps = samples.months.shape[1]
     wanted = default_min_steps(tuple(samples.bands), steps)
-    return Spec(samples.bands, steps, classes, wanted, samples.recipe.screened)
+    outputs = 1 if samples.task == "value" else classes
+    return Spec(samples.bands, steps, outputs, wanted, samples.recipe.screened, samples.task)
 
 
 def batch_of_samples(samples: Samples, spec: Spec) -> Batch:
@@ -49,6 +50,13 @@ def batch_of_samples(samples: Samples, spec: Spec) -> Batch:
             )
     kept = np.ones((len(samples), len(spec.modalities)), bool)
     return batch_of_values(values, spec, kept=kept)
+
+
+def truth_of(samples: Samples, classes: tuple[str, ...]) -> Tensor:
+    """What is to be learnt (N,): class indices 0..K-1 (int64), or values of the target (float32)."""
+    if samples.target is None:
+        return indices_of(samples, classes)
+    return torch.from_numpy(samples.target.astype(np.float32))
 
 
 def indices_of(samples: Samples, classes: tuple[str, ...]) -> Tensor:

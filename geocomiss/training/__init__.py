@@ -1,7 +1,9 @@
 """Training: from a table of samples to a model and its card."""
 
 from geocomiss.training.classes import classes_of
-from geocomiss.training.loop import Epoch, Labelled, Progress, Settings, fit
+from geocomiss.training.curve import draw_curve
+from geocomiss.training.loop import Labelled, Progress, Settings, fit
+from geocomiss.training.state import Epoch, begin, forget, unfinished_folder
 from geocomiss.training.workflow import INNER, Trained, TrainRequest, train_model
 
 __all__ = [
@@ -12,7 +14,11 @@ __all__ = [
     "Settings",
     "TrainRequest",
     "Trained",
+    "begin",
     "classes_of",
+    "draw_curve",
     "fit",
+    "forget",
     "train_model",
+    "unfinished_folder",
 ]

@@ -44,7 +44,9 @@ NEAR: Final = 0.18
 
 
 def classes_of(samples: Samples, legend: Legend | None) -> tuple[ClassInfo, ...]:
-    """The classes that occur: in the legend's order, else alphabetical."""
+    """The classes that occur: in the legend's order, else alphabetical; none where there is a target."""
+    if samples.target is not None:
+        return ()
     present = set(samples.labels.tolist())
     names = [name for name in legend.order if name in present] if legend else sorted(present)
     colors = distinct_colors(names, dict(legend.colors) if legend else {})

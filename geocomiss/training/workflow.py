@@ -6,6 +6,7 @@ N samples, K classes.
 import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -14,15 +15,18 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from geocomiss.batch import Spec
-from geocomiss.checkpoint import Card, Training, statistics_of
+from geocomiss.checkpoint import Card, ClassInfo, HashedPlaces, Target, Training, statistics_of
 from geocomiss.errors import SampleError
+from geocomiss.footprint import footprint_of, joined
 from geocomiss.methods import Method, checked_options, new_method
 from geocomiss.samples import Legend, Samples
-from geocomiss.samples.folds import fold_of, grouped_split
-from geocomiss.samples.tensors import batch_of_samples, indices_of, spec_of
-from geocomiss.scores import Scores, score_patterns
+from geocomiss.samples.folds import fold_of, grouped_split, strata_of
+from geocomiss.samples.tensors import batch_of_samples, spec_of, truth_of
+from geocomiss.scores import Scores, ValueScores, score_patterns
 from geocomiss.training.classes import classes_of
-from geocomiss.training.loop import Labelled, Progress, Settings, fit
+from geocomiss.training.identity import digest_of
+from geocomiss.training.loop import Labelled, Progress, Run, Settings, fit
+from geocomiss.training.state import Epoch, Unfinished
 
 HELD_OUT: Final = 0.2
 """Share of the samples that a model is scored on where no fold is given."""
@@ -35,10 +39,10 @@ class TrainRequest:
     """What to train."""
 
     label: str
-    """Column the labels came from, for the card."""
+    """Column the labels or the target came from, for the card."""
     legend: Legend | None = None
     """Legend that made the classes."""
-    method: str = "comiss"
+    method: str = "comiss+"
     """Key in `METHODS`."""
     options: dict[str, JsonValue] = field(default_factory=dict)
     """Options of the method by name."""
@@ -56,9 +60,13 @@ class Trained:
     """What it is."""
     method: Method
     """The network, in evaluation mode."""
+    history: tuple[Epoch, ...] = ()
+    """All epochs of all runs."""
 
 
-def train_model(samples: Samples, request: TrainRequest, progress: Progress | None = None) -> Trained:
+def train_model(
+    samples: Samples, request: TrainRequest, progress: Progress | None = None, state: Path | None = None
+) -> Trained:
     """Train a method and score it on places it was not trained on.
 
     With a fold, the model is trained on the rest and scored on the fold. Without, a first run
@@ -66,17 +74,31 @@ def train_model(samples: Samples, request: TrainRequest, progress: Progress | No
     model is trained on everything.
 
     Args:
-        samples: Labelled samples.
+        samples: Samples with labels, or with a target to predict.
         request: What to train.
-        progress: Told of each epoch.
+        progress: Told of each epoch, also of those before an interruption.
+        state: Folder for the state after each epoch. Where it holds that of the same training,
+            this one goes on from there; the caller removes it when the model is written.
 
     Raises:
-        SampleError: Too few groups, or a class that only the held-out part has.
+        SampleError: Too few groups, or a class that only the held-out part has, or one value only.
         MethodError: No such method or option, or losses that are not finite.
+        CheckpointError: The state is damaged, that of another training, or cannot be written.
     """
-    plan = _plan(samples, request)
-    held = _held_out(plan)
-    if not request.fold:
+    history: list[Epoch] = []
+
+    def tell(epoch: Epoch) -> None:
+        history.append(epoch)
+        if progress:
+            progress(epoch)
+
+    trained = _train(_plan(samples, request, state), tell)
+    return replace(trained, history=tuple(history))
+
+
+def _train(plan: "_Plan", progress: Progress) -> Trained:
+    samples, held = plan.samples, _held_out(plan)
+    if not plan.request.fold:
         scored, _ = _run(plan, ~held, progress, "scoring run")
         scores = _scores(scored, plan, held)
         method, epochs = _run(plan, np.ones(len(held), bool), progress, "final model")
@@ -92,55 +114,77 @@ class _Plan:
     samples: Samples
     request: TrainRequest
     spec: Spec
-    names: tuple[str, ...]
+    classes: tuple[ClassInfo, ...]
     data: Labelled
+    unfinished: Unfinished | None
 
     @property
-    def y(self) -> NDArray[np.int64]:
-        return np.asarray(self.data.y.numpy())
+    def strata(self) -> NDArray[np.int64]:
+        """What splits are to hold even shares of (N,): classes, or fifths of the target."""
+        return strata_of(np.asarray(self.data.y.numpy()))
 
 
-def _plan(samples: Samples, request: TrainRequest) -> _Plan:
-    names = tuple(info.name for info in classes_of(samples, request.legend))
+def _plan(samples: Samples, request: TrainRequest, state: Path | None) -> _Plan:
+    classes = classes_of(samples, request.legend)
+    names = tuple(info.name for info in classes)
     spec = spec_of(samples, len(names))
     checked_options(request.method, request.options)  # a wrong option is said before any training
-    data = Labelled(batch_of_samples(samples, spec), indices_of(samples, names))
-    return _Plan(samples, request, spec, names, data)
+    data = Labelled(batch_of_samples(samples, spec), truth_of(samples, names))
+    unfinished = Unfinished(state, _identity(samples, request, data)) if state else None
+    if unfinished:
+        unfinished.check()
+    return _Plan(samples, request, spec, classes, data, unfinished)
+
+
+def _identity(samples: Samples, request: TrainRequest, data: Labelled) -> dict[str, JsonValue]:
+    """What was asked for, as far as it decides the bits of the model; the card states the rest."""
+    settings = {name.replace("_", " "): value for name, value in vars(request.settings).items()}
+    return {
+        "label": request.label,
+        "legend": request.legend.name if request.legend else None,
+        "fold": request.fold,
+        "samples": digest_of(data, samples.group),
+        "method": request.method,
+        "options": dict(vars(checked_options(request.method, request.options))),
+        **settings,
+        "device": str(request.settings.device),
+    }
 
 
 def _held_out(plan: _Plan) -> NDArray[np.bool_]:
     """The samples to score on: (N,) bool.
 
     Raises:
-        SampleError: A class would be left without training samples.
+        SampleError: Fewer than two classes, or values, would be left to train on.
     """
     if plan.request.fold:
         held = fold_of(plan.samples, plan.request.fold)
     else:
-        held = grouped_split(plan.samples.group, plan.y, HELD_OUT, _rng(plan, 0))
-    counts = np.bincount(plan.y[~held], minlength=len(plan.names))
-    if plan.request.fold and (counts > 0).sum() < 2:
+        held = grouped_split(plan.samples.group, plan.strata, HELD_OUT, _rng(plan, 0))
+    left = np.unique(np.asarray(plan.data.y)[~held]).size
+    if plan.request.fold and left < 2:
+        what, several = ("class", "classes") if plan.classes else ("value", "values of the target")
         raise SampleError(
-            f"{int((counts > 0).sum())} class outside {plan.request.fold}",
-            expected="at least 2 classes to train on",
+            f"{left} {what} outside {plan.request.fold}",
+            expected=f"at least 2 {several} to train on",
             todo="hold out another fold",
         )
     return held
 
 
-def _run(plan: _Plan, part: NDArray[np.bool_], progress: Progress | None, name: str) -> tuple[Method, int]:
+def _run(plan: _Plan, part: NDArray[np.bool_], progress: Progress, name: str) -> tuple[Method, int]:
     """Train on part of the samples (N,) bool, of which some whole groups decide when to stop."""
     rows = np.flatnonzero(part)
-    inner = grouped_split(plan.samples.group[rows], plan.y[rows], INNER, _rng(plan, 1))
+    inner = grouped_split(plan.samples.group[rows], plan.strata[rows], INNER, _rng(plan, 1))
     train, validation = (plan.data[torch.from_numpy(rows[side])] for side in (~inner, inner))
     request = plan.request
     return fit(
         lambda: new_method(request.method, plan.spec, request.options),
-        train, validation, request.settings, progress, name,
+        train, validation, request.settings, progress, Run(name, plan.unfinished),
     )  # fmt: skip
 
 
-def _scores(method: Method, plan: _Plan, held: NDArray[np.bool_]) -> Scores:
+def _scores(method: Method, plan: _Plan, held: NDArray[np.bool_]) -> Scores | ValueScores:
     part = plan.data[torch.from_numpy(np.flatnonzero(held))]
     return score_patterns(method, part.batch, np.asarray(part.y), _protocol(plan, held))
 
@@ -165,12 +209,13 @@ def _protocol(plan: _Plan, held: NDArray[np.bool_]) -> str:
     )
 
 
-def _card(plan: _Plan, method: Method, epochs: int, used: Samples, scores: Scores) -> Card:
+def _card(plan: _Plan, method: Method, epochs: int, used: Samples, scores: Scores | ValueScores) -> Card:
     samples, request = plan.samples, plan.request
     return Card(
         method=request.method,
         options=_stated(method),
-        classes=classes_of(samples, request.legend),
+        classes=plan.classes,
+        target=_target(plan, method),
         recipe=replace(samples.recipe),
         cycle=samples.cycle,
         steps=plan.spec.steps,
@@ -183,6 +228,14 @@ def _card(plan: _Plan, method: Method, epochs: int, used: Samples, scores: Score
     )
 
 
+def _target(plan: _Plan, method: Method) -> Target | None:
+    """What a regression predicts, with the statistics that its weights hold."""
+    if plan.samples.target is None:
+        return None
+    mean, std = float(method.target_mean), float(method.target_std)
+    return Target(name=plan.request.label, mean=mean, std=std)
+
+
 def _training(plan: _Plan, used: Samples, epochs: int) -> Training:
     samples, request = plan.samples, plan.request
     counts = Counter(used.labels.tolist())
@@ -193,7 +246,7 @@ def _training(plan: _Plan, used: Samples, epochs: int) -> Training:
         label=request.label,
         legend=request.legend.name if request.legend else None,
         n=len(used),
-        n_by_class={name: counts[name] for name in plan.names},
+        n_by_class={info.name: counts[info.name] for info in plan.classes},
         seed=request.settings.seed,
         epochs=epochs,
         years=samples.years,
@@ -201,7 +254,13 @@ def _training(plan: _Plan, used: Samples, epochs: int) -> Training:
         groups=f"{len(set(samples.group.tolist()))} groups by {samples.grouped_by}",
         held_out=request.fold,
         recipe_stated=samples.recipe_stated,
+        footprint=None if samples.simulated else _footprint(used),
     )
+
+
+def _footprint(used: Samples) -> HashedPlaces:
+    places = footprint_of(used.lat, used.lon, used.sha256)
+    return HashedPlaces(salt=places.salt, pixels=joined(places.pixels))
 
 
 def _stated(method: Method) -> dict[str, JsonValue]:

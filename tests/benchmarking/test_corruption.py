@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocomiss.batch import Batch, Spec, batch_of_values, default_min_steps, fill_gaps
-from geocomiss.benchmarking.conditions import Case
-from geocomiss.benchmarking.corruption import (
+from geocomiss.benchmarking.conditions.base import Case
+from geocomiss.benchmarking.conditions.corruption import (
     CORRUPTIONS,
     corrupt,
     corruption_conditions,
     defined_for,
     setting_of,
 )
-from geocomiss.benchmarking.draws import Draws
+from geocomiss.benchmarking.conditions.draws import Draws
 from geocomiss.errors import MethodError
 
 B2, B4, B8, NDVI = range(4)
@@ -54,7 +54,8 @@ def test_only_valid_steps_of_one_modality_change(
     assert not np.array_equal(x[valid], batch.x[hit].numpy()[valid])
     assert np.isfinite(x[valid]).all()
     # gaps are filled from what is there now, good or bad
-    np.testing.assert_array_equal(x, fill_gaps(np.where(valid[..., None], x, np.float32(np.nan)), valid))
+    known = torch.from_numpy(np.where(valid[..., None], x, np.float32(np.nan)))
+    np.testing.assert_array_equal(x, fill_gaps(known, torch.from_numpy(valid)))
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)

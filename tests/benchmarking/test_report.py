@@ -196,7 +196,7 @@ def test_another_reference_and_one_that_is_not_there(tmp_path: Path) -> None:
     write_report(results, tmp_path, replace(QUICK, reference="comiss"))
     assert {each["reference"] for each in read(tmp_path / "differences.csv")} == {"comiss"}
     assert "not shown against comiss+" in (tmp_path / "table.md").read_text()
-    with pytest.raises(MethodError, match="'anysat' took no part"):
+    with pytest.raises(MethodError, match="'anysat' takes no part"):
         write_report(results, tmp_path / "none", replace(QUICK, reference="anysat"))
     assert not (tmp_path / "none").exists()
 

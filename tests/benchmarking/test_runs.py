@@ -10,9 +10,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geocomiss.benchmarking import BenchmarkRequest, contenders_of, run_benchmark
+from geocomiss.benchmarking import (
+    NOT_DEFINED,
+    BenchmarkRequest,
+    contenders_of,
+    run_benchmark,
+    with_ablations,
+)
 from geocomiss.benchmarking.bench import bench_of
-from geocomiss.errors import MethodError, SampleError
+from geocomiss.errors import MapError, MethodError, SampleError
+from geocomiss.methods.comiss import CoMissOptions
 from geocomiss.recipes import RECIPES
 from geocomiss.samples.simulated import simulated_samples
 from geocomiss.scores import predict_classes
@@ -102,6 +109,20 @@ def test_other_settings_make_the_runs_anew(samples, tmp_path):
     assert all(time != before[path] for path, time in times(tmp_path).items())
 
 
+@pytest.mark.parametrize("what", ["options", "version"])
+def test_another_default_or_version_makes_the_runs_anew(samples, monkeypatch, what):
+    request = request_for("comiss")
+    bench = bench_of(samples, request)
+    before = bench.identity(request, request.contenders[0], 0, "0")
+    if what == "version":
+        monkeypatch.setattr("geocomiss.benchmarking.bench.__version__", "99")
+    else:
+        monkeypatch.setattr(
+            "geocomiss.benchmarking.bench.checked_options", lambda *_: CoMissOptions(temperature=3)
+        )
+    assert bench.identity(request, request.contenders[0], 0, "0") != before
+
+
 def test_a_damaged_run_is_made_again(samples, tmp_path):
     first, _ = made(samples, request_for("comiss"), tmp_path)
     path = next(iter(times(tmp_path)))
@@ -165,6 +186,46 @@ def test_bad_contenders_are_said(names, options, words):
         contenders_of(names.split(","), options)
 
 
+def test_embeddings_are_compared_only_where_there_are_some(samples, tmp_path):
+    with pytest.raises(SampleError, match=r"no embeddings.*embedding_"):
+        contenders_of(["embeddings"], {}, tuple(samples.columns))
+    assert "embeddings" not in [each.key for each in contenders_of(["all"], {}, tuple(samples.columns))]
+    y = np.unique(samples.labels, return_inverse=True)[1]
+    telling = replace(samples, columns={"embedding_0": y + 0.25, "embedding_1": -1.0 * y})
+    contenders = contenders_of(["embeddings"], {}, tuple(telling.columns))
+    assert contenders[0] in contenders_of(["all"], {}, tuple(telling.columns))
+    results, _ = made(telling, replace(request_for("comiss"), contenders=contenders), tmp_path)
+    predicted = results.predicted["embeddings"][0]
+    assert (predicted[0] == results.truth).mean() > 0.9
+    assert (predicted[1:] == NOT_DEFINED).all()
+
+
+def test_an_ablation_stands_beside_its_method(samples, tmp_path):
+    every = with_ablations(contenders_of(["comiss", "unimodal"], {"preset": "small"}))
+    keys = [each.key for each in every]
+    assert keys[0] == "comiss" and keys[-1] == "unimodal"
+    assert "comiss_without-contrastive-loss" in keys
+    assert every[1].options != every[0].options and every[1].options["preset"] == "small"
+    results, told = made(samples, replace(request_for("comiss"), contenders=every[:2]), tmp_path)
+    assert len(told) == 4 and len(results.predicted) == 2
+    with pytest.raises(MethodError, match="no parts to leave out of unimodal"):
+        with_ablations(contenders_of(["unimodal"], {}))
+
+
+def test_another_lender_of_gaps_makes_the_runs_anew(samples, tmp_path):
+    made(samples, request_for("comiss"), tmp_path)
+    before = times(tmp_path)
+    made(samples, request_for("comiss", gaps=simulated_samples(100, 5, samples.recipe)), tmp_path)
+    assert all(time != before[path] for path, time in times(tmp_path).items())
+
+
+def test_a_folder_with_something_else_is_left_alone(samples, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(MapError, match=r"holds thesis\.txt"):
+        made(samples, request_for("comiss"), tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["thesis.txt"]
+
+
 @pytest.mark.slow
 def test_a_killed_comparison_goes_on_where_it_stopped(tmp_path):
     command = [
@@ -187,3 +248,16 @@ def test_a_killed_comparison_goes_on_where_it_stopped(tmp_path):
     assert len(after) == 4
     assert {path: after[path] for path in before} == before
     assert not list((tmp_path / "out").rglob("*.partial"))
+
+
+def test_a_target_is_predicted_out_of_fold_as_train_would(samples, tmp_path):
+    height = samples.values["topography"][:, 0, 0].astype(np.float64)
+    measured = replace(samples, labels=np.full(len(samples), ""), target=height)
+    results, _ = made(measured, request_for("comiss", settings=Settings(epochs=8)), tmp_path)
+    assert results.task == "value" and results.classes == () and results.truth.dtype == np.float32
+    predicted = results.predicted["comiss"]
+    assert predicted.dtype == np.float32 and np.isfinite(predicted).all()
+    alone = predicted[0, results.conditions.index("topography")]
+    without = predicted[0, results.conditions.index("optical+radar+weather")]
+    errors = [np.sqrt(np.mean((each - height) ** 2)) for each in (alone, without)]
+    assert errors[0] < errors[1] and errors[0] < 0.9 * height.std()

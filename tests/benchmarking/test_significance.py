@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from geocomiss.benchmarking.contenders import reference_of
 from geocomiss.benchmarking.reporting import significance
 from geocomiss.benchmarking.reporting.rows import summaries
 from geocomiss.benchmarking.reporting.significance import (
     MARGIN,
     compare,
     holm,
-    reference_of,
     resampled,
     resamples,
     two_sided,
@@ -129,13 +129,13 @@ def test_without_others_or_with_one_group_nothing_is_compared() -> None:
 
 def test_reference() -> None:
     results = fake_results(("random-forest", "comiss+", "comiss"), further=False)
-    assert reference_of(results) == "comiss+"
-    assert reference_of(results, "random-forest") == "random-forest"
+    assert reference_of(results.contenders) == "comiss+"
+    assert reference_of(results.contenders, "random-forest") == "random-forest"
     without = replace(results, contenders=tuple(map(contender, ("comiss", "fullco", "random-forest"))))
-    assert reference_of(without) == "fullco"
-    assert reference_of(replace(results, contenders=(contender("random-forest"),))) == "random-forest"
-    with pytest.raises(MethodError, match="'galileo' took no part"):
-        reference_of(results, "galileo")
+    assert reference_of(without.contenders) == "fullco"
+    assert reference_of((contender("random-forest"),)) == "random-forest"
+    with pytest.raises(MethodError, match="'galileo' takes no part"):
+        reference_of(results.contenders, "galileo")
 
 
 def test_holm_by_hand() -> None:

@@ -66,7 +66,7 @@ def random_values(number: int, seed: int) -> dict[str, np.ndarray]:
 def test_gaps_are_filled_as_the_slow_way_fills_them(valid: np.ndarray, seed: int) -> None:
     x = np.random.default_rng(seed).normal(size=(*valid.shape, 3)).astype("f4")
     x[~valid] = np.nan
-    filled = fill_gaps(x, valid)
+    filled = fill_gaps(torch.from_numpy(x), torch.from_numpy(valid)).numpy()
     np.testing.assert_array_equal(filled, slow_fill(x, valid))
     np.testing.assert_array_equal(filled[valid], x[valid])
     assert filled.dtype == np.float32
@@ -76,7 +76,8 @@ def test_a_gap_of_three_is_filled_and_one_of_four_is_not() -> None:
     x = np.arange(12, dtype="f4")[None, :, None].repeat(2, 0)
     valid = np.ones((2, 12), bool)
     valid[0, 3:6] = valid[1, 3:7] = False
-    filled = fill_gaps(np.where(valid[..., None], x, np.float32(np.nan)), valid)
+    known = np.where(valid[..., None], x, np.float32(np.nan))
+    filled = fill_gaps(torch.from_numpy(known), torch.from_numpy(valid)).numpy()
     np.testing.assert_allclose(filled[0, :, 0], np.arange(12))
     assert np.isnan(filled[1, 3:7]).all() and np.isfinite(filled[1, 7:]).all()
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from geocomiss.benchmarking.contenders import reference_of
 from geocomiss.benchmarking.reporting.curves import gaps_figure, months_figure
 from geocomiss.benchmarking.reporting.figures import table_figure
 from geocomiss.benchmarking.reporting.markdown import markdown
 from geocomiss.benchmarking.reporting.pooled import METRICS, Pooled, pooled_scores
 from geocomiss.benchmarking.reporting.rows import summaries
-from geocomiss.benchmarking.reporting.significance import DRAWS, Difference, compare, reference_of
+from geocomiss.benchmarking.reporting.significance import DRAWS, Difference, compare
 from geocomiss.benchmarking.results import Results
 from geocomiss.errors import MapError
 
@@ -55,7 +56,7 @@ def write_report(results: Results, folder: Path, request: ReportRequest | None =
         MapError: The folder cannot be written.
     """
     request = request or ReportRequest()
-    reference = reference_of(results, request.reference)
+    reference = reference_of(results.contenders, request.reference)
     pooled = pooled_scores(results)
     differences = compare(results, reference, request.draws, request.seed)
     files: dict[str, bytes | None] = {

@@ -14,11 +14,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from geocomiss.benchmarking.contenders import reference_of
 from geocomiss.benchmarking.reporting.pooled import METRICS
 from geocomiss.benchmarking.reporting.rows import Row, summaries, summary_rows
 from geocomiss.benchmarking.reporting.tally import tally
 from geocomiss.benchmarking.results import Results
-from geocomiss.errors import MethodError
 
 LEVEL: Final = 0.95
 """Of the intervals."""
@@ -28,8 +28,6 @@ DRAWS: Final = 2000
 """Resamples."""
 CHUNK: Final = 100
 """Resamples held in memory at once."""
-PREFERRED: Final = "comiss+"
-"""Contender that the others are compared with, where it takes part."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ def compare(
     Raises:
         MethodError: There is no such contender.
     """
-    chosen = reference_of(results, reference)
+    chosen = reference_of(results.contenders, reference)
     others = [each.key for each in results.contenders if each.key != chosen]
     if not others or len(np.unique(results.group)) < 2:
         return ()
@@ -105,23 +103,6 @@ def compare(
         each = [_difference(results, (chosen, best), (key, its), row) for key, its in found.items()]
         families.append(_corrected([one for one in each if one is not None]))
     return tuple(difference for family in families for difference in family)
-
-
-def reference_of(results: Results, wished: str | None = None) -> str:
-    """Key of the contender that the others are compared with.
-
-    Raises:
-        MethodError: There is no such contender.
-    """
-    keys = [each.key for each in results.contenders]
-    if wished is not None and wished not in keys:
-        raise MethodError(
-            f"{wished!r} took no part in the benchmark",
-            expected=" or ".join(keys),
-            todo="choose one of these as the reference",
-        )
-    methods = [each.key for each in results.contenders if each.kind == "method"]
-    return wished or (PREFERRED if PREFERRED in keys else (methods or keys)[-1])
 
 
 def resampled(results: Results, contender: str, draws: int = DRAWS, seed: int = 0) -> Resampled:

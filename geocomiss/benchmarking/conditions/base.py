@@ -35,6 +35,8 @@ class Condition:
     """'optical+radar', 'months:4', ..."""
     change: Callable[[Case], Batch]
     """The test samples under this condition."""
+    about: str = ""
+    """What it depends on beside its name and the table."""
 
 
 def pattern_conditions(spec: Spec) -> tuple[Condition, ...]:

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from geocomiss.batch import Batch, Bools, Floats, Spec
-from geocomiss.benchmarking.conditions import Case, Condition
-from geocomiss.benchmarking.draws import Draws
+from geocomiss.benchmarking.conditions.base import Case, Condition
+from geocomiss.benchmarking.conditions.draws import Draws
 from geocomiss.errors import MethodError
 from geocomiss.modalities import MODALITIES, NDVI, NIR, RED
 from geocomiss.novelty import Novelty

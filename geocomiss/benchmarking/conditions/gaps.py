@@ -1,8 +1,8 @@
 """Natural gaps: which steps real clouds and orbits left, transplanted from other samples.
 
-A donor's dekads are grouped to months: a month is valid where any of its steps is, as in a composite,
-or where its middle step is, as for a sensor that passes less often. Donors and samples are aligned by
-calendar month where both tell theirs, else by place in the season.
+A donor's dekads are grouped to months: a month is seen where its middle dekad was, as by a sensor that
+passes less often (where any of three dekads were enough, hardly a gap would be left). Donors and samples
+are aligned by calendar month where both tell theirs, else by place in the season.
 
 N samples, T steps, D donors.
 """
@@ -10,15 +10,15 @@ N samples, T steps, D donors.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from geocomiss.batch import Batch, Bools
-from geocomiss.benchmarking.conditions import Case, Condition
-from geocomiss.benchmarking.draws import Draws
+from geocomiss.benchmarking.conditions.base import Case, Condition
+from geocomiss.benchmarking.conditions.draws import Draws
 from geocomiss.errors import SampleError
 from geocomiss.modalities import IMAGING
 from geocomiss.samples import Samples
@@ -39,8 +39,6 @@ PART: Final = 4096
 """Samples compared with all donors at once, to bound memory."""
 
 Ints = NDArray[np.int64]
-Grouping = Literal["any", "middle"]
-"""How several steps of a donor become one."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,8 @@ class Donors:
 
     name: str
     """The table they come from."""
+    sha256: str
+    """Its digest."""
     by_month: Mapping[str, Bools]
     """Per modality (D, 12): whether the donor's latest January, ... was seen."""
     covered: Bools
@@ -96,13 +96,12 @@ def bins_of(steps: int) -> tuple[Bin, ...]:
     return tuple(Bin(low, high) for low, high in zip(lows, tops, strict=True))
 
 
-def donors_of(samples: Samples, steps: int, grouping: Grouping = "any") -> Donors:
+def donors_of(samples: Samples, steps: int) -> Donors:
     """The donors of a table.
 
     Args:
         samples: Any table of samples with optical series; its labels do not matter.
         steps: T of the table that receives the gaps.
-        grouping: Which of a donor's steps within a month make it valid: 'any', or the 'middle' one.
 
     Raises:
         SampleError: It has no optical series.
@@ -120,25 +119,30 @@ def donors_of(samples: Samples, steps: int, grouping: Grouping = "any") -> Donor
     months = samples.months[taken]
     return Donors(
         samples.name,
-        {name: _by_month(seen[taken], months, grouping) for name, seen in valid.items()},
+        samples.sha256,
+        {name: _by_month(seen[taken], months) for name, seen in valid.items()},
         np.asarray(_one_hot(months).any(1)),
-        {name: _stretched(seen[taken], steps, grouping) for name, seen in valid.items()},
+        {name: _stretched(seen[taken], steps) for name, seen in valid.items()},
     )
 
 
 def gap_conditions(
-    batch: Batch, months: Ints, donors: Donors, seed: int = 0
+    batch: Batch, months: Ints, lender: Samples, seed: int = 0
 ) -> tuple[tuple[Condition, ...], tuple[str, ...]]:
     """A condition for each bin into which real gaps bring enough of a table, and what to say of others.
 
     Args:
         batch: All N samples of the table.
         months: (N, T) their months 1..12, 0 unknown.
-        donors: Whose gaps.
+        lender: Whose gaps.
         seed: Of the conditions of a benchmark.
+
+    Raises:
+        SampleError: The lender has no optical series.
     """
     if COUNTED not in batch.modalities:
         return (), (f"no natural gaps: the table has no {COUNTED} series",)
+    donors = donors_of(lender, months.shape[1])
     bins = bins_of(months.shape[1])
     reached = np.zeros(len(bins))
     for part in _parts(len(batch)):
@@ -146,7 +150,9 @@ def gap_conditions(
         reached += [((_outside(counts, each) == 0).sum(1) >= SEVERAL).sum() for each in bins]
     shares = dict(zip(bins, reached / max(len(batch), 1), strict=True))
     conditions = (
-        Condition(str(each), partial(_gapped, months=months, donors=donors, wanted=each, seed=seed))
+        Condition(
+            str(each), partial(_gapped, months=months, donors=donors, wanted=each, seed=seed), donors.sha256
+        )
         for each, share in shares.items()
         if share >= FITTING
     )
@@ -212,33 +218,30 @@ def _one_hot(months: Ints) -> Bools:
     return np.asarray(months[:, :, None] == np.arange(1, 13))
 
 
-def _by_month(valid: Bools, months: Ints, grouping: Grouping) -> Bools:
+def _by_month(valid: Bools, months: Ints) -> Bools:
     """Whether the latest January, ... was valid: (D, T) to (D, 12)."""
     turns = np.zeros(months.shape, np.int64)
     turns[:, 1:] = (months[:, 1:] != months[:, :-1]).cumsum(1)  # counts the months gone by
     held = _one_hot(months)
     latest = np.where(held, turns[:, :, None], -1).max(1, keepdims=True)
-    return _grouped(valid, held & (turns[:, :, None] == latest), grouping)
+    return _grouped(valid, held & (turns[:, :, None] == latest))
 
 
-def _stretched(valid: Bools, steps: int, grouping: Grouping) -> Bools:
+def _stretched(valid: Bools, steps: int) -> Bools:
     """The season of donors in as many steps as a table has: (D, T of the donors) to (D, T)."""
     length = valid.shape[1]
     first = np.arange(steps) * length // steps
     last = np.maximum(-(-(np.arange(steps) + 1) * length // steps), first + 1)
     here = np.arange(length)[:, None]
-    return _grouped(valid, ((here >= first) & (here < last))[None], grouping)
+    return _grouped(valid, ((here >= first) & (here < last))[None])
 
 
-def _grouped(valid: Bools, member: Bools, grouping: Grouping) -> Bools:
-    """Whether groups of steps are valid.
+def _grouped(valid: Bools, member: Bools) -> Bools:
+    """Whether the middle step of each group is valid: (D, G).
 
     Args:
         valid: (D, T).
         member: (D, T, G) bool, the steps of each group.
-        grouping: 'any' of its steps, or the 'middle' one.
     """
-    if grouping == "middle":
-        number = member.sum(1, keepdims=True)
-        member = member & (member.cumsum(1) == (number + 1) // 2)
-    return np.asarray((member & valid[:, :, None]).any(1))
+    middle = member & (member.cumsum(1) == (member.sum(1, keepdims=True) + 1) // 2)
+    return np.asarray((middle & valid[:, :, None]).any(1))

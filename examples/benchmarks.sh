@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# The comparisons of examples/results/: every method and baseline on four data sets, and the ablation.
+# Usage: examples/benchmarks.sh DATA OUT     (hours on 2 cores; given again, it goes on where it stopped)
+set -euo pipefail
+data=$1/samples out=$2
+
+# Canada 2017, 11 crops: five spatial folds of whole cells of about 100 km
+geocomiss benchmark --samples "$data/canada2017.npz" --folds fold --group h3_l3 \
+    --gaps "$data/france2023_dekad.npz" --out "$out/canada2017"
+geocomiss benchmark --samples "$data/canada2017.npz" --folds fold --group h3_l3 \
+    --gaps "$data/france2023_dekad.npz" --methods comiss,comiss+ --ablate --preset small --seeds 0 \
+    --out "$out/canada2017_ablation"
+
+# cropland in Afghanistan, Iran and Sudan: no weather and no terrain in the whole table
+geocomiss benchmark --samples "$data/itu_cropland.npz" --label y --folds region --preset small \
+    --out "$out/itu_cropland"
+
+# live fuel moisture, a regression: whole sites are held out
+geocomiss benchmark --samples "$data/fuel_moisture.npz" --target y --group site --preset small \
+    --out "$out/fuel_moisture"
+
+# 500 points all over the world, land cover
+geocomiss benchmark --samples "$data/worldcereal_global.npz" --label landcover --preset small \
+    --out "$out/worldcereal_global"
