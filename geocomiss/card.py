@@ -1,6 +1,7 @@
 """The model card: what a model reads, how that must have been made, what it tells apart, how well.
 
-A schema, so that a damaged card is refused in words. It holds 1-degree cells, never points.
+A schema, so that a damaged card is refused in words. It holds 1-degree cells and
+hashes, never points.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from pydantic import (
 )
 
 from geocomiss.batch import Spec
+from geocomiss.footprint import DIGITS, Footprint, split
 from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import Recipe
 from geocomiss.scores import Scores, ValueScores
@@ -60,6 +62,20 @@ class Statistics(_Part):
     """Standard deviation in canonical units."""
 
 
+class HashedPlaces(_Part):
+    """Where training samples lie, as salted hashes: see `geocomiss.footprint`."""
+
+    salt: str
+    """Mixed into every hash."""
+    pixels: str = Field(pattern=f"^([0-9a-f]{{{DIGITS}}})*$")
+    """The hashes of their pixels, sorted, one after the other."""
+
+    @property
+    def known(self) -> Footprint:
+        """The same, to ask."""
+        return Footprint(self.salt, split(self.pixels))
+
+
 class Training(_Part):
     """What a model was trained on."""
 
@@ -89,6 +105,8 @@ class Training(_Part):
     """Samples kept out on request, 'fold=0'."""
     recipe_stated: bool
     """Whether the table states its recipe; else the user or the default did."""
+    footprint: HashedPlaces | None = Field(default=None, exclude_if=lambda places: places is None)
+    """Where the samples lie, hashed; None (and then not written) for the simulated world."""
 
 
 class Card(_Part):

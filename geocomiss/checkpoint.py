@@ -16,7 +16,7 @@ import safetensors
 import safetensors.torch
 from pydantic import ValidationError
 
-from geocomiss.card import Card, ClassInfo, Statistics, Target, Training
+from geocomiss.card import Card, ClassInfo, HashedPlaces, Statistics, Target, Training
 from geocomiss.errors import CheckpointError
 from geocomiss.methods import Method, new_method
 
@@ -28,6 +28,7 @@ __all__ = [
     "Card",
     "Checkpoint",
     "ClassInfo",
+    "HashedPlaces",
     "Statistics",
     "Target",
     "Training",

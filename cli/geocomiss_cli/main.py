@@ -11,8 +11,10 @@ import typer
 
 from geocomiss import __version__
 from geocomiss.errors import GeocomissError
+from geocomiss_cli.assess import assess
 from geocomiss_cli.benchmark import benchmark
 from geocomiss_cli.data import app as data
+from geocomiss_cli.design import design
 from geocomiss_cli.evaluate import evaluate
 from geocomiss_cli.fetch import fetch
 from geocomiss_cli.info import info
@@ -38,6 +40,8 @@ app.command("fetch")(fetch)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("benchmark")(benchmark)
+app.command("design")(design)
+app.command("assess")(assess)
 app.command("info")(info)
 app.add_typer(data, name="data")
 

@@ -74,7 +74,7 @@ def train(
     label: given.LabelOption = None,
     target: given.TargetOption = None,
     legend: given.LegendOption = None,
-    method: MethodOption = "comiss",
+    method: MethodOption = "comiss+",
     weights: WeightsOption = None,
     freeze: FreezeOption = False,
     preset: PresetOption = "full",

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from geocomiss.batch import Spec
-from geocomiss.checkpoint import Card, ClassInfo, Target, Training, statistics_of
+from geocomiss.checkpoint import Card, ClassInfo, HashedPlaces, Target, Training, statistics_of
 from geocomiss.errors import SampleError
+from geocomiss.footprint import footprint_of, joined
 from geocomiss.methods import Method, checked_options, new_method, readable_spec, stated_options
 from geocomiss.samples import Legend, Samples
 from geocomiss.samples.folds import fold_of, grouped_split, strata_of
@@ -41,7 +42,7 @@ class TrainRequest:
     """Column the labels or the target came from, for the card."""
     legend: Legend | None = None
     """Legend that made the classes."""
-    method: str = "comiss"
+    method: str = "comiss+"
     """Key in `METHODS`."""
     options: dict[str, JsonValue] = field(default_factory=dict)
     """Options of the method by name."""
@@ -253,7 +254,13 @@ def _training(plan: _Plan, used: Samples, epochs: int) -> Training:
         groups=f"{len(set(samples.group.tolist()))} groups by {samples.grouped_by}",
         held_out=request.fold,
         recipe_stated=samples.recipe_stated,
+        footprint=None if samples.simulated else _footprint(used),
     )
+
+
+def _footprint(used: Samples) -> HashedPlaces:
+    places = footprint_of(used.lat, used.lon, used.sha256)
+    return HashedPlaces(salt=places.salt, pixels=joined(places.pixels))
 
 
 def _stated(method: Method) -> dict[str, JsonValue]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from geocomiss.batch import Spec, batch_of_values, default_min_steps
-from geocomiss.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from geocomiss.checkpoint import CARD, SHIPPED, Card, Checkpoint, read_checkpoint, write_checkpoint
 from geocomiss.errors import MethodError, RecipeError, SampleError
 from geocomiss.evaluation import evaluate_model, write_scores
 from geocomiss.methods import METHODS, new_method
@@ -55,6 +55,18 @@ def test_training_leaves_the_global_generator_alone(samples):
     before = torch.random.get_rng_state()
     train_model(samples, QUICK)
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_the_card_keeps_where_samples_lie_but_not_in_clear(samples, trained):
+    places = trained.card.training.footprint
+    assert places is not None and places.known.covers(samples.lat, samples.lon).all()
+    assert not places.known.covers(samples.lat + 0.01, samples.lon).any()
+
+
+def test_the_card_of_the_simulated_world_keeps_no_places():
+    card = (SHIPPED / "simulated" / CARD).read_text()
+    assert "footprint" not in card
+    assert Card.model_validate_json(card).model_dump_json(indent=1) + "\n" == card
 
 
 def test_the_card_says_what_the_model_is(samples, trained):
