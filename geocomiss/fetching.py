@@ -12,7 +12,15 @@ from geocomiss.aoi import read_aoi
 from geocomiss.errors import MapError, SeasonError, unwritable
 from geocomiss.recipes import recipe_named
 from geocomiss.seasons import Calendar
-from geocomiss.sources.resolve import future_steps, resolve_grid, resolve_season, source_asked, uncovered
+from geocomiss.sources.base import Accounting, Reading
+from geocomiss.sources.resolve import (
+    Asked,
+    future_steps,
+    resolve_grid,
+    resolve_season,
+    source_asked,
+    uncovered,
+)
 from geocomiss.sources.stored import StoredSource
 from geocomiss.stack import bands_of, origin_of, write_stack
 
@@ -25,7 +33,7 @@ class FetchRequest:
     """The arguments of `geocomiss fetch`."""
 
     source: str
-    """'simulated' or the path of a local stack."""
+    """As in `open_source`: 'simulated', a catalogue, or the path of a local stack."""
     out: Path
     """Zarr folder to write."""
     aoi: str | None = None
@@ -44,6 +52,12 @@ class FetchRequest:
     """Seed of the simulated world."""
     cloud_dilation: float | None = None
     """Metres by which clouds are grown, where the source can choose; None: as the recipe has it."""
+    weather: str | None = None
+    """File from which the weather is taken; None: from the source, if it has any."""
+    max_cloud: float = 100.0
+    """Per cent of cloud cover up to which an image of a catalogue is read."""
+    max_unreadable: float = 10.0
+    """Per cent of a catalogue's images that may be unreadable."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,8 @@ class FetchReport:
     """Bands per modality."""
     notes: tuple[str, ...]
     """What was done on the user's behalf."""
+    warnings: tuple[str, ...] = ()
+    """What the user should worry about."""
 
 
 def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> FetchReport:
@@ -74,7 +90,10 @@ def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> Fetc
     """
     _check_free(request)
     recipe = recipe_named(request.recipe)
-    source = source_asked(request.source, recipe, request.seed, request.cloud_dilation)
+    reading = Reading(max_cloud=request.max_cloud, max_unreadable=request.max_unreadable / 100)
+    source = source_asked(
+        Asked(request.source, recipe, request.seed, request.cloud_dilation, request.weather, reading)
+    )
     area = read_aoi(request.aoi) if request.aoi else None
     geometry = area.geometry if area else None
     grid = resolve_grid(source, geometry, request.crs, request.resolution)
@@ -90,13 +109,15 @@ def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> Fetc
             write_stack(stack, request.out)
     except OSError as error:
         raise unwritable(request.out, error) from error
+    read, worries = source.account() if isinstance(source, Accounting) else ((), ())
     notes = (
         *(area.notes if area else ()),
         *origin_of(stack).notes,
         *uncovered(grid, source, geometry),
         *future_steps(calendar),
+        *read,
     )
-    return FetchReport(request.out, grid, calendar, bands_of(stack), notes)
+    return FetchReport(request.out, grid, calendar, bands_of(stack), notes, worries)
 
 
 def _check_free(request: FetchRequest) -> None:

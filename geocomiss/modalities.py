@@ -21,6 +21,8 @@ class Band:
     """Lower end of the physical range. See `high`."""
     high: float
     """Upper end. A stack with over 5 % of a band's valid values outside is refused: wrong unit."""
+    colour: str = ""
+    """Its name in catalogues that name optical bands by colour."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ class Modality:
         return max(1, math.ceil(self.min_share * steps))
 
 
-def _reflectance(name: str) -> Band:
+def _reflectance(name: str, colour: str) -> Band:
     # 2: reflectance left in 0..1 falls below; 18000: snow reaches 15,500 in real data
-    return Band(name, "reflectance x 10000", 2.0, 18000.0)
+    return Band(name, "reflectance x 10000", 2.0, 18000.0, colour)
 
 
 NDVI: Final = "NDVI"
@@ -75,8 +77,20 @@ MODALITIES: Final[dict[str, Modality]] = {
             1,
             (
                 *(
-                    _reflectance(name)
-                    for name in ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B11", "B12")
+                    _reflectance(name, colour)
+                    for name, colour in (
+                        ("B2", "blue"),
+                        ("B3", "green"),
+                        ("B4", "red"),
+                        ("B5", "rededge1"),
+                        ("B6", "rededge2"),
+                        ("B7", "rededge3"),
+                        ("B8", "nir"),
+                        ("B8A", "nir08"),
+                        ("B9", "nir09"),
+                        ("B11", "swir16"),
+                        ("B12", "swir22"),
+                    )
                 ),
                 Band(NDVI, "1", -1.0, 1.0),
             ),

@@ -14,6 +14,9 @@ def fetch(
     resolution: given.Resolution = None,
     crs: given.Crs = "auto",
     cloud_dilation: given.CloudDilation = None,
+    weather: given.Weather = None,
+    max_cloud: given.MaxCloud = 100.0,
+    max_unreadable: given.MaxUnreadable = 10.0,
     overwrite: given.Overwrite = False,
     seed: given.Seed = 0,
 ) -> None:
@@ -21,13 +24,27 @@ def fetch(
     from geocomiss.fetching import FetchRequest, fetch_stack
     from geocomiss.grid import crs_of, crs_text
 
-    request = FetchRequest(source, out, aoi, season, recipe, resolution, crs, overwrite, seed, cloud_dilation)
+    request = FetchRequest(
+        source=source,
+        out=out,
+        aoi=aoi,
+        season=season,
+        recipe=recipe,
+        resolution=resolution,
+        crs=crs,
+        overwrite=overwrite,
+        seed=seed,
+        cloud_dilation=cloud_dilation,
+        weather=weather,
+        max_cloud=max_cloud,
+        max_unreadable=max_unreadable,
+    )
     with progress_bar("fetching", "tasks") as tell:
         report = fetch_stack(request, tell)
     console, grid = screen(), report.grid
     console.print(f"season: {report.calendar}")
     console.print(f"grid: {grid.width} x {grid.height} pixels, {crs_text(crs_of(grid))}", markup=False)
-    say_notes(list(report.notes), [])
+    say_notes(list(report.notes), list(report.warnings))
     for name, bands in report.bands.items():
         console.print(f"{name}: {' '.join(bands)}")
     console.print(f"wrote {report.path}", markup=False)

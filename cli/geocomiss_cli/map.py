@@ -27,6 +27,9 @@ def map_area(
     without: given.Without = None,
     require: given.Require = ",".join(IMAGING),
     cloud_dilation: given.CloudDilation = None,
+    weather: given.Weather = None,
+    max_cloud: given.MaxCloud = 100.0,
+    max_unreadable: given.MaxUnreadable = 10.0,
     device: given.Device = "auto",
     tile: given.Tile = 512,
     overwrite: given.Overwrite = False,
@@ -54,6 +57,9 @@ def map_area(
         simulated_model_on_real_data=simulated_model_on_real_data,
         seed=seed,
         cloud_dilation=cloud_dilation,
+        weather=weather,
+        max_cloud=max_cloud,
+        max_unreadable=max_unreadable,
         command=shlex.join(["geocomiss", *sys.argv[1:]]),
     )
     with progress_bar("mapping", "pixels") as tell:

@@ -87,7 +87,40 @@ def on_mismatch_of(text: str) -> Mismatch:
 Source = Annotated[
     str,
     typer.Option(
-        help="Where satellite data come from: 'simulated', or the path of a local stack.", show_default=False
+        help="Where satellite data come from: 'simulated', 'planetary-computer', 'earth-search', another "
+        "STAC API (stac+URL), the path of a local stack or saved search, or one for each modality "
+        "(optical=earth-search,radar=planetary-computer,weather=era5.nc).",
+        show_default=False,
+    ),
+]
+Weather = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Take the weather from this file: ERA5, ERA5-Land or AgERA5 as the Climate Data Store names it "
+        "(NetCDF, Zarr; GRIB where cfgrib is installed).",
+        show_default="the source's own, if it has any",
+        rich_help_panel=AVAILABILITY,
+    ),
+]
+MaxCloud = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=100,
+        metavar="PERCENT",
+        help="Leave out optical images of a catalogue with more cloud cover.",
+        rich_help_panel=AVAILABILITY,
+    ),
+]
+MaxUnreadable = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=100,
+        metavar="PERCENT",
+        help="Images of a catalogue that may be unreadable; with more the run stops.",
+        rich_help_panel=AVAILABILITY,
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the map.", show_default=False)]

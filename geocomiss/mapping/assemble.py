@@ -21,6 +21,7 @@ from geocomiss.mapping.request import MapReport
 from geocomiss.mapping.tiles import NOT_MAPPED, TileStore
 from geocomiss.maps import AREA_NOTE, SUMMARY, Category, Layer, write_cog
 from geocomiss.modalities import MODALITIES
+from geocomiss.sources.base import Accounting
 from geocomiss.stack import origin_of
 
 SIMULATED_MODEL: Final = "SIMULATED MODEL"
@@ -53,12 +54,13 @@ def assemble(
         write_cog(path, layer, plan.grid, _windows(plan, store, layer.name), tags, store.folder)
     files = _publish(finished, plan.request.out)
     timings = timings | {"write": elapsed() - before}
+    read, worries = plan.source.account() if isinstance(plan.source, Accounting) else ((), ())
     report = MapReport(
         folder=plan.request.out,
         grid=plan.grid,
         calendar=plan.calendar,
-        notes=list(plan.notes),
-        warnings=list(plan.warnings),
+        notes=[*plan.notes, *read],
+        warnings=[*plan.warnings, *worries],
         files=[*files, SUMMARY],
         px_per_s=pixels / elapsed(),
         seconds=elapsed(),

@@ -19,7 +19,16 @@ from geocomiss.recipes import Difference
 from geocomiss.seasons import Calendar, Cycle
 from geocomiss.sources.base import Source
 from geocomiss.sources.resolve import resolve_season
-from geocomiss.stack import bands_of, holds, periods, unit_problems, window
+from geocomiss.stack import (
+    bands_of,
+    groups_of,
+    holds,
+    origin_of,
+    periods,
+    unit_problems,
+    window,
+    without,
+)
 
 NON_CROP: Final = frozenset(
     ("non", "noncrop", "nocrop", "background", "forest", "built", "urban", "water", "bare")
@@ -29,6 +38,10 @@ SAMPLE: Final = 96
 """Pixels a side of the windows whose values are looked at before mapping starts."""
 SAMPLES: Final = 3
 """Number of such windows."""
+DRIFT: Final = 2.0
+"""Spreads (standard deviations of the training samples) by which a band's mean may lie away from theirs."""
+LEAST: Final = 100
+"""Values from which a mean is compared."""
 TRIED: Final = 300
 """Windows, spread over the grid, among which those with something to map are looked for."""
 
@@ -50,29 +63,74 @@ def season_of(request: MapRequest, source: Source, cycle: Cycle) -> tuple[Calend
     return calendar, ()
 
 
-def unit_differences(
-    stack: xr.DataTree,
-    read: tuple[str, ...],
-    grid: GeoBox,
-    wanted: Callable[[Tile], NDArray[np.bool_]],
-) -> tuple[Difference, ...]:
-    """Modalities whose values, in a few windows that will be mapped, cannot be in their unit.
+def sample_stacks(
+    stack: xr.DataTree, source: Source, grid: GeoBox, wanted: Callable[[Tile], NDArray[np.bool_]]
+) -> list[xr.DataTree]:
+    """The values of a few small windows that will be mapped.
 
     Args:
         stack: The lazy stack.
-        read: Modalities that the model reads.
+        source: Where it comes from: one that fills any grid is asked for each window itself, so that no
+            more than the window is read.
         grid: Its pixel grid.
         wanted: Which pixels of a window are to be mapped.
     """
-    present = [name for name in bands_of(stack) if name in read]
+    season, kept = origin_of(stack).calendar, tuple(bands_of(stack))
+    samples = []
+    for tile in _sample_windows(grid, wanted) if kept else ():
+        if source.grid is None:
+            part = source.open(tile.geobox, season)
+            part = without(part, tuple(name for name in bands_of(part) if name not in kept))
+        else:
+            part = window(stack, tile.y, tile.x, grid)
+        samples.append(part.compute())
+    return samples
+
+
+def unit_differences(samples: list[xr.DataTree], read: tuple[str, ...]) -> tuple[Difference, ...]:
+    """Modalities whose values, in a few windows that will be mapped, cannot be in their unit.
+
+    Args:
+        samples: The windows, see `sample_stacks`.
+        read: Modalities that the model reads.
+    """
     problems: dict[str, str] = {}
-    for tile in _sample_windows(grid, wanted) if present else ():
-        problems |= unit_problems(window(stack, tile.y, tile.x, grid).compute())
+    for sample in samples:
+        problems |= unit_problems(sample)
     return tuple(
         Difference(name, "unit", problems[name], "canonical units", "refuse")
-        for name in present
+        for name in read
         if name in problems
     )
+
+
+def drift_warnings(samples: list[xr.DataTree], card: Card) -> Iterator[str]:
+    """Bands whose mean lies far from that of the training samples: another product, or another world.
+
+    Args:
+        samples: A few windows that will be mapped, see `sample_stacks`.
+        card: The model's card, with mean and spread of each band it was trained on.
+    """
+    for name, statistics in card.statistics.items():
+        for number, band in enumerate(card.bands[name]):
+            values = _valid_values(samples, name, band)
+            spread = statistics.std[number]
+            if values.size < LEAST or not spread > 0:
+                continue
+            away = (float(values.mean()) - statistics.mean[number]) / spread
+            if abs(away) > DRIFT:
+                yield (
+                    f"{name} {band}: mean {values.mean():.4g} where the training samples have "
+                    f"{statistics.mean[number]:.4g}, {abs(away):.1f} times their spread away"
+                )
+
+
+def _valid_values(samples: list[xr.DataTree], name: str, band: str) -> NDArray[np.float64]:
+    """All valid values of a band in the samples."""
+    groups = [groups_of(sample).get(name) for sample in samples]
+    arrays = [group[band].values for group in groups if group is not None and band in group]
+    values = np.concatenate([np.ravel(array) for array in arrays] or [np.empty(0)]).astype(np.float64)
+    return values[np.isfinite(values)]
 
 
 def sensor_warnings(request: MapRequest, card: Card, stack: xr.DataTree, source: Source) -> Iterator[str]:

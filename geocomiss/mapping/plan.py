@@ -15,11 +15,13 @@ from odc.geo.geobox import GeoBox
 from geocomiss import __version__
 from geocomiss.aoi import read_aoi
 from geocomiss.batch import Spec
-from geocomiss.checkpoint import Checkpoint, read_checkpoint
+from geocomiss.checkpoint import Card, Checkpoint, read_checkpoint
 from geocomiss.errors import CheckpointError, MapError
 from geocomiss.grid import Tile, crs_of, crs_text, inside, tiles_of
 from geocomiss.mapping.checks import (
+    drift_warnings,
     model_warnings,
+    sample_stacks,
     season_of,
     sensor_warnings,
     unit_differences,
@@ -30,8 +32,8 @@ from geocomiss.mapping.request import SHIPPED_MODEL, MapRequest
 from geocomiss.modalities import MODALITIES
 from geocomiss.seasons import Calendar, Cycle
 from geocomiss.sources import SIMULATED
-from geocomiss.sources.base import Source
-from geocomiss.sources.resolve import future_steps, resolve_grid, source_asked, uncovered
+from geocomiss.sources.base import Accounting, Reading, Source
+from geocomiss.sources.resolve import Asked, future_steps, resolve_grid, source_asked, uncovered
 from geocomiss.stack import bands_of, origin_of, without
 
 
@@ -89,6 +91,10 @@ class Plan:
             "grid": [crs_text(crs_of(self.grid)), *list(self.grid.affine)[:6], *self.grid.shape],
             "season": str(self.calendar),
             "source": [self.request.source, self.request.seed, *_state(Path(self.request.source))],
+            "found": self.source.state if isinstance(self.source, Accounting) else None,
+            "weather": [self.request.weather, *_state(Path(self.request.weather))]
+            if self.request.weather
+            else None,
             "bands": {name: list(bands) for name, bands in bands_of(self.stack).items()},
             "cloud_dilation": self.source.recipe.cloud_dilation,
             "min_steps": dict(self.spec.min_steps),
@@ -110,7 +116,7 @@ def plan_map(request: MapRequest) -> Plan:
     checkpoint = read_checkpoint(_model_name(request))
     _check_classes(checkpoint)
     card, cycle = checkpoint.card, _cycle(checkpoint)
-    source = source_asked(request.source, card.recipe, request.seed, request.cloud_dilation)
+    source = source_asked(_asked(request, card))
     _check_simulated(request, checkpoint, source)
     area = read_aoi(request.aoi) if request.aoi else None
     geometry = area.geometry if area else None
@@ -134,10 +140,20 @@ def plan_map(request: MapRequest) -> Plan:
     return _checked(plan, contract)
 
 
+def _asked(request: MapRequest, card: Card) -> Asked:
+    """What is asked of the source: nothing that the model does not read."""
+    wanted = {name: bands for name, bands in card.bands.items() if name not in request.without}
+    reading = Reading(wanted, request.max_cloud, request.max_unreadable / 100, request.tile)
+    return Asked(request.source, card.recipe, request.seed, request.cloud_dilation, request.weather, reading)
+
+
 def _checked(plan: Plan, contract: Contract) -> Plan:
     """The plan after a look at values, with all that its user should know."""
     request, card, source, grid = plan.request, plan.checkpoint.card, plan.source, plan.grid
-    wrong = unit_differences(plan.stack, tuple(card.bands), grid, plan.wanted)
+    samples = (
+        sample_stacks(plan.stack, source, grid, plan.wanted) if set(source.bands) & set(card.bands) else []
+    )
+    wrong = unit_differences(samples, tuple(card.bands))
     units = settle(wrong, request.on_mismatch, request.without)
     stack = without(plan.stack, units.dropped)
     warnings = (
@@ -146,6 +162,7 @@ def _checked(plan: Plan, contract: Contract) -> Plan:
         *uncovered(grid, source, plan.area),
         *sensor_warnings(request, card, stack, source),
         *model_warnings(request, card, source, plan.calendar, grid),
+        *drift_warnings([without(sample, units.dropped) for sample in samples], card),
     )
     notes = (*plan.notes, *origin_of(stack).notes, *future_steps(plan.calendar))
     return replace(plan, stack=stack, notes=notes, warnings=warnings)

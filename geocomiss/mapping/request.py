@@ -23,7 +23,7 @@ class MapRequest:
     """The arguments of `geocomiss map`."""
 
     source: str
-    """'simulated' or the path of a local stack."""
+    """As in `open_source`: 'simulated', a catalogue, or the path of a local stack."""
     out: Path
     """Folder of the map."""
     aoi: str | None = None
@@ -58,6 +58,12 @@ class MapRequest:
     """Seed of the simulated world."""
     cloud_dilation: float | None = None
     """Metres by which clouds are grown, where the source can choose; None: as the recipe has it."""
+    weather: str | None = None
+    """File from which the weather is taken; None: from the source, if it has any."""
+    max_cloud: float = 100.0
+    """Per cent of cloud cover up to which an image of a catalogue is read."""
+    max_unreadable: float = 10.0
+    """Per cent of a catalogue's images that may be unreadable."""
     command: str = ""
     """The command line, for `run.json`."""
 

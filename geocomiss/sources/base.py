@@ -1,12 +1,28 @@
 """What every source of satellite data offers."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a source is to be read where that costs time or bytes."""
+
+    wanted: Mapping[str, tuple[str, ...]] | None = None
+    """Bands per modality that will be used: nothing else is searched for or read. None: all."""
+    max_cloud: float = 100.0
+    """Per cent of cloud cover up to which an optical image is read."""
+    max_unreadable: float = 0.1
+    """Share (0..1) of the images that may be unreadable before a run stops."""
+    tile: int = 512
+    """Pixels a side of the tiles that will be asked for."""
 
 
 class Source(Protocol):
@@ -47,3 +63,15 @@ class Source(Protocol):
             SeasonError: The season is not held.
             SourceError: A file is damaged.
         """
+
+
+@runtime_checkable
+class Accounting(Protocol):
+    """A source that reads over a network, and can say what came of it."""
+
+    @property
+    def state(self) -> str:
+        """What stands for the data it found: other acquisitions, other state."""
+
+    def account(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """(what was read, what a user should worry about), up to now."""

@@ -1,46 +1,72 @@
 """What a user's area and season mean for a source: its own pixels and periods where it has any."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
 
-from geocomiss.errors import AreaError, RecipeError, SeasonError
+from geocomiss.errors import AreaError, RecipeError, SeasonError, SourceError
 from geocomiss.grid import crop, crs_of, crs_text, grid_of
 from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar, Cycle, parse_season, read_season, today
-from geocomiss.sources import open_source
-from geocomiss.sources.base import Source
+from geocomiss.sources import open_source, weather_source
+from geocomiss.sources.base import Reading, Source
+from geocomiss.sources.combined import with_weather
 from geocomiss.stack import periods
 
 DEFAULT_RESOLUTION: Final = 10.0
 """Metres."""
 
 
-def source_asked(text: str, recipe: Recipe, seed: int, cloud_dilation: float | None) -> Source:
-    """The source that a user names, with clouds grown as the user wants it.
+@dataclass(frozen=True)
+class Asked:
+    """What a user and a model ask of a source."""
 
-    Args:
-        text: As in `open_source`.
-        recipe: What the model wants, or what the user asked for.
-        seed: Seed of the simulated world.
-        cloud_dilation: Metres by which clouds are grown; None leaves it to the recipe.
+    text: str
+    """As in `open_source`."""
+    recipe: Recipe
+    """What the model wants, or what the user asked for."""
+    seed: int = 0
+    """Seed of the simulated world."""
+    cloud_dilation: float | None = None
+    """Metres by which clouds are grown; None leaves it to the recipe."""
+    weather: str | None = None
+    """File from which the weather is taken; None: from the source, if it has any."""
+    reading: Reading = field(default_factory=Reading)
+    """How catalogues are read."""
+
+
+def source_asked(asked: Asked) -> Source:
+    """The source that a user names, with clouds grown and weather taken as the user wants it.
 
     Raises:
-        RecipeError: Below 0, or the source's clouds were grown by another distance already.
+        RecipeError: A dilation below 0, or the source's clouds were grown by another distance already.
+        SourceError: See `open_source`.
     """
-    if cloud_dilation is None:
-        return open_source(text, recipe, seed)
-    source = open_source(text, replace(recipe, cloud_dilation=cloud_dilation), seed)
-    if cloud_dilation < 0 or source.recipe.cloud_dilation != cloud_dilation:
+    distance = asked.cloud_dilation
+    recipe = asked.recipe if distance is None else replace(asked.recipe, cloud_dilation=distance)
+    reading = _checked(asked.reading)
+    source = open_source(asked.text, recipe, asked.seed, reading)
+    if distance is not None and (distance < 0 or source.recipe.cloud_dilation != distance):
         raise RecipeError(
-            f"--cloud-dilation {cloud_dilation:g} for {source.name}",
+            f"--cloud-dilation {distance:g} for {source.name}",
             expected="0 or more metres, and a source whose clouds are still to be grown",
             todo="leave the option out, or give raw acquisitions",
         )
-    return source
+    return with_weather(source, weather_source(asked.weather, recipe)) if asked.weather else source
+
+
+def _checked(reading: Reading) -> Reading:
+    """Refuses shares that are none."""
+    for option, value, most in (
+        ("--max-cloud", reading.max_cloud, 100),
+        ("--max-unreadable", reading.max_unreadable * 100, 100),
+    ):
+        if not 0 <= value <= most:
+            raise SourceError(f"{option} {value:g}", expected=f"0 to {most} per cent", todo="correct it")
+    return reading
 
 
 def resolve_season(text: str | None, source: Source, cycle: Cycle, *, exact: bool = True) -> Calendar | None:

@@ -74,8 +74,8 @@ def test_every_choice_works(spec, labelled, name, option, value):
     assert torch.isfinite(losses["total"]) and torch.isfinite(monitored)
 
 
-# these change what is built, weighted or watched, not the objective of balanced complete samples
-BUILT = ("unused", "monitor", "class_weights", "dropout", "token_dropout")
+# these change what is built, weighted, watched or kept, not the objective of balanced complete samples
+BUILT = ("unused", "monitor", "class_weights", "dropout", "token_dropout", "average")
 PRETRAINED = ("weights", "size", "precision", "freeze", "head_rate", "encoder_rate")
 ELSEWHERE = (*BUILT, *PRETRAINED)
 

@@ -1,0 +1,118 @@
+"""What was read over the network and what could not be, counted while it happens."""
+
+import threading
+from collections.abc import Iterable
+from typing import Final
+
+from geocomiss.errors import SourceError
+
+NAMED: Final = 3
+"""Unreadable images that are named in a report."""
+ENOUGH: Final = 1000
+"""Clear pixels over plants from which the range of values is judged."""
+ALL_BUT: Final = 0.95
+"""Share of them that may be out of range before an alarm: single shadows and haze are not meant."""
+
+
+class Ledger:
+    """Counts of one source, shared by all threads that read.
+
+    Args:
+        max_unreadable: Share (0..1) of the planned images that may be unreadable before reading stops.
+    """
+
+    def __init__(self, max_unreadable: float) -> None:
+        self._lock = threading.Lock()
+        self._max = max_unreadable
+        self._planned: set[str] = set()
+        self._unreadable: dict[str, str] = {}
+        self._ranges: dict[str, list[int]] = {}
+        self.windows = 0
+        self.bytes = 0
+
+    def plan(self, addresses: Iterable[str]) -> None:
+        """Note which images a run may read; each counts once."""
+        with self._lock:
+            self._planned.update(addresses)
+
+    def read(self, size: int) -> None:
+        """Note a window of `size` bytes that was read."""
+        with self._lock:
+            self.windows += 1
+            self.bytes += size
+
+    def failed(self, address: str, reason: str) -> None:
+        """Note an image that could not be read.
+
+        Raises:
+            SourceError: Too many could not.
+        """
+        with self._lock:
+            self._unreadable[address] = reason
+            failed, planned = len(self._unreadable), max(len(self._planned), 1)
+        if failed > self._max * planned:
+            raise SourceError(
+                f"{failed} of {planned} images cannot be read, such as {_short(address)} ({reason})",
+                expected=f"at most {self._max:.0%} unreadable",
+                todo="check the network and the catalogue, run it again later, or set --max-unreadable",
+            )
+
+    def saw(self, shift: int, below: int, within: int) -> None:
+        """Note the darkest numbers over plants: how many lay at or below the offset.
+
+        Args:
+            shift: What was taken from them, 0 or 1000.
+            below: Numbers at or below 1000, as stored.
+            within: All numbers looked at.
+        """
+        with self._lock:
+            entry = self._ranges.setdefault(str(shift), [0, 0])
+            entry[0] += below
+            entry[1] += within
+
+    @property
+    def unreadable(self) -> int:
+        """Images that could not be read."""
+        return len(self._unreadable)
+
+    def notes(self) -> tuple[str, ...]:
+        """How much was read."""
+        if not self.windows:
+            return ()
+        planned = f"{len(self._planned):,} images"
+        return (f"read {self.bytes / 1e6:,.1f} MB in {self.windows:,} windows of {planned}",)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What could not be read, and reflectance out of range."""
+        return (*self._failures(), *self._alarms())
+
+    def _failures(self) -> list[str]:
+        if not self._unreadable:
+            return []
+        named = [f"{_short(each)} ({why})" for each, why in list(self._unreadable.items())[:NAMED]]
+        more = f" and {self.unreadable - NAMED} more" if self.unreadable > NAMED else ""
+        return [
+            f"{self.unreadable} of {len(self._planned)} images could not be read and count as missing "
+            f"observations: {', '.join(named)}{more}"
+        ]
+
+    def _alarms(self) -> list[str]:
+        alarms = []
+        below, within = self._ranges.get("1000", (0, 0))
+        if within >= ENOUGH and below > ALL_BUT * within:
+            alarms.append(
+                f"reflectance looks as if the offset of 1000 was taken away twice: {below / within:.0%} of "
+                "the clear pixels over plants would be negative; the catalogue's metadata may be wrong"
+            )
+        below, within = self._ranges.get("0", (0, 0))
+        if within >= ENOUGH and below < (1 - ALL_BUT) * within:
+            alarms.append(
+                "reflectance looks as if it still had the offset of 1000: hardly any clear pixel over plants "
+                "lies below it; the catalogue's metadata may be wrong"
+            )
+        return alarms
+
+
+def _short(address: str) -> str:
+    """The last two parts of an address, without a token."""
+    return "/".join(address.partition("?")[0].rsplit("/", 2)[-2:])

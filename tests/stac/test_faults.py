@@ -1,0 +1,294 @@
+"""What goes wrong on the way: gone, truncated and slow files, refused requests, odd metadata, holes."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from stac_server import StacServer, serving
+from typer.testing import CliRunner
+from urllib3 import Retry
+
+from geocomiss.errors import AreaError, SeasonError, SourceError
+from geocomiss.recipes import RECIPES
+from geocomiss.seasons import Calendar
+from geocomiss.sources import open_source
+from geocomiss.sources.base import Reading
+from geocomiss.sources.stac.finders import CatalogueFinder
+from geocomiss.sources.stac.signing import Signer
+from geocomiss.sources.stac.source import StacSource
+from geocomiss.stack import groups_of, origin_of
+from geocomiss_cli import main as entry
+
+GRID = GeoBox((80, 72), Affine(10, 0, 640_000, 0, -10, 5_610_000), "EPSG:32631")
+MAY = Calendar(date(2021, 5, 1), "month", 1)
+OPTICAL = Reading({"optical": ("B2", "B4")})
+QUICK = Retry(total=3, backoff_factor=0.01, status_forcelist=(429,))
+
+
+def read(url: str, reading: Reading = OPTICAL, season: Calendar = MAY) -> tuple[dict[str, Any], StacSource]:
+    source = open_source(f"stac+{url}", reading=reading)
+    assert isinstance(source, StacSource)
+    return groups_of(source.open(GRID, season).compute()), source
+
+
+def in_may(server: StacServer, kind: str) -> list[dict[str, Any]]:
+    items = [i for i in server.items() if i["id"].startswith(kind)]
+    return sorted((i for i in items if "2021-05" in i["properties"]["datetime"]), key=lambda i: i["id"])
+
+
+def change(server: StacServer, kind: str, edit: Callable[[dict[str, Any]], None]) -> None:
+    """Edit all items whose names begin so."""
+    items = server.items()
+    for item in items:
+        if item["id"].startswith(kind):
+            edit(item)
+    server.tell(only=items)
+
+
+def test_a_file_that_is_gone_is_missing_counted_and_named(world: StacServer) -> None:
+    expected, _ = read(world.url)
+    world.renew()
+    gone = min(in_may(world, "S2"), key=lambda item: item["properties"]["eo:cloud_cover"])["id"]
+    world.fail(gone=[f"/files/{gone}/SCL.tif"])
+    found, source = read(world.url)
+    assert (found["optical"]["count"] <= expected["optical"]["count"]).all()
+    assert (found["optical"]["count"] < expected["optical"]["count"]).any()
+    (warning,) = source.account()[1]
+    assert "1 of " in warning and f"{gone}/SCL.tif" in warning and "missing observations" in warning
+
+
+def test_a_truncated_file_is_missing_and_named(tmp_path: Path, world: StacServer) -> None:
+    world.renew()
+    item = in_may(world, "S2")[0]
+    path = world.folder / item["id"] / "B04.tif"
+    kept = tmp_path / "kept.tif"
+    shutil.copy(path, kept)
+    try:
+        path.write_bytes(kept.read_bytes()[: kept.stat().st_size // 2])
+        _, source = read(world.url)
+    finally:
+        shutil.copy(kept, path)
+    assert "B04.tif" in source.account()[1][0]
+
+
+def test_a_run_stops_where_too_much_is_unreadable(world: StacServer) -> None:
+    world.fail(gone=[f"/files/{item['id']}/B02.tif" for item in in_may(world, "S2")])
+    with pytest.raises(SourceError, match="at most 10% unreadable"):
+        read(world.url)
+    world.renew()
+    found, source = read(world.url, Reading(OPTICAL.wanted, max_unreadable=0.5))
+    assert np.isnan(found["optical"]["B2"]).all() and np.isfinite(found["optical"]["B4"]).any()
+    assert source.account()[1]
+
+
+def test_a_page_that_fails_once_is_asked_again(world: StacServer) -> None:
+    expected, _ = read(world.url)
+    world.fail(once={"/search": (503, 1)})
+    found, _ = read(world.url)
+    assert found["optical"].identical(expected["optical"])
+
+
+def test_a_server_that_answers_late_changes_nothing(world: StacServer) -> None:
+    expected, _ = read(world.url)
+    world.fail(slow=0.05)
+    found, source = read(world.url)
+    assert found["optical"].identical(expected["optical"]) and not source.account()[1]
+
+
+def test_a_catalogue_that_is_not_there_is_said_in_words() -> None:
+    with pytest.raises(SourceError, match="does not answer a search"):
+        open_source("stac+http://127.0.0.1:9/")
+
+
+def test_tokens_are_asked_for_again_after_429_and_kept(world: StacServer) -> None:
+    with serving(world.folder, signed=True) as server:
+        items = in_may(world, "S2")
+        for item in items:
+            for asset in item["assets"].values():
+                asset["href"] = asset["href"].replace(world.url, server.url)
+        server.tell(only=items)
+        server.fail(once={"/token/files/all": (429, 2)})
+        sign = Signer(
+            f"{server.url}/token", re.compile(r"http://127.*/(?P<account>files)/(?P<container>)"), QUICK
+        )
+        sign._token = lambda key, ask=sign._token: ask(("files", "all"))  # type: ignore[method-assign]
+        source = StacSource(CatalogueFinder(f"stac+{server.url}"), None, OPTICAL, sign)
+        found = groups_of(source.open(GRID, MAY).compute())
+        assert server.asked("/token")["/token/files/all"] == 3, "two refused, one answered and kept"
+    assert np.isfinite(found["optical"]["B2"]).any() and not source.account()[1]
+
+
+def test_a_token_service_that_only_refuses_is_said_in_words(world: StacServer) -> None:
+    world.fail(once={"/token/account/container": (429, 9)})
+    sign = Signer(f"{world.url}/token", re.compile(r"x://(?P<account>\w+)/(?P<container>\w+)/"), QUICK)
+    with pytest.raises(SourceError, match="no token"):
+        sign("x://account/container/a.tif")
+
+
+def test_addresses_of_others_are_left_alone() -> None:
+    assert (
+        Signer()("https://sentinel-cogs.s3.amazonaws.com/a.tif")
+        == "https://sentinel-cogs.s3.amazonaws.com/a.tif"
+    )
+
+
+def test_a_baseline_change_within_the_season_changes_no_value(world: StacServer, tmp_path: Path) -> None:
+    """Half of the images as the new baseline delivers them: 1000 more, said by the metadata alone."""
+    import rasterio
+
+    expected, _ = read(world.url)
+    later = in_may(world, "S2")[3:]
+    moved = []
+    for item in later:
+        for key in ("B02", "B04"):
+            path = world.folder / item["id"] / f"{key}.tif"
+            moved.append((path, path.read_bytes()))
+            with rasterio.open(path) as file:
+                values, profile = file.read(1), file.profile
+            shifted = np.where(values == 0, 0, values + 1000).astype("u2")
+            with rasterio.open(path, "w", **profile | {"driver": "GTiff"}) as file:
+                file.write(shifted, 1)
+    names = {item["id"] for item in later}
+    try:
+        world.renew()
+        change(
+            world,
+            "S2",
+            lambda i: i["properties"].update({"s2:processing_baseline": "04.00"} if i["id"] in names else {}),
+        )
+        found, source = read(f"{world.url}/")
+    finally:
+        for path, content in moved:
+            path.write_bytes(content)
+    for band in ("B2", "B4", "count"):
+        np.testing.assert_array_equal(found["optical"][band].values, expected["optical"][band].values)
+    notes = origin_of(source.open(GRID, MAY)).notes
+    assert any("the offset of reflectance is taken from" in note for note in notes)
+
+
+def test_wrong_metadata_raise_an_alarm(world: StacServer) -> None:
+    change(world, "S2", lambda i: i["properties"].update({"s2:processing_baseline": "05.00"}))
+    _, source = read(world.url)
+    assert any("taken away twice" in each for each in source.account()[1])
+
+
+def test_reprocessed_twins_count_once(world: StacServer) -> None:
+    expected, _ = read(world.url)
+    for item in in_may(world, "S2"):
+        twin = deepcopy(item)
+        twin["id"] = f"{item['id']}-old"
+        twin["properties"]["s2:processing_baseline"] = "02.09"
+        world.add(twin)
+    found, source = read(world.url)
+    assert found["optical"].identical(expected["optical"])
+    assert any("older versions of others" in note for note in origin_of(source.open(GRID, MAY)).notes)
+
+
+def test_months_without_radar_are_missing_and_named(world: StacServer) -> None:
+    world.tell(
+        only=[
+            i
+            for i in world.items()
+            if not (i["id"].startswith("S1-202105") or i["id"].startswith("S1-202106"))
+        ]
+    )
+    spring = Calendar(date(2021, 4, 1), "month", 3)
+    found, source = read(world.url, Reading({"radar": ("VV", "VH")}), spring)
+    assert np.isfinite(found["radar"]["VV"][0]).any() and np.isnan(found["radar"]["VV"][1:]).all()
+    assert "radar: no acquisition in 2021-05, 2021-06" in origin_of(source.open(GRID, spring)).notes
+
+
+def test_only_one_pass_direction_is_used(world: StacServer) -> None:
+    def turn(item: dict[str, Any]) -> None:
+        if int(item["id"][-2:]) > 20:
+            item["properties"]["sat:orbit_state"] = "ascending"
+
+    change(world, "S1", turn)
+    found, source = read(world.url, Reading({"radar": ("VV", "VH")}))
+    origin = origin_of(source.open(GRID, MAY))
+    assert origin.radar_pass == "descending" and any("not the ascending" in note for note in origin.notes)
+    assert found["radar"]["count"].max() < len(in_may(world, "S1"))
+
+
+def test_max_cloud_leaves_images_out(world: StacServer) -> None:
+    clear = [i for i in in_may(world, "S2") if i["properties"]["eo:cloud_cover"] <= 40]
+    found, source = read(world.url, Reading(OPTICAL.wanted, max_cloud=40))
+    assert found["optical"]["count"].max() <= len(clear) < len(in_may(world, "S2"))
+    assert any("over 40 % cloud cover" in note for note in origin_of(source.open(GRID, MAY)).notes)
+
+
+def test_images_in_another_utm_zone_are_brought_to_the_grid(world: StacServer) -> None:
+    """The same area asked for in the next zone: values are those of the pixels in which centres lie."""
+    box = GRID.extent.to_crs("EPSG:32632").boundingbox
+    left, top = np.ceil(box.left / 10) * 10 + 100, np.floor(box.top / 10) * 10 - 100
+    other = GeoBox((40, 40), Affine(10, 0, left, 0, -10, top), "EPSG:32632")
+    source = open_source(f"stac+{world.url}", reading=Reading({"radar": ("VV", "VH")}))
+    found = groups_of(source.open(other, MAY).compute())["radar"]["VV"].values[0]
+    own = groups_of(source.open(GRID, MAY).compute())["radar"]["VV"].values[0]
+    x, y = np.meshgrid(left + 10 * np.arange(40) + 5, top - 10 * np.arange(40) - 5)
+    from pyproj import Transformer
+
+    x, y = Transformer.from_crs(32632, 32631, always_xy=True).transform(x, y)
+    col, row = (np.floor((x - 640_000) / 10)).astype(int), (np.floor((5_610_000 - y) / 10)).astype(int)
+    within = (col >= 0) & (col < 72) & (row >= 0) & (row < 80) & np.isfinite(found)
+    same = found[within] == own[row[within], col[within]]
+    assert within.sum() > 500 and same.mean() > 0.98  # centres on an edge may fall to either side
+
+
+def area(grid: GeoBox = GRID) -> str:
+    box = grid[10:60, 10:60].extent.to_crs("EPSG:4326").boundingbox
+    return f"{box.left},{box.bottom},{box.right},{box.top}"
+
+
+def test_search_shows_what_exists_and_keeps_it(world: StacServer, tmp_path: Path) -> None:
+    world.tell(only=[i for i in world.items() if not i["id"].startswith("S1-202106")])
+    save = tmp_path / "items.json"
+    arguments = ["search", "--source", f"stac+{world.url}", "--aoi", area(), "--season", "2021-03:2021-06"]
+    done = CliRunner().invoke(entry.app, [*arguments, "--save", str(save)], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    assert re.search(r"radar +│ sentinel-1a", done.stdout) and "sentinel-2a" in done.stdout
+    months = {line.split("│")[1].strip(): line for line in done.stdout.splitlines() if "│ 2021-0" in line}
+    assert "█" in months["2021-05"] and "%" in months["2021-05"]
+    assert "no acquisition" in months["2021-03"], "before the first image"
+    assert "the catalogue ends here" in months["2021-06"], "after the last one of all radar"
+    kept = json.loads(save.read_text())
+    assert kept["geocomiss"]["sources"]["radar"] and len(kept["features"]) == len(world.items())
+    direct, _ = read(world.url)
+    world.forget()
+    source = open_source(str(save), RECIPES["monthly-l2a"], reading=OPTICAL)
+    part = GRID[20:50, 20:50]
+    again = groups_of(source.open(part, MAY).compute())["optical"]
+    assert not world.asked("/search")
+    np.testing.assert_array_equal(again["B2"].values, direct["optical"]["B2"].values[:, 20:50, 20:50])
+    with pytest.raises(AreaError, match="beyond the saved search"):
+        source.open(GeoBox((9, 9), Affine(10, 0, 700_000, 0, -10, 5_610_000), "EPSG:32631"), MAY)
+    with pytest.raises(SeasonError, match="beyond the saved search"):
+        source.open(part, Calendar(date(2021, 7, 1), "month", 1))
+    assert CliRunner().invoke(entry.app, [*arguments, "--save", str(save)]).exit_code != 0, "it is there"
+
+
+def test_a_source_for_each_modality(world: StacServer, tmp_path: Path) -> None:
+    save = tmp_path / "items.json"
+    save.write_text(json.dumps({"type": "FeatureCollection", "features": world.items()}))
+    world.forget()
+    source = open_source(
+        f"optical={save},radar=stac+{world.url}", reading=Reading({"optical": ("B2",), "radar": ("VV",)})
+    )
+    assert source.bands == {"optical": ("B2",), "radar": ("VV",)}
+    stack = source.open(GRID, MAY).compute()
+    alone, _ = read(world.url, Reading({"optical": ("B2",), "radar": ("VV",)}))
+    for name, group in groups_of(stack).items():
+        assert group.identical(alone[name])
+    assert source.recipe.s1_product == "gamma0" and origin_of(stack).radar_pass == "descending"
+    with pytest.raises(SourceError, match="has no radar"):
+        save.write_text(json.dumps({"type": "FeatureCollection", "features": in_may(world, "S2")}))
+        open_source(f"radar={save},optical={save}")
