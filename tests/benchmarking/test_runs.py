@@ -117,9 +117,7 @@ def test_another_default_or_version_makes_the_runs_anew(samples, monkeypatch, wh
     if what == "version":
         monkeypatch.setattr("geocomiss.benchmarking.bench.__version__", "99")
     else:
-        monkeypatch.setattr(
-            "geocomiss.benchmarking.bench.checked_options", lambda *_: CoMissOptions(temperature=3)
-        )
+        monkeypatch.setattr("geocomiss.methods.checked_options", lambda *_: CoMissOptions(temperature=3))
     assert bench.identity(request, request.contenders[0], 0, "0") != before
 
 
