@@ -8,11 +8,12 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from geocomiss.batch import Batch
 from geocomiss.errors import MethodError
@@ -140,7 +141,7 @@ class _Learner:
     @property
     def judged(self) -> Method:
         """The method as it would predict now: with the mean of the weights, where that is wanted."""
-        return cast(Method, self.mean.module) if self.mean and self.mean.n_averaged else self.method
+        return cast(Method, self.mean.module) if self.mean else self.method
 
     def learn(self, train: Labelled, validation: Labelled) -> Epoch:
         """One epoch, after which the state is kept."""
@@ -176,7 +177,7 @@ class _Learner:
             self.optimiser.zero_grad(set_to_none=True)
             losses["total"].backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             self.optimiser.step()
-            if self.mean and self.history:  # the weights of the first epoch are worth no memory
+            if self.mean:
                 self.mean.update_parameters(self.method)
             for name, loss in losses.items():
                 share = loss.detach() * (len(part) / len(train))
@@ -223,10 +224,19 @@ class _Learner:
 def _running_mean(method: Method) -> AveragedModel | None:
     """A second set of weights that follows the first, if the method wants one."""
     decay = method.shared_options.average
-    if not decay:
-        return None
-    mean = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    return AveragedModel(method, multi_avg_fn=mean, use_buffers=True)
+    return AveragedModel(method, avg_fn=partial(_followed, decay), use_buffers=True) if decay else None
+
+
+def _followed(decay: float, mean: Tensor, now: Tensor, steps: Tensor | int) -> Tensor:
+    """The running mean after one more step.
+
+    The first steps count for less: with few batches an epoch a mean that remembers them would be judged
+    before it has left them behind, and training would stop.
+    """
+    if not now.is_floating_point():
+        return now
+    steps = int(steps)
+    return torch.lerp(now, mean, min(decay, (1 + steps) / (10 + steps)))
 
 
 class _Best:
