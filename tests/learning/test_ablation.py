@@ -83,3 +83,17 @@ def test_one_encoder_has_half_the_weights(spec):
     pair, one = (new_method("comiss", spec, {"encoders": kind}) for kind in ("pair", "one"))
     sizes = [sum(p.numel() for p in method.branches.parameters()) for method in (pair, one)]
     assert 0.45 < sizes[1] / sizes[0] < 0.55
+
+
+def test_a_running_mean_of_the_weights_does_not_stop_a_training_of_few_steps(spec, labelled):
+    """One batch an epoch: a mean that remembers its first weights would look like no progress."""
+    batch, y = labelled
+    data = Labelled(batch, y)
+    settings = Settings(epochs=60, batch_size=len(y))
+    scores = {}
+    for average in (0.98, 0.0):
+        options = {**SMALL, "average": average}
+        method, _ = fit(lambda o=options: new_method("comiss+", spec, o), data, data, settings)
+        with torch.no_grad():
+            scores[average] = float((method(batch).argmax(1) == y).float().mean())
+    assert scores[0.98] > scores[0.0] - 0.05
