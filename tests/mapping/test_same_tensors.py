@@ -62,7 +62,8 @@ def test_training_and_evaluation_hand_methods_the_tensors_of_their_samples(
         kind, "loss", lambda self, batch, y, rng: seen.append(batch) or loss(self, batch, y, rng)
     )
     trained = train_model(
-        samples, TrainRequest("label", options={"preset": "small"}, settings=Settings(epochs=1))
+        samples,
+        TrainRequest("label", method="comiss", options={"preset": "small"}, settings=Settings(epochs=1)),
     )
     expected = batch_of_samples(samples, trained.card.spec)
     assert_rows_of(seen, expected)
