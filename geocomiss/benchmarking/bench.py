@@ -32,6 +32,7 @@ from geocomiss.samples import Legend, Samples
 from geocomiss.samples.folds import grouped_split, strata_of
 from geocomiss.samples.tensors import batch_of_samples, spec_of, truth_of
 from geocomiss.training import INNER, Labelled, Settings, classes_of
+from geocomiss.training.identity import digest_of
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,10 @@ class Bench:
         settings = request.settings
         stated = {
             "version": __version__,
-            "table": [self.samples.sha256, request.label, self.samples.name, len(self.samples)],
+            "data": digest_of(self.data, self.inner_group),
+            "ndvi": ndvi_bands(self.samples.recipe),
+            "embeddings": self.samples.sha256 if contender.method == "embeddings" else None,
+            "label": request.label,
             "classes": self.classes,
             "spec": repr(self.spec),
             "contender": [contender.kind, contender.method, _all_options(contender)],
@@ -124,7 +128,7 @@ class Bench:
             "seed": seed,
         }
         digest = sha256(json.dumps(stated, sort_keys=True).encode())
-        for array in (self.fold == fold, self.y, np.unique(self.inner_group, return_inverse=True)[1]):
+        for array in (self.fold == fold, self.samples.months):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 

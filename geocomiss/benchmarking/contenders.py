@@ -174,7 +174,7 @@ def _check_used(options: Mapping[str, JsonValue], contenders: tuple[Contender, .
     Raises:
         MethodError: There is one.
     """
-    used = {name for each in contenders for name in each.options}
+    used = {"preset", *(name for each in contenders for name in each.options)}  # baselines have no size
     if unused := sorted(set(options) - used):
         raise MethodError(
             f"no method compared here has the option {', '.join(unused)}",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from geocomiss.errors import SampleError
 from geocomiss.samples import Samples
-from geocomiss.samples.folds import AUTHORS_FOLDS, authors_folds, grouped_split
+from geocomiss.samples.folds import AUTHORS_FOLDS, authors_folds
 
 RANDOM: Final = "random"
 """Folds as the poster's authors draw them: neighbours are in training and test."""
@@ -52,14 +52,27 @@ def _spatial(samples: Samples, y: NDArray[np.int64], number: int) -> NDArray[np.
             expected=f"at least {number}, one a fold",
             todo="ask for fewer folds with --fold-count, or group by another column with --group",
         )
-    rng = np.random.default_rng(0)
-    names = np.full(len(y), str(number - 1), dtype="<U4")
-    left = np.arange(len(y))
-    for fold in range(number - 1):
-        held = grouped_split(samples.group[left], y[left], 1 / (number - fold), rng)
-        names[left[held]] = str(fold)
-        left = left[~held]
-    return names
+    member = np.unique(samples.group, return_inverse=True)[1]
+    table = np.zeros((groups, int(y.max()) + 1))  # samples per group and class
+    np.add.at(table, (member, y), 1)
+    return _dealt(table / table.sum(0).clip(min=1), number)[member].astype(np.str_)
+
+
+def _dealt(shares: NDArray[np.float64], number: int) -> NDArray[np.int64]:
+    """Deal groups out to folds, the largest first, each to the fold that has least of its classes.
+
+    The first groups find empty folds, so that each fold gets one at least.
+
+    Args:
+        shares: (G, K) part of each class that lies in each group.
+        number: Folds.
+    """
+    held = np.zeros((number, shares.shape[1]))
+    fold = np.zeros(len(shares), np.int64)
+    for group in np.argsort(-shares.sum(1), kind="stable"):
+        fold[group] = np.lexsort((held.sum(1), held @ shares[group]))[0]
+        held[fold[group]] += shares[group]
+    return fold
 
 
 def _column(samples: Samples, key: str, number: int | None) -> NDArray[np.str_]:

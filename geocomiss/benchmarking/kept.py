@@ -8,6 +8,7 @@ C conditions, n samples of the fold.
 
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,9 +50,9 @@ def check_folder(folder: Path) -> None:
     Raises:
         MapError: It does, or is a file.
     """
-    others = (
-        sorted(each.name for each in folder.iterdir() if each.name not in WRITTEN) if folder.is_dir() else []
-    )
+    found = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+    # an interruption may leave a file that was being written
+    others = sorted(name for name in found if name not in WRITTEN and not name.endswith(".partial"))
     if others or folder.is_file():
         raise MapError(
             f"{folder} {'holds ' + ', '.join(others[:4]) if others else 'is a file'}",
@@ -128,7 +129,7 @@ def read_run(path: Path, digest: str) -> Run | None:
             if str(file["identity"]) != digest:
                 return None
             return Run(file["rows"], file["predicted"], float(file["seconds"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
 
 
@@ -153,7 +154,7 @@ def read_weights(path: Path, digest: str) -> Weights | None:
                 return None
             tensors = {name: file.get_tensor(name) for name in file.keys()}
             return Weights(tensors, float(about["seconds"]))
-    except (OSError, SafetensorError):
+    except (OSError, SafetensorError, KeyError):
         return None
 
 

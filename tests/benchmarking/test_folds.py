@@ -32,6 +32,17 @@ def test_spatial_folds_keep_groups_whole_and_are_about_equal(samples, y, number)
     assert (folds == folds_of(samples, y, "spatial", number)).all()
 
 
+@pytest.mark.parametrize("sizes", [[50, 10, 10, 10, 10], [90, 3, 3, 2, 2], [2, 2, 3, 3, 290], [20] * 15])
+@pytest.mark.parametrize("number", [2, 4, 5])
+def test_every_spatial_fold_gets_a_group_however_unequal_they_are(samples, y, sizes, number):
+    group = np.repeat([f"g{i}" for i in range(len(sizes))], sizes)
+    part = replace(samples.take(np.arange(len(group))), group=group)
+    folds = folds_of(part, y[: len(group)], "spatial", number)
+    names, counts = np.unique(folds, return_counts=True)
+    assert len(names) == number
+    assert counts.max() <= max(max(sizes), 2 * len(group) / number)
+
+
 def test_five_spatial_folds_where_no_number_is_given(samples, y):
     assert len(set(folds_of(samples, y, "spatial", None))) == 5
 

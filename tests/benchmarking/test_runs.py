@@ -121,6 +121,27 @@ def test_another_default_or_version_makes_the_runs_anew(samples, monkeypatch, wh
     assert bench.identity(request, request.contenders[0], 0, "0") != before
 
 
+def test_other_values_in_a_file_of_the_same_name_make_the_runs_anew(samples):
+    request = request_for("comiss")
+    other = replace(samples, values={**samples.values, "radar": samples.values["radar"] + 1})
+    later = replace(samples, months=samples.months % 12 + 1)
+    identities = {
+        bench_of(table, request).identity(request, request.contenders[0], 0, "0")
+        for table in (samples, other, later)
+    }
+    assert len(identities) == 3
+
+
+def test_baselines_alone_are_compared(samples, tmp_path):
+    results, _ = made(samples, request_for("random-forest"), tmp_path)
+    assert (results.predicted["random-forest"][0, 0] == results.truth).mean() > 0.5
+
+
+def test_a_file_left_half_written_does_not_lock_the_folder(samples, tmp_path):
+    (tmp_path / "table.md.partial").write_text("half")
+    made(samples, request_for("random-forest"), tmp_path)
+
+
 def test_a_damaged_run_is_made_again(samples, tmp_path):
     first, _ = made(samples, request_for("comiss"), tmp_path)
     path = next(iter(times(tmp_path)))

@@ -10,6 +10,7 @@ N samples, T steps, D donors.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from typing import Final
 
 import numpy as np
@@ -62,7 +63,7 @@ class Donors:
     name: str
     """The table they come from."""
     sha256: str
-    """Its digest."""
+    """Digest of what was valid in it, and when."""
     by_month: Mapping[str, Bools]
     """Per modality (D, 12): whether the donor's latest January, ... was seen."""
     covered: Bools
@@ -119,7 +120,7 @@ def donors_of(samples: Samples, steps: int) -> Donors:
     months = samples.months[taken]
     return Donors(
         samples.name,
-        samples.sha256,
+        _digest(samples, valid),
         {name: _by_month(seen[taken], months) for name, seen in valid.items()},
         np.asarray(_one_hot(months).any(1)),
         {name: _stretched(seen[taken], steps) for name, seen in valid.items()},
@@ -202,6 +203,14 @@ def with_gaps(
 def _own(batch: Batch) -> Bools:
     """Valid optical steps (N, T) of samples."""
     return np.asarray(batch.valid[COUNTED][batch.rows(COUNTED)].cpu().numpy())
+
+
+def _digest(samples: Samples, valid: Mapping[str, Bools]) -> str:
+    """What the gaps are of: another season or recipe of the same file has others."""
+    digest = sha256(",".join(valid).encode())
+    for array in (*valid.values(), samples.months):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _parts(number: int) -> Iterator[slice]:
