@@ -166,8 +166,8 @@ def _seeds(text: str) -> tuple[int, ...]:
         raise typer.BadParameter(
             f"{text!r} are no whole numbers joined by commas", param_hint="--seeds"
         ) from error
-    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise typer.BadParameter(f"{text!r}: seeds are 0 or more, each once", param_hint="--seeds")
+    if min(seeds) < 0 or max(seeds) >= 2**32 or len(set(seeds)) < len(seeds):
+        raise typer.BadParameter(f"{text!r}: seeds are from 0 to 4294967295, each once", param_hint="--seeds")
     return seeds
 
 

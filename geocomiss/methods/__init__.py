@@ -40,7 +40,8 @@ METHODS: Final[dict[str, type[Method]]] = {
 """All methods by name.
 
 Of these `comiss+` is ours and `timmil` our reading of a paper that could not be opened; the others
-are as published, defects corrected unless an option asks for them. `galileo` and `anysat` begin from
+are as published, defects corrected unless an option asks for them; `mdico` takes the mean of its
+contrastive loss over pairs where the published one is their sum. `galileo` and `anysat` begin from
 weights that others trained and a user obtains.
 """
 

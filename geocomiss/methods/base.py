@@ -44,8 +44,8 @@ class MethodOptions:
     class_weights: Literal["balanced", "none"] = "balanced"
     """Weight of each class in every cross-entropy: n / (K n_c), or 1. Values have no weights."""
     average: float = Field(default=0.0, ge=0, lt=1)
-    """Decay of a running mean of the weights over training steps, which then predicts in their place;
-    0 keeps the weights themselves, as the papers do."""
+    """Highest decay of a running mean of the weights over training steps, which then predicts in their
+    place (in the first steps it is lower); 0 keeps the weights themselves, as the papers do."""
 
 
 class Method(nn.Module, ABC):

@@ -87,7 +87,7 @@ def test_bad_input_is_said_before_anything_is_trained(tmp_path, arguments, words
     assert not out.exists()
 
 
-@pytest.mark.parametrize("seeds", ["a", "1,1", "-1", ""])
+@pytest.mark.parametrize("seeds", ["a", "1,1", "-1", "", "4294967296"])
 def test_bad_seeds_are_wrong_usage(tmp_path, seeds):
     done = CliRunner().invoke(
         app,

@@ -283,6 +283,7 @@ def test_commands_lose_paths_of_this_machine() -> None:
         ["geocomiss", "benchmark", "--samples", "/data/some where/t.npz", "--out", "runs/x", "a b"]
     )
     assert found == "geocomiss benchmark --samples t.npz --out runs/x 'a b'"
+    assert portable(["--out=/home/me/x", "galileo=/w/nano", "a=b"]) == "--out=x galileo=nano a=b"
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

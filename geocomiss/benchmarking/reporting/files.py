@@ -72,8 +72,13 @@ def write_report(results: Results, folder: Path, request: ReportRequest | None =
 
 def portable(arguments: Sequence[str]) -> str:
     """A command line as text, of absolute paths only the last name: it means the same elsewhere."""
-    names = [Path(each).name if Path(each).is_absolute() else each for each in arguments]
-    return shlex.join(name for name in names if name)
+    return shlex.join(name for name in map(_portable, arguments) if name)
+
+
+def _portable(argument: str) -> str:
+    """A path alone, or after the last '=' as in --out=PATH and METHOD=PATH."""
+    head, separator, path = argument.rpartition("=")
+    return f"{head}{separator}{Path(path).name}" if Path(path).is_absolute() else argument
 
 
 def scores_csv(results: Results, pooled: Pooled) -> str:
