@@ -100,7 +100,8 @@ def reference_of(contenders: Sequence[Contender], wished: str | None = None) -> 
             expected=" or ".join(keys),
             todo="choose one of these with --reference",
         )
-    methods = [each.key for each in contenders if each.kind == "method"]
+    # an ablation or a probe is compared with whole methods, not they with it
+    methods = [each.key for each in contenders if each.kind == "method" and each.key == each.method]
     return wished or (PREFERRED if PREFERRED in keys else (methods or keys)[-1])
 
 

@@ -14,6 +14,7 @@ from geocomiss.benchmarking import (
     NOT_DEFINED,
     BenchmarkRequest,
     contenders_of,
+    reference_of,
     run_benchmark,
     with_ablations,
 )
@@ -224,6 +225,7 @@ def test_an_ablation_stands_beside_its_method(samples, tmp_path):
     keys = [each.key for each in every]
     assert keys[0] == "comiss" and keys[-1] == "unimodal"
     assert "comiss_without-contrastive-loss" in keys
+    assert reference_of(every[:-1]) == "comiss"
     assert every[1].options != every[0].options and every[1].options["preset"] == "small"
     results, told = made(samples, replace(request_for("comiss"), contenders=every[:2]), tmp_path)
     assert len(told) == 4 and len(results.predicted) == 2
