@@ -83,6 +83,8 @@ class Bench:
     """(N, E) embeddings made elsewhere, for the baseline that reads them."""
     notes: tuple[str, ...]
     """What a reader should know of the conditions, a sentence each."""
+    digest: str
+    """Of the samples as they were read, and of their groups."""
 
     @property
     def folds(self) -> tuple[str, ...]:
@@ -115,7 +117,7 @@ class Bench:
         settings = request.settings
         stated = {
             "version": __version__,
-            "data": digest_of(self.data, self.inner_group),
+            "data": self.digest,
             "ndvi": ndvi_bands(self.samples.recipe),
             "embeddings": self.samples.sha256 if contender.method == "embeddings" else None,
             "label": request.label,
@@ -166,8 +168,19 @@ def bench_of(samples: Samples, request: BenchmarkRequest) -> Bench:
     conditions, notes = _conditions(samples, spec, batch, request.gaps or samples)
     # random folds split neighbours, and so does what training is stopped by
     inner = np.arange(len(y)).astype(np.str_) if request.folds == RANDOM else samples.group
-    embeddings = embeddings_of(samples)
-    bench = Bench(samples, spec, classes, Labelled(batch, y), fold, inner, conditions, embeddings, notes)
+    data = Labelled(batch, y)
+    bench = Bench(
+        samples=samples,
+        spec=spec,
+        classes=classes,
+        data=data,
+        fold=fold,
+        inner_group=inner,
+        conditions=conditions,
+        embeddings=embeddings_of(samples),
+        notes=notes,
+        digest=digest_of(data, inner),
+    )
     _check_outside(bench, request.folds)
     return bench
 

@@ -1,6 +1,6 @@
 """Which parts of a method can be left out, one at a time, and how that is asked for.
 
-A row changes options of the method and leaves the others at their defaults.
+A row changes options of the method and leaves the others as they are.
 """
 
 from collections.abc import Mapping
