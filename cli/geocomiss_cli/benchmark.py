@@ -176,14 +176,15 @@ def _with_progress(table: "Samples", request: "BenchmarkRequest", out: Path) -> 
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from geocomiss.benchmarking import Run, RunKey, number_of_runs, run_benchmark
+    from geocomiss.benchmarking import Run, RunKey, bench_of, keys_of, run_benchmark
 
+    bench = bench_of(table, request)
     console = Console(stderr=True)
     columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     bar = Progress(
         *columns, TextColumn("{task.fields[last]}"), console=console, disable=not console.is_terminal
     )
-    task = bar.add_task("runs", total=number_of_runs(table, request), last="")
+    task = bar.add_task("runs", total=len(keys_of(bench, request)), last="")
 
     def tell(key: RunKey, run: Run) -> None:
         last = f"{key.contender.title}, seed {key.seed}, fold {key.fold}: trained in {run.seconds:.0f} s"
@@ -192,7 +193,7 @@ def _with_progress(table: "Samples", request: "BenchmarkRequest", out: Path) -> 
             typer.echo(last, err=True)
 
     with bar:
-        return run_benchmark(table, request, out, tell)
+        return run_benchmark(bench, request, out, tell)
 
 
 def _write(results: "Results", out: Path, reference: str) -> None:

@@ -1,10 +1,11 @@
 """Comparing methods: everything trained and judged on the same folds, under the same conditions."""
 
-from geocomiss.benchmarking.bench import BenchmarkRequest
+from geocomiss.benchmarking.bench import BenchmarkRequest, bench_of
 from geocomiss.benchmarking.contenders import ALL, Contender, contenders_of, reference_of, with_ablations
 from geocomiss.benchmarking.kept import Run, RunKey
 from geocomiss.benchmarking.results import NOT_DEFINED, Results
-from geocomiss.benchmarking.workflow import number_of_runs, run_benchmark
+from geocomiss.benchmarking.schedule import keys_of
+from geocomiss.benchmarking.workflow import run_benchmark
 
 __all__ = [
     "ALL",
@@ -14,8 +15,9 @@ __all__ = [
     "Results",
     "Run",
     "RunKey",
+    "bench_of",
     "contenders_of",
-    "number_of_runs",
+    "keys_of",
     "reference_of",
     "run_benchmark",
     "with_ablations",

@@ -3,7 +3,6 @@
 N samples, S seeds, C conditions.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
@@ -12,12 +11,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from geocomiss.benchmarking.bench import Bench, BenchmarkRequest, bench_of
-from geocomiss.benchmarking.folds import RANDOM
+from geocomiss.benchmarking.bench import Bench, BenchmarkRequest
 from geocomiss.benchmarking.kept import Run, check_folder
 from geocomiss.benchmarking.results import NOT_DEFINED, Results
-from geocomiss.benchmarking.schedule import Progress, keys_of, run_all
-from geocomiss.samples import Samples
+from geocomiss.benchmarking.schedule import Progress, run_all
 
 POSTER_RECIPE: Final = "cropharvest"
 """Recipe of the samples that the poster compares on."""
@@ -29,7 +26,7 @@ POSTER_CLASSES: Final = (
 
 
 def run_benchmark(
-    samples: Samples, request: BenchmarkRequest, folder: Path, progress: Progress | None = None
+    bench: Bench, request: BenchmarkRequest, folder: Path, progress: Progress | None = None
 ) -> Results:
     """Train and judge every contender on every fold with every seed.
 
@@ -37,25 +34,18 @@ def run_benchmark(
     and a longer one (more seeds, more contenders) begins where a shorter one ended.
 
     Args:
-        samples: The table.
+        bench: The table, prepared by `bench_of` for the same request.
         request: What to compare.
         folder: Where runs are kept.
         progress: Told of each run.
 
     Raises:
-        SampleError: The table, the folds or the classes cannot be used.
         MethodError: Losses that are not finite.
         MapError: The folder cannot be written, or holds something else.
     """
     check_folder(folder)
-    bench = bench_of(samples, request)
     runs = run_all(bench, request, folder, progress or (lambda key, run: None))
     return results_of(bench, request, runs)
-
-
-def number_of_runs(samples: Samples, request: BenchmarkRequest) -> int:
-    """How many runs a comparison has; bad input is said before anything is trained."""
-    return len(keys_of(bench_of(samples, request), request))
 
 
 def results_of(bench: Bench, request: BenchmarkRequest, runs: Mapping[tuple[str, int, str], Run]) -> Results:
@@ -79,7 +69,7 @@ def results_of(bench: Bench, request: BenchmarkRequest, runs: Mapping[tuple[str,
         predicted={key: _pooled(bench, request, runs, key) for key in keys},
         seconds={key: fmean(run.seconds for (who, _, _), run in runs.items() if who == key) for key in keys},
         published=_published(bench),
-        notes=(*samples.notes, *_notes(bench, request)),
+        notes=(*samples.notes, *_notes(bench)),
     )
 
 
@@ -107,21 +97,12 @@ def _pooled(
     return pooled
 
 
-def _notes(bench: Bench, request: BenchmarkRequest) -> list[str]:
+def _notes(bench: Bench) -> list[str]:
     """What makes a comparison less than it seems."""
     notes = [*bench.notes]
-    if request.folds != RANDOM and (shared := _shared_groups(bench)):
-        notes.append(f"{shared} spatial groups have samples in several folds: scores flatter")
-    folds = Counter(
-        {name: len(set(bench.fold[bench.y == place])) for place, name in enumerate(bench.classes)}
-    )
+    folds = {name: len(set(bench.fold[bench.y == place])) for place, name in enumerate(bench.classes)}
     if lone := [name for name, number in folds.items() if number == 1]:
         notes.append(
             f"samples of {', '.join(lone)} lie in one fold only: what predicts them never saw one, F1 is 0"
         )
     return notes
-
-
-def _shared_groups(bench: Bench) -> int:
-    pairs = {(str(group), str(fold)) for group, fold in zip(bench.samples.group, bench.fold, strict=True)}
-    return sum(number > 1 for number in Counter(group for group, _ in pairs).values())

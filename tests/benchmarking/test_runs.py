@@ -43,7 +43,9 @@ def request_for(names, **changes):
 def made(samples, request, folder):
     """The results, and the names of the runs that were told of."""
     told = []
-    results = run_benchmark(samples, request, folder, lambda key, run: told.append(key.stem))
+    results = run_benchmark(
+        bench_of(samples, request), request, folder, lambda key, run: told.append(key.stem)
+    )
     return results, told
 
 

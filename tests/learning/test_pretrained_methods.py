@@ -9,7 +9,7 @@ import torch
 from typer.testing import CliRunner
 
 from geocomiss.batch import Spec, batch_of_values, default_min_steps
-from geocomiss.benchmarking import NOT_DEFINED, BenchmarkRequest, contenders_of, run_benchmark
+from geocomiss.benchmarking import NOT_DEFINED, BenchmarkRequest, bench_of, contenders_of, run_benchmark
 from geocomiss.checkpoint import read_checkpoint, write_checkpoint
 from geocomiss.errors import CheckpointError, MethodError
 from geocomiss.inference import predict
@@ -278,7 +278,7 @@ def test_a_comparison_is_blank_where_anysat_has_nothing_to_read(samples, tmp_pat
     contenders = contenders_of(["anysat"], {**SMALL, "weights": "fresh"})
     settings = Settings(epochs=1)
     request = BenchmarkRequest("label", contenders, folds="fold", seeds=(0,), settings=settings)
-    results = run_benchmark(samples, request, tmp_path)
+    results = run_benchmark(bench_of(samples, request), request, tmp_path)
     of = dict(zip(results.conditions, results.predicted["anysat"][0], strict=True))
     for pattern in ("weather", "topography", "weather+topography"):
         assert (of[pattern] == NOT_DEFINED).all(), pattern

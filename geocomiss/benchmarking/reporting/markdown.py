@@ -87,7 +87,11 @@ def _folds(results: Results) -> str:
     }.get(results.folds_by, f"by the column `{results.folds_by}`")
     pairs = set(zip(results.group.tolist(), results.fold.tolist(), strict=True))
     split = sum(number > 1 for number in Counter(group for group, _ in pairs).values())
-    apart = f"{_several(split, 'spatial group')} in more than one fold" if split else "no group is split"
+    apart = (
+        f"{_several(split, 'spatial group')} in more than one fold, which flatters"
+        if split
+        else "no group is split"
+    )
     return f"{_several(len(np.unique(results.fold)), 'fold')} {made}; {apart}"
 
 
