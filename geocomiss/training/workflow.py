@@ -24,7 +24,7 @@ from geocomiss.samples.folds import fold_of, grouped_split, strata_of
 from geocomiss.samples.tensors import batch_of_samples, spec_of, truth_of
 from geocomiss.scores import Scores, ValueScores, score_patterns
 from geocomiss.training.classes import classes_of
-from geocomiss.training.identity import digest_of
+from geocomiss.training.identity import REVISION, digest_of
 from geocomiss.training.loop import Labelled, Progress, Run, Settings, fit
 from geocomiss.training.state import Epoch, Unfinished
 
@@ -140,6 +140,7 @@ def _identity(samples: Samples, request: TrainRequest, data: Labelled) -> dict[s
     """What was asked for, as far as it decides the bits of the model; the card states the rest."""
     settings = {name.replace("_", " "): value for name, value in vars(request.settings).items()}
     return {
+        "revision": REVISION,
         "label": request.label,
         "legend": request.legend.name if request.legend else None,
         "fold": request.fold,
