@@ -77,6 +77,12 @@ FewOption = Annotated[
         show_default="all outside a fold",
     ),
 ]
+PatternsOption = Annotated[
+    bool,
+    typer.Option(
+        "--patterns-only", help="Leave out seasons cut short, natural gaps and corruption: less to predict."
+    ),
+]
 ReferenceOption = Annotated[
     str | None,
     typer.Option(
@@ -122,6 +128,7 @@ def benchmark(
     n: given.NumberOption = 4000,
     sim_seed: given.SimSeedOption = 0,
     gaps: GapsOption = None,
+    patterns_only: PatternsOption = False,
     reference: ReferenceOption = None,
     labels_per_class: FewOption = None,
     epochs: EpochsOption = 100,
@@ -149,6 +156,8 @@ def benchmark(
     from geocomiss.samples import SampleRequest, read_samples
     from geocomiss.training import Settings
 
+    if gaps and patterns_only:
+        raise typer.BadParameter("--patterns-only has no gaps", param_hint="--gaps")
     classes = given.legend_at(legend)
     wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity, target)
     table = given.read_wanted(wanted, recipe_named(recipe))
@@ -169,6 +178,7 @@ def benchmark(
         gaps=read_samples(SampleRequest(gaps, None, None, recipe_named(recipe))) if gaps else None,
         settings=Settings(epochs, batch_size, learning_rate, patience, device=place),
         labels_per_class=labels_per_class,
+        patterns_only=patterns_only,
         jobs=jobs or (1 if place.type == "cuda" else os.cpu_count() or 1),
         keep_models=keep_models,
     )

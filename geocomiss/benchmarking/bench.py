@@ -59,6 +59,8 @@ class BenchmarkRequest:
     """Runs at once, each in a process of one thread."""
     labels_per_class: int | None = None
     """Most labels of each class to learn from and to stop by; None takes all outside a fold."""
+    patterns_only: bool = False
+    """Whether the short seasons, the gaps and the corruptions are left out: predicting costs less."""
     keep_models: bool = False
     """Whether trained weights are kept, so that new conditions need no new training."""
 
@@ -198,7 +200,7 @@ def bench_of(samples: Samples, request: BenchmarkRequest) -> Bench:
     y = truth_of(samples, classes)
     fold = folds_of(samples, strata_of(np.asarray(y.numpy())), request.folds, request.fold_count)
     batch = batch_of_samples(samples, spec)
-    conditions, notes = _conditions(samples, spec, batch, request.gaps or samples)
+    conditions, notes = _conditions(samples, spec, batch, request)
     # random folds split neighbours, and so does what training is stopped by
     inner = np.arange(len(y)).astype(np.str_) if request.folds == RANDOM else samples.group
     data = Labelled(batch, y)
@@ -220,12 +222,15 @@ def bench_of(samples: Samples, request: BenchmarkRequest) -> Bench:
 
 
 def _conditions(
-    samples: Samples, spec: Spec, batch: Batch, donors: Samples
+    samples: Samples, spec: Spec, batch: Batch, request: BenchmarkRequest
 ) -> tuple[tuple[Condition, ...], tuple[str, ...]]:
-    """All conditions of a table, patterns first, and what to say of them."""
-    gaps, notes = gap_conditions(batch, samples.months, donors)
+    """The conditions that are asked for, patterns first, and what to say of them."""
+    patterns = pattern_conditions(spec)
+    if request.patterns_only:
+        return patterns, ()
+    gaps, notes = gap_conditions(batch, samples.months, request.gaps or samples)
     corruptions = corruption_conditions(spec, ndvi_bands(samples.recipe))
-    return (*pattern_conditions(spec), *month_conditions(spec), *gaps, *corruptions), notes
+    return (*patterns, *month_conditions(spec), *gaps, *corruptions), notes
 
 
 def _check_outside(bench: Bench, folds_by: str) -> None:

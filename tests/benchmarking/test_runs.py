@@ -78,6 +78,14 @@ def test_every_sample_is_predicted_once_under_every_condition(samples, tmp_path)
         assert (predicted < len(results.classes)).all()
 
 
+def test_patterns_alone_where_nothing_else_is_wanted(samples, tmp_path):
+    results, _ = made(samples, request_for("comiss", patterns_only=True), tmp_path)
+    assert len(results.conditions) == 15
+    whole, told = made(samples, request_for("comiss"), tmp_path)
+    assert len(told) == 2
+    assert (whole.predicted["comiss"][:, :15] == results.predicted["comiss"]).all()
+
+
 def test_predictions_are_those_of_a_model_trained_by_hand(samples, tmp_path):
     from geocomiss.methods import new_method
     from geocomiss.training import fit
