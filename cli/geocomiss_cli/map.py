@@ -28,6 +28,7 @@ def map_area(
     require: given.Require = ",".join(IMAGING),
     cloud_dilation: given.CloudDilation = None,
     weather: given.Weather = None,
+    priors: given.Priors = None,
     max_cloud: given.MaxCloud = 100.0,
     max_unreadable: given.MaxUnreadable = 10.0,
     device: given.Device = "auto",
@@ -35,7 +36,13 @@ def map_area(
     overwrite: given.Overwrite = False,
     seed: given.Seed = 0,
 ) -> None:
-    """Map an area of interest: crop types, confidence, and which modalities each pixel had."""
+    """Map an area of interest: crop types, how sure they are, and which modalities each pixel had.
+
+    The class written is the one that the network finds likeliest, with its class weights: rare classes are
+    found. Its confidence is the calibrated probability that it is right, expected accuracy how often it is
+    right in the training regions with what the pixel has. With --priors the most probable class under these
+    shares is written instead: fewer pixels of rare classes, and no expected accuracy.
+    """
     from geocomiss.mapping import MapRequest, make_map
 
     request = MapRequest(
@@ -58,6 +65,7 @@ def map_area(
         seed=seed,
         cloud_dilation=cloud_dilation,
         weather=weather,
+        priors=priors,
         max_cloud=max_cloud,
         max_unreadable=max_unreadable,
         command=shlex.join(["geocomiss", *sys.argv[1:]]),

@@ -175,6 +175,16 @@ Model = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+Priors = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Known class shares of the area: CSV with the columns class,share (adding up to 1 or to 100 "
+        "per cent). Probabilities are re-weighted to them, and the most probable class is written.",
+        show_default="as in training",
+        rich_help_panel=MODEL,
+    ),
+]
 OnMismatch = Annotated[
     str,
     typer.Option(

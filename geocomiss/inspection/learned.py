@@ -97,7 +97,23 @@ def model_facts(name_or_path: str) -> Facts:
             for name, bands in card.bands.items()
         ],
         "scores": _scores(scores) if scores else "never scored",
+        **({"calibrated on": card.calibration.samples} if card.calibration else {}),
+        "calibration": _calibration(stored) if card.calibration else "none: the confidence is uncalibrated",
     }
+
+
+def _calibration(stored: Facts) -> list[Facts]:
+    """A row per availability pattern."""
+    names, known = [info["name"] for info in stored["classes"]], stored["calibration"]
+    return [
+        {
+            "available": pattern,
+            "samples": each["n"],
+            "temperature": round(each["temperature"], 3),
+            "bias": [f"{name} {bias:+.2f}" for name, bias in zip(names, each["bias"], strict=True)],
+        }
+        for pattern, each in known["patterns"].items()
+    ]
 
 
 def _scores(scores: Facts) -> list[Facts]:

@@ -60,6 +60,8 @@ class MapRequest:
     """Metres by which clouds are grown, where the source can choose; None: as the recipe has it."""
     weather: str | None = None
     """File from which the weather is taken; None: from the source, if it has any."""
+    priors: Path | None = None
+    """CSV of known class shares; None: as in training."""
     max_cloud: float = 100.0
     """Per cent of cloud cover up to which an image of a catalogue is read."""
     max_unreadable: float = 10.0
