@@ -27,8 +27,8 @@ Ints = NDArray[np.int64]
 
 WIDE: Final = 3.0
 """Standard deviation of what hardly needs to be drawn anywhere: the level, and modalities, log-odds."""
-SPREADS: Final = {"modality": WIDE, "pattern": 0.5, "class": 1.0, "both": 0.5, "step": 1.0, "steps": 0.2}
-"""Standard deviations of a_m, a_s, r_c, r_sc, h_m and h_sm in log-odds."""
+SPREADS: Final = {"modality": WIDE, "pattern": 0.5, "class": 0.5, "both": 0.5, "step": 1.0, "steps": 0.2}
+"""Standard deviations of a_m, a_s, r_c, r_sc, h_m and h_sm in log-odds, chosen on the simulated world."""
 CODES: Final = 1 << len(MODALITIES)
 """Patterns by bits, 0 with nothing available."""
 

@@ -101,11 +101,11 @@ class Readout:
             return None
         right, doubling = (table.to(index.device) for table in self._accuracies)
         codes, steps = codes_of(batch), valid_shares(batch)
-        odds = right[codes, index]
+        odds = right[codes, index].double()  # so that a float's last bit has no part in it
         for column, name in enumerate(batch.modalities):  # one by one: no reduction reorders the sum
-            share = torch.where(steps[:, column] > 0, steps[:, column], 1.0)
+            share = torch.where(steps[:, column] > 0, steps[:, column], 1.0).double()
             odds = odds + doubling[codes, list(MODALITIES).index(name)] * torch.log2(share)
-        return torch.sigmoid(odds)
+        return torch.sigmoid(odds).float()
 
     @cached_property
     def _scalings(self) -> tuple[Tensor, Tensor]:

@@ -6,9 +6,11 @@ probable under
 
     sum_n log softmax(z_n / T_s + b_s)[y_n] - (T_0 / T_s - 1)^2 / (2 t^2) - |b_s - b_0|^2 / (2 u^2)
 
-with t = `TEMPERATURE_SPREAD` and u = `BIAS_SPREAD`: with many samples the first term decides, with none
+with t and u of `SPREADS`: with many samples the first term decides, with none
 T_s = T_0 and b_s = b_0. T_0 and b_0 are fitted in the same way to all patterns together, each sample
 counted once, and are drawn towards 1 and towards -log w_c, which undoes the class weights w of training.
+The spreads were chosen on the simulated world alone (100, 250 and 600 samples, four draws each; mean log loss
+over the patterns with 250: 0.776 as the network says it, 0.771 with one fit for all patterns, 0.748 as here).
 
 R rows, K classes.
 """
@@ -25,11 +27,10 @@ from geocomiss.calibration.views import Views
 
 Floats = NDArray[np.float64]
 
-TEMPERATURE_SPREAD: Final = 0.3
-"""How far, relative to it, 1 / T of a pattern lies from that of all patterns (a standard deviation)."""
-BIAS_SPREAD: Final = 0.3
-"""How far a bias of a pattern lies from that of all patterns, in log-odds."""
-FIRST_SPREAD: Final = 1.0
+SPREADS: Final = (0.3, 0.15)
+"""How far 1 / T of a pattern (relative to it) and its biases (log-odds) lie from those of all patterns:
+standard deviations t and u."""
+FIRST_SPREADS: Final = (0.5, 0.3)
 """The same for the fit of all patterns, around no change but undone class weights."""
 LEAST: Final = -0.95
 """Lowest relative change of 1 / T: a temperature stays positive."""
@@ -69,12 +70,11 @@ def fit_scalings(views: Views, codes: tuple[int, ...], class_weight: Floats) -> 
     """
     counts = np.bincount(views.sample)
     once = 1 / counts[views.sample]
-    first = fit_scaling(views.logits, views.y, once, unweighted(class_weight), (FIRST_SPREAD, FIRST_SPREAD))
+    first = fit_scaling(views.logits, views.y, once, unweighted(class_weight), FIRST_SPREADS)
     found = {}
     for code in codes:
         part = views[views.pattern == code]
-        spreads = (TEMPERATURE_SPREAD, BIAS_SPREAD)
-        found[code] = fit_scaling(part.logits, part.y, np.ones(len(part)), first, spreads)
+        found[code] = fit_scaling(part.logits, part.y, np.ones(len(part)), first, SPREADS)
     return found
 
 

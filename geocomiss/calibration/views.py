@@ -123,7 +123,9 @@ def _looked(method: Method, batch: Batch, y: Tensor, some: Tensor) -> Views:
         logits = [method(part[start : start + AT_ONCE]) for start in range(0, len(part), AT_ONCE)]
     found = torch.cat(logits) if logits else torch.zeros(0, method.spec.classes)
     return Views(
-        *(np.asarray(each.cpu().numpy()) for each in (found.double(), y[rows], codes_of(part))),
+        np.asarray(found.double().cpu().numpy()),
+        np.asarray(y[rows].cpu().numpy()),
+        np.asarray(codes_of(part).cpu().numpy()),
         np.asarray(valid_shares(part).double().cpu().numpy()),
         np.asarray(rows.cpu().numpy()),
     )

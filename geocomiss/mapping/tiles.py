@@ -94,8 +94,14 @@ class TileStore:
         """A tile that is done."""
         with np.load(self._path(tile)) as stored:
             outside, masked = stored["counts"].tolist()
-            layers = (stored[name] for name in ("crop_type", "confidence", "modalities", "expected_accuracy"))
-            return TileResult(*layers, outside, masked)
+            return TileResult(
+                stored["crop_type"],
+                stored["confidence"],
+                stored["modalities"],
+                stored["expected_accuracy"],
+                outside,
+                masked,
+            )
 
     @property
     def empty(self) -> bool:
