@@ -38,11 +38,12 @@ DRAWS = 200
 """Draws by which the error of perfect confidence is found."""
 ABOUT = """# How sure may a map be? Canada 2017, five spatial folds
 
-Made by `python examples/calibration.py canada2017.npz MODELS OUT`: small networks, seed 0, each fold predicted
-by a model that never saw it. Temperature, bias and expected accuracy were fitted to the part of the training
-side that told training when to stop, so nothing was fitted to what it is judged on. ECE: expected calibration
-error of the class written, 10 bins, in points of probability, all folds together; *by chance*: what it would be
-if each confidence after calibration were exactly true. Classes are the same before and after, and so is F1.
+Made by `python examples/calibration.py canada2017.npz MODELS OUT`: small networks, seed 0, each fold
+predicted by a model that never saw it. Temperature, bias and expected accuracy were fitted to the part of the
+training side that told training when to stop, so nothing was fitted to what it is judged on. ECE: expected
+calibration error of the class written, 10 bins, in points of probability, all folds together; *by chance*:
+what it would be if each confidence after calibration were exactly true. Classes are the same before and
+after, and so is F1.
 
 ![Reliability](reliability.png)"""
 STEPS = ((3, 4), (5, 6), (7, 8), (9, 10), (11, 12))
@@ -181,10 +182,10 @@ def expected_rows(found: dict[str, Rows]) -> list[dict[str, Any]]:
     table = []
     for method, every in found.items():
         gapped = every[every.gaps]
-        parts = {"all": gapped, **_by_pattern(gapped)}
+        parts = {"no gaps": every[~every.gaps], "gaps": gapped, **_by_pattern(gapped)}
         parts |= {f"{low}-{high} optical steps": _steps(gapped, low, high) for low, high in STEPS}
         for name, rows in parts.items():
-            stated = {"constant": np.full(len(rows.right), gapped.right.mean()), "expected": rows.expected}
+            stated = {"constant": np.full(len(rows.right), every.right.mean()), "expected": rows.expected}
             table.append(
                 {
                     "method": method,
@@ -218,7 +219,11 @@ def page(found: dict[str, Rows]) -> list[str]:
     text = [ABOUT]
     for method in found:
         text += ["", f"## {method}", "", *_confidence_table(confidence_rows({method: found[method]}))]
-        text += ["", "Expected accuracy, with random gaps in time that were not fitted to (points):", ""]
+        text += [
+            "",
+            "Expected accuracy: all patterns without gaps in time, then with random ones (points).",
+            "",
+        ]
         text += _expected_table(expected_rows({method: found[method]}))
     return text
 
@@ -302,7 +307,7 @@ def _dots(axes: Axes, rows: list[dict[str, Any]]) -> None:
     axes.set_yticks(places, [row["available"].replace("topography", "terrain") for row in rows], fontsize=8)
     axes.set_title("calibration error by available modalities", loc="left")
     axes.set(xlabel="ECE, points of probability", xlim=(0, None))
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.12), ncols=3, frameon=False)
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:

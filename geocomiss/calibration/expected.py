@@ -1,6 +1,6 @@
 """Expected accuracy: how often a class is right where it is written, given what a pixel has.
 
-    log-odds(right) = a + sum_m a_m + a_s + r_c + r_sc + sum_m (h_m + h_sm) log2(v_m)
+    log-odds(right) = a + sum_m a_m + a_s + r_c + r_sc + sum_m (h_m + h_sm) (v_m - 1)
 
 for pattern s, written class c, and the share v_m of valid steps of each modality m of the pattern that
 changes over time (1: all of them). The confidence of the pixel itself takes no part. All coefficients but
@@ -27,7 +27,7 @@ Ints = NDArray[np.int64]
 
 WIDE: Final = 3.0
 """Standard deviation of what hardly needs to be drawn anywhere: the level, and modalities, log-odds."""
-SPREADS: Final = {"modality": WIDE, "pattern": 0.5, "class": 0.5, "both": 0.5, "step": 1.0, "steps": 0.2}
+SPREADS: Final = {"modality": WIDE, "pattern": 0.5, "class": 0.5, "both": 0.5, "step": 3.0, "steps": 0.6}
 """Standard deviations of a_m, a_s, r_c, r_sc, h_m and h_sm in log-odds, chosen on the simulated world."""
 CODES: Final = 1 << len(MODALITIES)
 """Patterns by bits, 0 with nothing available."""
@@ -39,8 +39,8 @@ class Accuracy:
 
     right: Floats
     """(CODES, K) with every step valid."""
-    doubling: Floats
-    """(CODES, M) change for each doubling of the valid steps of a modality."""
+    steps: Floats
+    """(CODES, M) what they fall by from all to none of the steps of a modality valid."""
 
     def probability(self, pattern: Ints, written: Ints, steps: Floats) -> Floats:
         """Probability (R,) of being right.
@@ -50,13 +50,13 @@ class Accuracy:
             written: (R,) class written.
             steps: (R, M) share of valid steps, 0 where a modality is not available.
         """
-        odds = self.right[pattern, written] + (self.doubling[pattern] * doublings(steps)).sum(1)
+        odds = self.right[pattern, written] + (self.steps[pattern] * lost(steps)).sum(1)
         return np.asarray(expit(odds))
 
 
-def doublings(steps: Floats) -> Floats:
-    """log2 of shares of valid steps (R, M); 0 for all, and where a modality is not available."""
-    return np.asarray(np.log2(np.where(steps > 0, steps, 1.0)))
+def lost(steps: Floats) -> Floats:
+    """Minus the share of steps that are not valid (R, M); 0 where a modality is not available."""
+    return np.asarray(np.where(steps > 0, steps - 1, 0.0))
 
 
 def fit_accuracy(views: Views, weight: Floats, modalities: tuple[str, ...]) -> Accuracy:
@@ -79,7 +79,7 @@ class _Model:
     def __init__(self, views: Views, weight: Floats, modalities: tuple[str, ...]) -> None:
         number, classes = len(modalities), views.logits.shape[1]
         self.shape, self.weight, self.views = (CODES, classes, number), weight, views
-        self.doublings = doublings(views.steps)
+        self.lost = lost(views.steps)
         bits = np.array([MODALITIES[name].bit for name in modalities])
         self.member = (np.arange(CODES)[:, None] & bits > 0).astype(np.float64)  # (CODES, M)
         self.cell = views.pattern * classes + views.written
@@ -101,12 +101,12 @@ class _Model:
     def objective(self, parameters: Floats) -> tuple[float, Floats]:
         views, codes = self.views, self.shape[0]
         now = self.accuracy(parameters)
-        odds = now.right.ravel()[self.cell] + (now.doubling[views.pattern] * self.doublings).sum(1)
+        odds = now.right.ravel()[self.cell] + (now.steps[views.pattern] * self.lost).sum(1)
         losses = np.logaddexp(0, np.where(views.right, -odds, odds))
         apart = self.weight * (expit(odds) - views.right)  # (R,)
         cells = np.bincount(self.cell, apart, minlength=now.right.size).reshape(now.right.shape)
         steps = np.stack(
-            [np.bincount(views.pattern, apart * column, minlength=codes) for column in self.doublings.T], 1
+            [np.bincount(views.pattern, apart * column, minlength=codes) for column in self.lost.T], 1
         )
         patterns = cells.sum(1)
         slopes = [[patterns.sum()], patterns @ self.member, patterns, cells.sum(0), cells.ravel()]

@@ -38,13 +38,13 @@ class _Fitted:
     def pattern(self, key: str) -> PatternCalibration:
         code = bits_of(key)
         scaling, places = self.scalings[code], {name: i for i, name in enumerate(self.modalities)}
-        doubling = self.accuracy.doubling[code]
+        steps = self.accuracy.steps[code]
         return PatternCalibration(
             n=int((self.views.pattern == code).sum()),
             temperature=round(scaling.temperature, DIGITS),
             bias=_rounded(scaling.bias),
             right=_rounded(self.accuracy.right[code]),
-            doubling={name: round(float(doubling[places[name]]), DIGITS) for name in dynamic(key)},
+            steps={name: round(float(steps[places[name]]), DIGITS) for name in dynamic(key)},
         )
 
 

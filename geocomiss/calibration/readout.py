@@ -99,12 +99,12 @@ class Readout:
         """
         if not self.knows_accuracy:
             return None
-        right, doubling = (table.to(index.device) for table in self._accuracies)
+        right, lost = (table.to(index.device) for table in self._accuracies)
         codes, steps = codes_of(batch), valid_shares(batch)
         odds = right[codes, index].double()  # so that a float's last bit has no part in it
         for column, name in enumerate(batch.modalities):  # one by one: no reduction reorders the sum
             share = torch.where(steps[:, column] > 0, steps[:, column], 1.0).double()
-            odds = odds + doubling[codes, list(MODALITIES).index(name)] * torch.log2(share)
+            odds = odds + lost[codes, list(MODALITIES).index(name)] * (share - 1)
         return torch.sigmoid(odds).float()
 
     @cached_property
@@ -118,13 +118,13 @@ class Readout:
 
     @cached_property
     def _accuracies(self) -> tuple[Tensor, Tensor]:
-        """Log-odds (CODES, K) and their change by doublings of valid steps (CODES, all modalities)."""
+        """Log-odds (CODES, K) and what valid steps do (CODES, all modalities)."""
         classes = len(self.calibration.shares) if self.calibration else 0
-        right, doubling = torch.zeros(CODES, classes), torch.zeros(CODES, len(MODALITIES))
+        right, steps = torch.zeros(CODES, classes), torch.zeros(CODES, len(MODALITIES))
         for code, each in _patterns(self.calibration):
             right[code] = torch.tensor(each.right)
-            doubling[code] = torch.tensor([each.doubling.get(name, 0.0) for name in MODALITIES])
-        return right, doubling
+            steps[code] = torch.tensor([each.steps.get(name, 0.0) for name in MODALITIES])
+        return right, steps
 
 
 def _patterns(calibration: Calibration | None) -> Iterator[tuple[int, PatternCalibration]]:

@@ -28,8 +28,8 @@ class PatternCalibration(_Part):
     """(K,) what is then added to the logit of each class, with a mean of 0."""
     right: tuple[float, ...]
     """(K,) log-odds that the class is right where it is written and every step is valid."""
-    doubling: dict[str, float]
-    """Change of these log-odds each time the number of valid steps of a modality doubles."""
+    steps: dict[str, float]
+    """What these log-odds fall by from all to none of the steps of a modality valid, by modality."""
 
 
 class Calibration(_Part):
@@ -52,7 +52,7 @@ def problem_of(calibration: Calibration, modalities: tuple[str, ...], classes: i
     lists = [calibration.shares, *(row for each in calibration.patterns.values() for row in _rows(each))]
     if any(len(row) != classes for row in lists):
         return f"calibration is not for {classes} classes"
-    if any(each.doubling.keys() != set(dynamic(key)) for key, each in calibration.patterns.items()):
+    if any(each.steps.keys() != set(dynamic(key)) for key, each in calibration.patterns.items()):
         return "calibration does not say what valid steps do in each pattern"
     if min(calibration.shares) <= 0:
         return "calibration with class shares that are not above 0"

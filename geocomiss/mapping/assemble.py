@@ -26,6 +26,8 @@ from geocomiss.sources.base import Accounting
 from geocomiss.stack import origin_of
 
 SIMULATED_MODEL: Final = "SIMULATED MODEL"
+EXPECTED_ACCURACY: Final = "expected_accuracy"
+"""The layer that only maps of a calibrated model have."""
 PACKAGES: Final = ("torch", "numpy", "xarray", "dask", "rasterio", "odc-geo")
 
 
@@ -77,6 +79,8 @@ def _publish(finished: Path, out: Path) -> list[str]:
     names = sorted(path.name for path in finished.iterdir())
     try:
         (out / SUMMARY).unlink(missing_ok=True)
+        for stale in out.glob(f"{EXPECTED_ACCURACY}.tif*"):  # not every map has this layer
+            stale.unlink()
         for name in reversed(names):  # a sidecar before its raster
             (finished / name).replace(out / name)
         finished.rmdir()
@@ -106,7 +110,7 @@ def _layers(card: Card, readout: Readout) -> tuple[Layer, ...]:
         ),
     )
     expected = Layer(
-        "expected_accuracy",
+        EXPECTED_ACCURACY,
         nodata=NOT_MAPPED,
         description="expected accuracy, from the training regions: how often the mapped class is right given "
         "its modalities and their valid steps",

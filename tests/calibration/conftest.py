@@ -38,6 +38,6 @@ def known() -> Calibration:
             temperature=float(rng.uniform(0.5, 3)),
             bias=tuple((bias - bias.mean()).round(5).tolist()),
             right=tuple(rng.normal(size=3).round(5).tolist()),
-            doubling={name: round(float(rng.uniform(0, 1)), 5) for name in dynamic(key)},
+            steps={name: round(float(rng.uniform(0, 1)), 5) for name in dynamic(key)},
         )
     return Calibration(samples="made up", n=10, shares=(0.5, 0.3, 0.2), patterns=parts)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from calibration.conftest import views_of
 
-from geocomiss.calibration.expected import Accuracy, _Model, doublings, fit_accuracy
+from geocomiss.calibration.expected import Accuracy, _Model, fit_accuracy, lost
 from geocomiss.modalities import MODALITIES
 
 NAMES = tuple(MODALITIES)
@@ -17,7 +17,7 @@ def made(number=6000, seed=0, patterns=(15, 14, 3, 2)):
     member = (pattern[:, None] & np.array([1, 2, 4, 8])) > 0
     steps = rng.integers(1, 13, (number, 4)) / 12 * member
     steps[:, 3] = member[:, 3]
-    odds = 1.5 + 0.8 * np.log2(np.where(steps[:, 1] > 0, steps[:, 1], 1)) - 1.5 * (written == 2)
+    odds = 1.5 + 2.0 * np.where(steps[:, 1] > 0, steps[:, 1] - 1, 0) - 1.5 * (written == 2)
     odds += np.where(member[:, 0], 0.7, -0.3)
     chance = 1 / (1 + np.exp(-odds))
     y = np.where(rng.random(number) < chance, written, (written + 1) % 3)
@@ -59,7 +59,7 @@ def test_it_does_not_look_at_how_sure_the_network_is():
     views, _ = made(500)
     louder = views_of(views.logits * 40, views.y, views.pattern, views.steps)
     one, two = (fit_accuracy(each, np.ones(500), NAMES) for each in (views, louder))
-    assert np.array_equal(one.right, two.right) and np.array_equal(one.doubling, two.doubling)
+    assert np.array_equal(one.right, two.right) and np.array_equal(one.steps, two.steps)
 
 
 def test_a_pattern_never_seen_is_taken_to_be_as_its_modalities_are():
@@ -81,8 +81,7 @@ def test_a_class_that_is_seldom_written_is_drawn_to_the_others():
 
 
 def test_all_steps_and_missing_modalities_change_nothing():
-    assert np.array_equal(doublings(np.array([[1.0, 0.5, 0.0]])), [[0.0, -1.0, 0.0]])
+    assert np.array_equal(lost(np.array([[1.0, 0.25, 0.0]])), [[0.0, -0.75, 0.0]])
     flat = Accuracy(np.zeros((16, 2)), np.ones((16, 4)))
-    assert flat.probability(np.array([1]), np.array([0]), np.array([[0.5, 0, 0, 0]])) == pytest.approx(
-        1 / (1 + np.e)
-    )
+    found = flat.probability(np.array([1]), np.array([0]), np.array([[0.5, 0, 0, 0]]))
+    assert found == pytest.approx(1 / (1 + np.exp(0.5)))

@@ -96,8 +96,8 @@ def test_expected_accuracy_equals_the_slow_way(batch, logits, known):
             continue
         each = known.patterns[key_at(batch, pixel)]
         odds = each.right[index[pixel]]
-        for name, doubling in each.doubling.items():
-            odds += doubling * math.log2(int(batch.valid[name][pixel].sum()) / STEPS)
+        for name, fall in each.steps.items():
+            odds += fall * (int(batch.valid[name][pixel].sum()) / STEPS - 1)
         assert float(found[pixel]) == pytest.approx(1 / (1 + math.exp(-odds)), abs=1e-5)
 
 
