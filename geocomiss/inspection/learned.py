@@ -100,6 +100,8 @@ def model_facts(name_or_path: str) -> Facts:
             for name, bands in card.bands.items()
         ],
         "scores": _scores(scores) if scores else "never scored",
+        **({"calibrated on": card.calibration.samples} if card.calibration else {}),
+        "calibration": _calibration(stored) if card.calibration else "none: the confidence is uncalibrated",
     }
 
 
@@ -129,6 +131,20 @@ def _training(stored: Facts) -> Facts:
     if not places:
         return stored
     return {**stored, "footprint": f"{len(places['pixels']) // DIGITS} hashed training pixels"}
+
+
+def _calibration(stored: Facts) -> list[Facts]:
+    """A row per availability pattern."""
+    names, known = [info["name"] for info in stored["classes"]], stored["calibration"]
+    return [
+        {
+            "available": pattern,
+            "samples": each["n"],
+            "temperature": round(each["temperature"], 3),
+            "bias": [f"{name} {bias:+.2f}" for name, bias in zip(names, each["bias"], strict=True)],
+        }
+        for pattern, each in known["patterns"].items()
+    ]
 
 
 def _scores(scores: Facts) -> list[Facts]:
