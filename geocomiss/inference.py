@@ -17,7 +17,7 @@ from geocomiss.modalities import MODALITIES
 if TYPE_CHECKING:
     from geocomiss.methods.base import Method
 
-PIXELS_AT_ONCE: Final = 8192
+PIXELS_AT_ONCE: Final = 16384
 """Pixels handed to a method at a time: bounds the memory that activations take."""
 
 
