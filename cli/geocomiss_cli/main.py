@@ -19,6 +19,7 @@ from geocomiss_cli.evaluate import evaluate
 from geocomiss_cli.fetch import fetch
 from geocomiss_cli.info import info
 from geocomiss_cli.map import map_area
+from geocomiss_cli.sample import sample
 from geocomiss_cli.search import search
 from geocomiss_cli.terminal import say_error
 from geocomiss_cli.train import train
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.command("map")(map_area)
 app.command("fetch")(fetch)
 app.command("search")(search)
+app.command("sample")(sample)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("benchmark")(benchmark)
@@ -110,8 +112,8 @@ def _run(arguments: list[str]) -> None:
 def _interrupted() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would cut the message short
     say_error(
-        "Interrupted. A map, a download or a benchmark goes on where it stopped when the same command is "
-        "given again."
+        "Interrupted. A map, a sampling, a download or a benchmark goes on where it stopped when the same "
+        "command is given again."
     )
     sys.exit(INTERRUPTED)
 
