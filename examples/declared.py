@@ -1,10 +1,10 @@
 """Farmers' declared crops, a raster of codes, as what a user with field data would have.
 
-python examples/declared.py fields REFERENCE.nc VARIABLE 1200=maize,9120=grass,*=other west FIELDS.gpkg
-python examples/declared.py mask   REFERENCE.nc VARIABLE 1200=maize,9120=grass,*=other east MASK.tif
-python examples/declared.py label  REFERENCE.nc VARIABLE 1200=maize,9120=grass,*=other east VALIDATION.gpkg
+python examples/declared.py fields REFERENCE.nc VARIABLE 1200=maize,9120=grass,*=other north FIELDS.gpkg
+python examples/declared.py mask   REFERENCE.nc VARIABLE 1200=maize,9120=grass,*=other south MASK.tif
+python examples/declared.py label  REFERENCE.nc VARIABLE 1200=maize,9120=grass,*=other south VALIDATION.gpkg
 
-A field is a connected patch of one code. Whole fields lie west or east, by their middle, so that no
+A field is a connected patch of one code. Whole fields lie north or south, by their middle, so that no
 field is on both sides. `fields` writes their outlines, `mask` a raster that is 1 in them, and `label`
 fills in the classes of points that `geocomiss design` drew.
 """
@@ -36,16 +36,20 @@ def read_codes(path: Path, variable: str) -> tuple[Raster, Affine, str]:
 
 
 def fields_of(codes: Raster, affine: Affine, crs: str, legend: str, side: str) -> geopandas.GeoDataFrame:
-    """Outlines and classes of the fields on one side: west or east."""
+    """Outlines and classes of the fields on one side: north or south."""
     pairs = dict(pair.split("=") for pair in legend.split(","))
     rest = pairs.pop("*", "")
-    found = [(shape(outline), int(code)) for outline, code in shapes(codes.astype(np.int32), codes > 0, 8, affine)]
+    found = [
+        (shape(outline), int(code)) for outline, code in shapes(codes.astype(np.int32), codes > 0, 4, affine)
+    ]
     frame = geopandas.GeoDataFrame(
-        {"crop": [pairs.get(str(code), rest) for _, code in found]}, geometry=[each for each, _ in found], crs=crs
+        {"crop": [pairs.get(str(code), rest) for _, code in found]},
+        geometry=[each for each, _ in found],
+        crs=crs,
     )
-    middle = affine.c + affine.a * codes.shape[1] / 2
-    west = frame.geometry.centroid.x < middle
-    return frame[(west if side == "west" else ~west) & (frame["crop"] != "")].reset_index(drop=True)
+    middle = affine.f + affine.e * codes.shape[0] / 2
+    north = frame.geometry.centroid.y > middle
+    return frame[(north if side == "north" else ~north) & (frame["crop"] != "")].reset_index(drop=True)
 
 
 def main(what: str, reference: Path, variable: str, legend: str, side: str, out: Path) -> None:

@@ -58,7 +58,7 @@ class Kept:
     def read(self, name: str) -> PartSeries | None:
         """The series of a window, or None where they are still to be read."""
         try:
-            with np.load(self._path(name), allow_pickle=False) as stored:
+            with self._path(name).open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 told = json.loads(str(stored[TOLD]))
                 parts = {
                     kind: {key.removeprefix(kind): stored[key] for key in stored if key.startswith(kind)}
