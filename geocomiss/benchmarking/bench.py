@@ -102,7 +102,7 @@ class Bench:
         rows = np.flatnonzero(~held)
         # the same random numbers as `geocomiss train` takes, so that its models are those compared
         inner = grouped_split(
-            self.inner_group[rows], strata_of(self.y)[rows], INNER, np.random.default_rng([seed, 1])
+            self.inner_group[rows], strata_of(self.y[rows]), INNER, np.random.default_rng([seed, 1])
         )
         return Split(rows[~inner], rows[inner], np.flatnonzero(held))
 

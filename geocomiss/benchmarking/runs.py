@@ -64,7 +64,7 @@ def _learn_method(
     if kept := read_weights(path, digest):
         method = new_method(contender.method, bench.spec, contender.options)
         method.load_state_dict(kept.tensors)
-        return _predictor(method), kept.seconds
+        return _predictor(method, request.settings.device), kept.seconds
     train, validation = (bench.data[torch.from_numpy(rows)] for rows in (split.train, split.validation))
     settings = replace(request.settings, seed=key.seed)
     start = time.monotonic()
@@ -74,17 +74,18 @@ def _learn_method(
     seconds = time.monotonic() - start
     if request.keep_models:
         write_weights(path, method.state_dict(), seconds, digest)
-    return _predictor(method), seconds
+    return _predictor(method, request.settings.device), seconds
 
 
-def _predictor(method: Method) -> Predict:
-    return lambda condition, case: _predicted(method, condition.change(case))
+def _predictor(method: Method, device: torch.device | str) -> Predict:
+    method.to(device)
+    return lambda condition, case: _predicted(method, condition.change(case).to(device))
 
 
 def _predicted(method: Method, batch: Batch) -> NDArray[Any]:
     """What a method says (n,); not defined where a condition leaves nothing that it can read."""
     value = method.spec.task == "value"
-    readable = torch.tensor([name in method.supported for name in batch.modalities])
+    readable = torch.tensor([name in method.supported for name in batch.modalities], device=batch.kept.device)
     if not batch.kept[:, readable].any():
         return np.full(len(batch), np.nan if value else NOT_DEFINED)
     predict = predict_values if value else predict_classes

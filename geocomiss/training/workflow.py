@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -119,9 +119,9 @@ class _Plan:
     unfinished: Unfinished | None
 
     @property
-    def strata(self) -> NDArray[np.int64]:
-        """What splits are to hold even shares of (N,): classes, or fifths of the target."""
-        return strata_of(np.asarray(self.data.y.numpy()))
+    def y(self) -> NDArray[Any]:
+        """(N,) class indices, or values of the target."""
+        return np.asarray(self.data.y.numpy())
 
 
 def _plan(samples: Samples, request: TrainRequest, state: Path | None) -> _Plan:
@@ -160,8 +160,8 @@ def _held_out(plan: _Plan) -> NDArray[np.bool_]:
     if plan.request.fold:
         held = fold_of(plan.samples, plan.request.fold)
     else:
-        held = grouped_split(plan.samples.group, plan.strata, HELD_OUT, _rng(plan, 0))
-    left = np.unique(np.asarray(plan.data.y)[~held]).size
+        held = grouped_split(plan.samples.group, strata_of(plan.y), HELD_OUT, _rng(plan, 0))
+    left = np.unique(plan.y[~held]).size
     if plan.request.fold and left < 2:
         what, several = ("class", "classes") if plan.classes else ("value", "values of the target")
         raise SampleError(
@@ -175,7 +175,7 @@ def _held_out(plan: _Plan) -> NDArray[np.bool_]:
 def _run(plan: _Plan, part: NDArray[np.bool_], progress: Progress, name: str) -> tuple[Method, int]:
     """Train on part of the samples (N,) bool, of which some whole groups decide when to stop."""
     rows = np.flatnonzero(part)
-    inner = grouped_split(plan.samples.group[rows], plan.strata[rows], INNER, _rng(plan, 1))
+    inner = grouped_split(plan.samples.group[rows], strata_of(plan.y[rows]), INNER, _rng(plan, 1))
     train, validation = (plan.data[torch.from_numpy(rows[side])] for side in (~inner, inner))
     request = plan.request
     return fit(
