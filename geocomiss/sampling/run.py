@@ -13,6 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geocomiss.errors import GeocomissError, SampleError
+from geocomiss.footprint import OUTLINE
 from geocomiss.modalities import IMAGING, MODALITIES
 from geocomiss.recipes import recipe_from
 from geocomiss.samples import Samples, write_samples
@@ -27,8 +28,6 @@ from geocomiss.sources.base import Accounting
 from geocomiss.stack import origin_of, series_at
 
 UNSEEN: Final = "no optical or radar value in the season"
-OUTLINE: Final = "outline"
-"""Column with the polygon of a sample, as WKT in degrees: training keeps hashes of its pixels."""
 NEARBY: Final = 0.002
 """Degrees: cells of points that are spatial groups where all lie close together; some fields wide."""
 DECIMALS: Final = 6
@@ -196,7 +195,7 @@ def _present(
     present: dict[str, NDArray[np.float32]] = {}
     bands: dict[str, tuple[str, ...]] = {}
     for name, rows in values.items():
-        some = np.isfinite(rows).any((0, 1))
+        some = np.asarray(np.isfinite(rows).any((0, 1)))
         if some.any():
             present[name] = np.ascontiguousarray(rows[..., some])
             bands[name] = tuple(b for b, there in zip(plan.source.bands[name], some, strict=True) if there)

@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from geocomiss.batch import Spec
-from geocomiss.checkpoint import Card, ClassInfo, HashedPlaces, Target, Training, statistics_of
+from geocomiss.checkpoint import Card, Checkpoint, ClassInfo, HashedPlaces, Target, Training, statistics_of
 from geocomiss.errors import SampleError
-from geocomiss.footprint import footprint_of, joined
+from geocomiss.footprint import OUTLINE, footprint_of, joined
 from geocomiss.methods import Method, checked_options, new_method, readable_spec, stated_options
 from geocomiss.samples import Legend, Samples
 from geocomiss.samples.folds import fold_of, grouped_split, strata_of
 from geocomiss.samples.tensors import batch_of_samples, spec_of, truth_of
 from geocomiss.scores import Scores, ValueScores, score_patterns
 from geocomiss.training.classes import classes_of
+from geocomiss.training.finetune import begin_from, begun_from, spec_for
 from geocomiss.training.identity import digest_of
 from geocomiss.training.loop import Labelled, Progress, Run, Settings, fit
 from geocomiss.training.state import Epoch, Unfinished
@@ -50,6 +51,8 @@ class TrainRequest:
     """KEY=VALUE: samples held out of training altogether, and scored."""
     settings: Settings = field(default_factory=Settings)
     """How to train."""
+    begin: Checkpoint | None = None
+    """Trained model to begin from, of the same method and options; None begins afresh."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,10 @@ def _plan(samples: Samples, request: TrainRequest, state: Path | None) -> _Plan:
     classes = classes_of(samples, request.legend)
     names = tuple(info.name for info in classes)
     checked_options(request.method, request.options)  # a wrong option is said before any training
-    spec = readable_spec(request.method, spec_of(samples, len(names)))
+    if request.begin:
+        spec = spec_for(request.begin, samples, len(names))
+    else:
+        spec = readable_spec(request.method, spec_of(samples, len(names)))
     data = Labelled(batch_of_samples(samples, spec), truth_of(samples, names))
     unfinished = Unfinished(state, _identity(samples, request, data)) if state else None
     if unfinished:
@@ -148,6 +154,7 @@ def _identity(samples: Samples, request: TrainRequest, data: Labelled) -> dict[s
         "options": stated_options(request.method, request.options),
         **settings,
         "device": str(request.settings.device),
+        "model it begins from": request.begin.card.model_sha256 if request.begin else None,
     }
 
 
@@ -177,10 +184,16 @@ def _run(plan: _Plan, part: NDArray[np.bool_], progress: Progress, name: str) ->
     rows = np.flatnonzero(part)
     inner = grouped_split(plan.samples.group[rows], strata_of(plan.y[rows]), INNER, _rng(plan, 1))
     train, validation = (plan.data[torch.from_numpy(rows[side])] for side in (~inner, inner))
-    request = plan.request
+    request, begin = plan.request, plan.request.begin
+
+    def make() -> Method:
+        if begin:
+            return begin_from(begin, plan.spec, plan.classes)
+        return new_method(request.method, plan.spec, request.options)
+
+    run = Run(name, plan.unfinished, afresh=begin is None)
     return fit(
-        lambda: new_method(request.method, plan.spec, request.options),
-        train, validation, request.settings, progress, Run(name, plan.unfinished),
+        make, train, validation, request.settings, progress, run,
     )  # fmt: skip
 
 
@@ -216,7 +229,7 @@ def _card(plan: _Plan, method: Method, epochs: int, used: Samples, scores: Score
         options=_stated(method),
         classes=plan.classes,
         target=_target(plan, method),
-        recipe=replace(samples.recipe),
+        recipe=request.begin.card.recipe if request.begin else replace(samples.recipe),
         cycle=samples.cycle,
         steps=plan.spec.steps,
         bands=dict(plan.spec.bands),
@@ -240,6 +253,7 @@ def _training(plan: _Plan, used: Samples, epochs: int) -> Training:
     samples, request = plan.samples, plan.request
     counts = Counter(used.labels.tolist())
     cells = {(math.floor(lat), math.floor(lon)) for lat, lon in zip(used.lat, used.lon, strict=True)}
+    earlier = request.begin.card.training if request.begin else None
     return Training(
         table=samples.name,
         sha256=samples.sha256,
@@ -249,17 +263,19 @@ def _training(plan: _Plan, used: Samples, epochs: int) -> Training:
         n_by_class={info.name: counts[info.name] for info in plan.classes},
         seed=request.settings.seed,
         epochs=epochs,
-        years=samples.years,
-        cells=tuple(sorted(cells)),
+        years=tuple(sorted({*samples.years, *(earlier.years if earlier else ())})),
+        cells=tuple(sorted({*cells, *(earlier.cells if earlier else ())})),
         groups=f"{len(set(samples.group.tolist()))} groups by {samples.grouped_by}",
         held_out=request.fold,
         recipe_stated=samples.recipe_stated,
         footprint=None if samples.simulated else _footprint(used),
+        begun_from=begun_from(request.begin, plan.classes) if request.begin else None,
     )
 
 
 def _footprint(used: Samples) -> HashedPlaces:
-    places = footprint_of(used.lat, used.lon, used.sha256)
+    outlines = used.columns.get(OUTLINE, np.zeros(0, np.str_)).astype(np.str_).tolist()
+    places = footprint_of(used.lat, used.lon, used.sha256, outlines)
     return HashedPlaces(salt=places.salt, pixels=joined(places.pixels))
 
 
