@@ -13,6 +13,7 @@ from geocomiss import __version__
 from geocomiss.errors import GeocomissError
 from geocomiss_cli.assess import assess
 from geocomiss_cli.benchmark import benchmark
+from geocomiss_cli.check import check
 from geocomiss_cli.data import app as data
 from geocomiss_cli.design import design
 from geocomiss_cli.evaluate import evaluate
@@ -41,6 +42,7 @@ app.command("map")(map_area)
 app.command("fetch")(fetch)
 app.command("search")(search)
 app.command("sample")(sample)
+app.command("check")(check)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("benchmark")(benchmark)
