@@ -13,12 +13,14 @@ from geocomiss import __version__
 from geocomiss.errors import GeocomissError
 from geocomiss_cli.assess import assess
 from geocomiss_cli.benchmark import benchmark
+from geocomiss_cli.check import check
 from geocomiss_cli.data import app as data
 from geocomiss_cli.design import design
 from geocomiss_cli.evaluate import evaluate
 from geocomiss_cli.fetch import fetch
 from geocomiss_cli.info import info
 from geocomiss_cli.map import map_area
+from geocomiss_cli.sample import sample
 from geocomiss_cli.search import search
 from geocomiss_cli.terminal import say_error
 from geocomiss_cli.train import train
@@ -39,6 +41,8 @@ app = typer.Typer(
 app.command("map")(map_area)
 app.command("fetch")(fetch)
 app.command("search")(search)
+app.command("sample")(sample)
+app.command("check")(check)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("benchmark")(benchmark)
@@ -110,8 +114,8 @@ def _run(arguments: list[str]) -> None:
 def _interrupted() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would cut the message short
     say_error(
-        "Interrupted. A map, a download or a benchmark goes on where it stopped when the same command is "
-        "given again, a training with --resume."
+        "Interrupted. A map, a sampling, a download or a benchmark goes on where it stopped when the same "
+        "command is given again, a training with --resume."
     )
     sys.exit(INTERRUPTED)
 

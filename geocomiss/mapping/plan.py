@@ -38,7 +38,7 @@ from geocomiss.modalities import MODALITIES
 from geocomiss.seasons import Calendar, Cycle
 from geocomiss.sources import SIMULATED
 from geocomiss.sources.base import Accounting, Reading, Source
-from geocomiss.sources.resolve import Asked, future_steps, resolve_grid, source_asked, uncovered
+from geocomiss.sources.resolve import Asked, files_state, future_steps, resolve_grid, source_asked, uncovered
 from geocomiss.stack import bands_of, origin_of, without
 
 
@@ -104,9 +104,9 @@ class Plan:
             "area": hashlib.sha256(self.area.geom.wkb).hexdigest() if self.area else None,
             "grid": [crs_text(crs_of(self.grid)), *list(self.grid.affine)[:6], *self.grid.shape],
             "season": str(self.calendar),
-            "source": [self.request.source, self.request.seed, *_state(Path(self.request.source))],
+            "source": [self.request.source, self.request.seed, *files_state(Path(self.request.source))],
             "found": self.source.state if isinstance(self.source, Accounting) else None,
-            "weather": [self.request.weather, *_state(Path(self.request.weather))]
+            "weather": [self.request.weather, *files_state(Path(self.request.weather))]
             if self.request.weather
             else None,
             "bands": {name: list(bands) for name, bands in bands_of(self.stack).items()},
@@ -115,7 +115,9 @@ class Plan:
             "model": self.checkpoint.card.model_sha256,
             "readout": self.readout.digest,
             "precision": self.precision,
-            "mask": [str(self.mask.path), *self.mask.values, *_state(self.mask.path)] if self.mask else None,
+            "mask": [str(self.mask.path), *self.mask.values, *files_state(self.mask.path)]
+            if self.mask
+            else None,
             "require": list(self.request.require),
             "tile": self.request.tile,
             "geocomiss": __version__,
@@ -272,14 +274,3 @@ def _min_steps(request: MapRequest, spec: Spec) -> dict[str, int]:
                 todo="correct it",
             )
     return dict(spec.min_steps) | wanted
-
-
-def _state(path: Path) -> list[int]:
-    """Number, size and latest change of the files of a source or mask: other data, other state."""
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    found = [file.stat() for file in files]
-    return [
-        len(found),
-        sum(each.st_size for each in found),
-        max((each.st_mtime_ns for each in found), default=0),
-    ]
