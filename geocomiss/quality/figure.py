@@ -27,7 +27,8 @@ def write_figure(found: Checked, path: Path) -> None:
     _draw_joint(found, axes[1, 0])
     _draw_distances(found, axes[1, 1])
     figure.suptitle(
-        f"{found.samples.name}: {len(found.samples):,} samples, {len(found.suspicions):,} labels look wrong"
+        f"{found.samples.name}: {len(found.samples):,} samples, {len(found.suspicions):,} labels look wrong, "
+        f"{found.clear:,} clearly"
     )
     figure.savefig(path, dpi=DPI)
 
@@ -54,7 +55,7 @@ def _draw_places(found: Checked, axes: Axes) -> None:
 
 
 def _draw_classes(found: Checked, axes: Axes) -> None:
-    y = np.arange(len(found.classes))
+    y = list(range(len(found.classes)))
     axes.barh(y, [each.n for each in found.classes], color=[each.color for each in found.classes])
     wrong = [each.suspicious for each in found.classes]
     axes.barh(y, wrong, facecolor="none", edgecolor=RED, hatch="////", label="label looks wrong")
@@ -83,7 +84,7 @@ def _draw_joint(found: Checked, axes: Axes) -> None:
 def _draw_distances(found: Checked, axes: Axes) -> None:
     nearest = np.maximum(found.spread.nearest[np.isfinite(found.spread.nearest)], 1.0)
     if nearest.size:
-        edges = np.geomspace(nearest.min() * 0.9, nearest.max() * 1.1, 40)
+        edges = np.geomspace(nearest.min() * 0.9, nearest.max() * 1.1, 40).tolist()
         axes.hist(nearest, edges, color="#4d70a3")
         axes.axvline(float(np.median(nearest)), color="black", linewidth=1, label="median")
         axes.legend(fontsize=8, frameon=False)
