@@ -14,7 +14,7 @@ FromOption = Annotated[
         metavar="CHECKPOINT",
         help="Begin from this trained model (folder, or name of a shipped one) instead of afresh: for few "
         "samples. Its method, options and normalisation stay; classes it knows keep their heads, by name; "
-        "classes without a sample are dropped. The learning rate is 0.0003 instead of 0.001.",
+        "classes without a sample are dropped.",
         show_default="afresh",
     ),
 ]

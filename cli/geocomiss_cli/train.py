@@ -45,7 +45,8 @@ ChoiceOption = Annotated[
     typer.Option(
         "--option",
         metavar="NAME=VALUE",
-        help="A choice of the method, for example temperature=1; repeat for several.",
+        help="A choice of the method, for example temperature=1; repeat for several. `geocomiss info "
+        "comiss+` lists those of comiss+.",
         show_default="(the method's own)",
     ),
 ]
@@ -55,8 +56,32 @@ PresetOption = Annotated[
 EpochsOption = Annotated[
     int, typer.Option(min=1, help="Most passes; early stopping ends sooner.", rich_help_panel=RUN)
 ]
+BatchOption = Annotated[
+    int, typer.Option(min=2, max=65536, help="Samples a training step.", rich_help_panel=RUN)
+]
+RateOption = Annotated[
+    float | None,
+    typer.Option(
+        min=1e-8,
+        max=1.0,
+        help="Learning rate of Adam, constant.",
+        show_default="0.001; with --from 0.0003",
+        rich_help_panel=RUN,
+    ),
+]
+PatienceOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Epochs without improvement (0.01 of the monitored loss) after which training ends.",
+        rich_help_panel=RUN,
+    ),
+]
 SeedOption = Annotated[
-    int, typer.Option(min=0, help="Seed of weights, order, drop-out and splits.", rich_help_panel=RUN)
+    int,
+    typer.Option(
+        min=0, max=given.MAX_SEED, help="Seed of weights, order, drop-out and splits.", rich_help_panel=RUN
+    ),
 ]
 
 ResumeOption = Annotated[
@@ -89,6 +114,9 @@ def train(
     n: given.NumberOption = 4000,
     sim_seed: given.SimSeedOption = 0,
     epochs: EpochsOption = 100,
+    batch_size: BatchOption = 128,
+    learning_rate: RateOption = None,
+    patience: PatienceOption = 5,
     seed: SeedOption = 0,
     device: Device = "auto",
     resume: ResumeOption = False,
@@ -105,7 +133,7 @@ def train(
     from geocomiss.inference import device_named
     from geocomiss.methods import check_weights_given, checked_options
     from geocomiss.recipes import recipe_named
-    from geocomiss.training import Settings, TrainRequest, begin, draw_curve, forget, train_model
+    from geocomiss.training import Settings, TrainRequest, check_unfinished, draw_curve, forget, train_model
     from geocomiss.training import unfinished_folder as folder_of
     from geocomiss.training.finetune import LATER_RATE
 
@@ -113,7 +141,7 @@ def train(
     decided |= {"--preset": preset != "full", "--option": bool(option)}
     start = model_to_begin_from(from_model, decided)
     check_free(out, overwrite)
-    begin(state := folder_of(out), resume, overwrite)
+    check_unfinished(state := folder_of(out), resume, overwrite)
     options = {"preset": preset, **choices_of(option or [])}
     options |= {"weights": weights} if weights else {}
     options |= {"freeze": True} if freeze else {}
@@ -127,9 +155,11 @@ def train(
     say_table(table)
     if start:
         say_beginning(start, set(table.labels.tolist()))
-    rate = LATER_RATE if start else Settings.learning_rate
-    settings = Settings(epochs=epochs, learning_rate=rate, seed=seed, device=device_named(device))
+    rate = learning_rate or (LATER_RATE if start else Settings.learning_rate)
+    settings = Settings(epochs, batch_size, rate, patience, seed=seed, device=device_named(device))
     request = TrainRequest(wanted.column, classes, method, options, fold, settings, start)
+    if not resume:
+        forget(state)  # only now, when nothing is left to be refused
     with shown_progress() as tell:
         trained = train_model(table, request, tell, state)
     card = write_checkpoint(out, trained.card, trained.method, overwrite, draw_curve(trained.history))

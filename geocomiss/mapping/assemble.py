@@ -13,6 +13,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from geocomiss import __version__
+from geocomiss.calibration import Readout
 from geocomiss.checkpoint import Card
 from geocomiss.errors import unwritable
 from geocomiss.grid import crs_of, pixel_hectares
@@ -25,6 +26,8 @@ from geocomiss.sources.base import Accounting
 from geocomiss.stack import origin_of
 
 SIMULATED_MODEL: Final = "SIMULATED MODEL"
+EXPECTED_ACCURACY: Final = "expected_accuracy"
+"""The layer that only maps of a calibrated model have."""
 PACKAGES: Final = ("torch", "numpy", "xarray", "dask", "rasterio", "odc-geo")
 
 
@@ -47,7 +50,7 @@ def assemble(
     before = elapsed()
     counts = _count(plan, store)
     tags = _tags(plan)
-    layers = _layers(plan.checkpoint.card)
+    layers = _layers(plan.checkpoint.card, plan.readout)
     finished = store.folder / "finished"
     for layer in layers:
         path = finished / f"{layer.name}.tif"
@@ -76,6 +79,8 @@ def _publish(finished: Path, out: Path) -> list[str]:
     names = sorted(path.name for path in finished.iterdir())
     try:
         (out / SUMMARY).unlink(missing_ok=True)
+        for stale in out.glob(f"{EXPECTED_ACCURACY}.tif*"):  # not every map has this layer
+            stale.unlink()
         for name in reversed(names):  # a sidecar before its raster
             (finished / name).replace(out / name)
         finished.rmdir()
@@ -84,14 +89,15 @@ def _publish(finished: Path, out: Path) -> list[str]:
     return names
 
 
-def _layers(card: Card) -> tuple[Layer, ...]:
+def _layers(card: Card, readout: Readout) -> tuple[Layer, ...]:
     crops = tuple(Category(each.value, each.name, each.color) for each in card.classes)
-    return (
+    sure = "calibrated" if readout.calibration else "uncalibrated"
+    layers = (
         Layer("crop_type", nodata=0, description="crop type", categories=crops, overviews="mode"),
         Layer(
             "confidence",
             nodata=NOT_MAPPED,
-            description="probability of the mapped class",
+            description=f"probability of the mapped class, {sure}",
             scale=0.005,
             unit="1",
             overviews="average",
@@ -103,6 +109,16 @@ def _layers(card: Card) -> tuple[Layer, ...]:
             overviews="mode",
         ),
     )
+    expected = Layer(
+        EXPECTED_ACCURACY,
+        nodata=NOT_MAPPED,
+        description="expected accuracy, from the training regions: how often the mapped class is right given "
+        "its modalities and their valid steps",
+        scale=0.005,
+        unit="1",
+        overviews="average",
+    )
+    return (*layers, expected) if readout.knows_accuracy else layers
 
 
 def _windows(plan: Plan, store: TileStore, layer: str) -> Iterator[tuple[slice, slice, NDArray[np.uint8]]]:
@@ -151,11 +167,19 @@ def _tags(plan: Plan) -> dict[str, str]:
         "source": origin.source,
         "season": f"{plan.calendar.start}/{plan.calendar.last_day}",
     }
+    if plan.readout.priors:
+        tags["priors"] = ", ".join(f"{name} {share:.4f}" for name, share in _priors(plan).items())
     if plan.warnings:
         tags["warnings"] = "; ".join(plan.warnings)
     if card.simulated:
         tags["label"] = SIMULATED_MODEL if plan.simulated_model else "SIMULATED WORLD"
     return tags
+
+
+def _priors(plan: Plan) -> dict[str, float]:
+    """Known shares by class; empty where none were given."""
+    names = (info.name for info in plan.checkpoint.card.classes)
+    return dict(zip(names, plan.readout.priors or (), strict=False))
 
 
 def _write_run(plan: Plan, report: MapReport, timings: dict[str, float]) -> None:
@@ -192,10 +216,16 @@ def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, 
         "model": {
             "sha256": card.model_sha256,
             "method": card.method,
+            "precision": plan.precision,
             "simulated": card.simulated,
             "trained_on": card.training.table,
             "recipe": asdict(card.recipe),
             "bands": {name: list(bands) for name, bands in card.bands.items()},
+        },
+        "confidence": {
+            "calibrated": plan.readout.calibration is not None,
+            "class_shares": dict(zip((info.name for info in card.classes), card.shares, strict=True)),
+            "priors": _priors(plan) or None,
         },
         "without": list(plan.request.without),
         "require": list(plan.request.require),

@@ -162,7 +162,7 @@ def map_tile(
         tell(done, len(batch))
 
     with clock.measure("inference"):
-        prediction = predict(plan.checkpoint.method, batch, device, tick)
+        prediction = predict(plan.method, batch, device, tick, plan.readout)
     clock.pixels += len(batch)
     return _result(prediction, wanted, required_bits(plan.request.require), counts)
 
@@ -173,13 +173,22 @@ def _result(
     shown = prediction.value > 0
     if required:
         shown &= (prediction.modalities & required) > 0
-    steps = np.rint(prediction.confidence / CONFIDENCE_STEP).astype(np.uint8)
+    # an area of applicability narrows this one down: outside it the training regions tell nothing
+    trusted = shown & (prediction.expected is not None)
+    expected = prediction.confidence if prediction.expected is None else prediction.expected
     return TileResult(
         _spread(np.where(shown, prediction.value, 0).astype(np.uint8), wanted, 0),
-        _spread(np.where(shown, steps, NOT_MAPPED).astype(np.uint8), wanted, NOT_MAPPED),
+        _spread(_steps(prediction.confidence, shown), wanted, NOT_MAPPED),
         _spread(prediction.modalities, wanted, NOT_MAPPED),
+        _spread(_steps(expected, trusted), wanted, NOT_MAPPED),
         **counts,
     )
+
+
+def _steps(probability: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Probabilities (N,) in steps of `CONFIDENCE_STEP`, nodata where they are not known."""
+    steps = np.rint(probability / CONFIDENCE_STEP).astype(np.uint8)
+    return np.where(known, steps, NOT_MAPPED).astype(np.uint8)
 
 
 def _spread(values: NDArray[np.uint8], wanted: NDArray[np.bool_], elsewhere: int) -> NDArray[np.uint8]:

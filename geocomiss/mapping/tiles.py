@@ -33,6 +33,8 @@ class TileResult:
     """Probability of the class in steps of 0.005, 255 where there is none."""
     modalities: NDArray[np.uint8]
     """Bit field of the available modalities, 255 outside the area and the mask."""
+    expected_accuracy: NDArray[np.uint8]
+    """Expected accuracy of the class in steps of 0.005, 255 where there is none or it is not known."""
     outside: int
     """Pixels outside the area of interest."""
     masked: int
@@ -77,6 +79,7 @@ class TileStore:
                     crop_type=result.crop_type,
                     confidence=result.confidence,
                     modalities=result.modalities,
+                    expected_accuracy=result.expected_accuracy,
                     counts=np.array([result.outside, result.masked]),
                 )
                 file.flush()
@@ -92,7 +95,12 @@ class TileStore:
         with np.load(self._path(tile)) as stored:
             outside, masked = stored["counts"].tolist()
             return TileResult(
-                stored["crop_type"], stored["confidence"], stored["modalities"], outside, masked
+                stored["crop_type"],
+                stored["confidence"],
+                stored["modalities"],
+                stored["expected_accuracy"],
+                outside,
+                masked,
             )
 
     @property
