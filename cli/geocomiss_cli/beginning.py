@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from geocomiss_cli.options import RUN
+
 if TYPE_CHECKING:
     from geocomiss.checkpoint import Checkpoint
 
@@ -14,8 +16,18 @@ FromOption = Annotated[
         metavar="CHECKPOINT",
         help="Begin from this trained model (folder, or name of a shipped one) instead of afresh: for few "
         "samples. Its method, options and normalisation stay; classes it knows keep their heads, by name; "
-        "classes without a sample are dropped. The learning rate is 0.0003 instead of 0.001.",
+        "classes without a sample are dropped.",
         show_default="afresh",
+    ),
+]
+FromRateOption = Annotated[
+    float | None,
+    typer.Option(
+        min=1e-8,
+        max=1.0,
+        help="Learning rate of Adam, constant.",
+        show_default="0.001; with --from 0.0003",
+        rich_help_panel=RUN,
     ),
 ]
 

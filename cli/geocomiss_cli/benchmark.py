@@ -133,7 +133,7 @@ def benchmark(
     labels_per_class: FewOption = None,
     epochs: EpochsOption = 100,
     batch_size: BatchOption = 128,
-    learning_rate: RateOption = None,
+    learning_rate: RateOption = 1e-3,
     patience: PatienceOption = 5,
     jobs: JobsOption = None,
     keep_models: KeepOption = False,
@@ -176,9 +176,7 @@ def benchmark(
         fold_count=fold_count,
         seeds=_seeds(seeds),
         gaps=read_samples(SampleRequest(gaps, None, None, recipe_named(recipe))) if gaps else None,
-        settings=Settings(
-            epochs, batch_size, learning_rate or Settings.learning_rate, patience, device=place
-        ),
+        settings=Settings(epochs, batch_size, learning_rate, patience, device=place),
         labels_per_class=labels_per_class,
         patterns_only=patterns_only,
         jobs=jobs or (1 if place.type == "cuda" else os.cpu_count() or 1),

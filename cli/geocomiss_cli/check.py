@@ -70,8 +70,8 @@ def _say(found: "Checked") -> None:
     from rich.text import Text
 
     console = screen()
-    table = Table(title=f"{len(found.samples):,} samples", title_justify="left")
-    for heading in ("class", "samples", "groups", "look wrong", "mostly like"):
+    table = Table()
+    for heading in ("class", "samples", "groups", "look wrong", "clearly", "mostly like"):
         table.add_column(heading, justify="left" if heading in ("class", "mostly like") else "right")
     for each in found.classes:
         table.add_row(
@@ -83,5 +83,5 @@ def _say(found: "Checked") -> None:
         )
     console.print(table, soft_wrap=False)
     console.print(f"out-of-fold accuracy {found.accuracy:.3f} ({found.protocol})", markup=False)
-    console.print(f"{len(found.suspicions):,} labels look wrong; estimated share {found.confident.noise:.1%}")
+    console.print(f"{len(found.suspicions):,} labels look wrong, {found.clear:,} of them clearly")
     say_notes([], list(found.warnings))

@@ -140,13 +140,15 @@ def _say(report: "SamplingReport") -> None:
     from rich.text import Text
 
     console = screen()
-    classes = Table(title=f"{report.n:,} samples of {report.features:,} features", title_justify="left")
+    console.print(f"{report.n:,} samples of {report.features:,} points or polygons")
+    classes = Table()
     classes.add_column("class")
     classes.add_column("samples", justify="right")
     for name, number in report.per_class.items():
         classes.add_row(Text(name), f"{number:,}")
     console.print(classes, soft_wrap=False)
-    missing = Table(title="missing, % of the samples", title_justify="left", box=None, pad_edge=False)
+    console.print("missing, % of the samples")
+    missing = Table(box=None, pad_edge=False)
     for heading in ("", *(MONTHS[month] for month in report.months)):
         missing.add_column(heading, justify="right" if heading else "left")
     for name, shares in report.missing.items():

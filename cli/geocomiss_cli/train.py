@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from geocomiss_cli import sampling as given
-from geocomiss_cli.beginning import FromOption, model_to_begin_from, say_beginning
+from geocomiss_cli.beginning import FromOption, FromRateOption, model_to_begin_from, say_beginning
 from geocomiss_cli.options import RUN, Device, Overwrite
 from geocomiss_cli.tables import scores_table
 from geocomiss_cli.terminal import say_notes, screen
@@ -60,14 +60,7 @@ BatchOption = Annotated[
     int, typer.Option(min=2, max=65536, help="Samples a training step.", rich_help_panel=RUN)
 ]
 RateOption = Annotated[
-    float | None,
-    typer.Option(
-        min=1e-8,
-        max=1.0,
-        help="Learning rate of Adam, constant.",
-        show_default="0.001, with --from 0.0003",
-        rich_help_panel=RUN,
-    ),
+    float, typer.Option(min=1e-8, max=1.0, help="Learning rate of Adam, constant.", rich_help_panel=RUN)
 ]
 PatienceOption = Annotated[
     int,
@@ -115,7 +108,7 @@ def train(
     sim_seed: given.SimSeedOption = 0,
     epochs: EpochsOption = 100,
     batch_size: BatchOption = 128,
-    learning_rate: RateOption = None,
+    learning_rate: FromRateOption = None,
     patience: PatienceOption = 5,
     seed: SeedOption = 0,
     device: Device = "auto",

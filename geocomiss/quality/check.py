@@ -6,6 +6,7 @@ N samples, K classes.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import torch
@@ -26,11 +27,11 @@ from geocomiss.samples.tensors import batch_of_samples, spec_of, truth_of
 from geocomiss.training import INNER, Labelled, Progress, Settings, classes_of, fit
 from geocomiss.training.loop import Run
 
-FEW = 10
+FEW: Final = 10
 """Samples of a class below which little can be learnt."""
-UNEVEN = 20.0
+UNEVEN: Final = 20.0
 """Ratio of the largest to the smallest class above which it is warned of."""
-FOLDS = 5
+FOLDS: Final = 5
 """Folds where there are as many spatial groups."""
 
 
@@ -202,7 +203,8 @@ def _classes(
     found = []
     for place, info in enumerate(infos):
         mine = y == place
-        wrong = Counter(each.looks_like for each in suspicions if each.label == info.name)
+        own = [each for each in suspicions if each.label == info.name]
+        wrong = Counter(each.looks_like for each in own)
         apart = spread_of(samples.lat[mine], samples.lon[mine]).nearest
         found.append(
             ClassChecked(
@@ -210,7 +212,8 @@ def _classes(
                 color=info.color,
                 n=int(mine.sum()),
                 groups=len(set(samples.group[mine].tolist())),
-                suspicious=sum(wrong.values()),
+                suspicious=len(own),
+                clear=sum(each.clear for each in own),
                 mistaken_for=wrong.most_common(1)[0][0] if wrong else "",
                 apart=float(np.median(apart)),
             )

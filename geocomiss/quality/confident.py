@@ -13,11 +13,12 @@ N samples, K classes.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-UNSURE = -1
+UNSURE: Final = -1
 """Of a sample about which no class is confident."""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from geocomiss.errors import SampleError
 from geocomiss.quality.figure import write_figure
-from geocomiss.quality.result import Checked
+from geocomiss.quality.result import CLEAR, Checked
 
 REPORT: Final = "check.md"
 FIGURE: Final = "check.png"
@@ -80,10 +80,12 @@ def markdown(found: Checked) -> str:
     lines += ["## Classes", "", *_markdown(*_classes(found)), ""]
     lines += [
         "## Labels", "",
-        f"**{number:,} of {int(found.judged.sum()):,} labels look wrong** (confident learning, Northcutt et "
-        f"al. 2021, on out-of-fold predictions: {found.protocol}; accuracy {found.accuracy:.3f}). Estimated "
-        f"share of wrong labels: {found.confident.noise:.1%}. A model that is wrong about a class or a place "
-        f"looks the same as a wrong label: look at them in `{POINTS}` before changing any.", "",
+        f"**{number:,} of {int(found.judged.sum()):,} labels look wrong, {found.clear:,} of them clearly** "
+        f"(another class is more probable by {CLEAR:g}). Confident learning (Northcutt et al. 2021) on "
+        f"out-of-fold predictions: {found.protocol}, accuracy {found.accuracy:.3f}. It puts wrong labels at "
+        f"{found.confident.noise:.1%}, which is too many wherever the models themselves are wrong: a class "
+        f"or a place that they do not know looks the same as a wrong label. Look at them in `{POINTS}` "
+        "before changing any.", "",
     ]  # fmt: skip
     if found.suspicions:
         heading, rows = _suspicions(found)
@@ -105,12 +107,14 @@ def markdown(found: Checked) -> str:
 
 def _classes(found: Checked) -> tuple[Row, Iterable[Row]]:
     heading = (
-        "class", "samples", "share", "spatial_groups", "suspicious", "mostly_looks_like", "median_apart_m"
+        "class", "samples", "share", "spatial_groups", "suspicious", "clear", "mostly_looks_like",
+        "median_apart_m",
     )  # fmt: skip
     total = len(found.samples)
     return heading, [
         (
-            each.name, each.n, f"{each.n / total:.4f}", each.groups, each.suspicious, each.mistaken_for,
+            each.name, each.n, f"{each.n / total:.4f}", each.groups, each.suspicious, each.clear,
+            each.mistaken_for,
             f"{each.apart:.0f}" if np.isfinite(each.apart) else "",
         )
         for each in found.classes
@@ -151,13 +155,14 @@ def _write_points(found: Checked, path: Path) -> None:
     import pyogrio
 
     samples = found.samples
-    looks = np.full(len(samples), "", object)
+    looks, clear = np.full(len(samples), "", object), np.zeros(len(samples), bool)
     for each in found.suspicions:
-        looks[each.row - 1] = each.looks_like
+        looks[each.row - 1], clear[each.row - 1] = each.looks_like, each.clear
     columns = {
         "row": np.arange(1, len(samples) + 1),
         "label": samples.labels.astype(object),
         "suspicious": looks != "",
+        "clear": clear,
         "looks_like": looks,
         "judged": found.judged,
         "p_label": found.p[np.arange(len(samples)), found.y].round(4),

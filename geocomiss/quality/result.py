@@ -4,6 +4,7 @@ N samples, K classes.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from geocomiss.quality.confident import Confident
 from geocomiss.quality.space import Spread
 from geocomiss.samples import Samples
+
+CLEAR: Final = 0.5
+"""By how much more probable than its label a class must be for the label to look clearly wrong."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class ClassChecked:
     """Spatial groups they lie in."""
     suspicious: int
     """Samples that confidently look to be of another class."""
+    clear: int
+    """Those of them that do so clearly."""
     mistaken_for: str
     """The class that most of these look to be; '' where there are none."""
     apart: float
@@ -55,6 +61,11 @@ class Suspicion:
     """Degrees east."""
     group: str
     """Its spatial group."""
+
+    @property
+    def clear(self) -> bool:
+        """Whether it looks clearly wrong."""
+        return self.p_looks_like - self.p_label >= CLEAR
 
 
 @dataclass(frozen=True)
@@ -91,3 +102,8 @@ class Checked:
     """How out-of-fold predictions were made."""
     warnings: tuple[str, ...]
     """What stands in the way of a good model or of honest scores."""
+
+    @property
+    def clear(self) -> int:
+        """Number of labels that look clearly wrong."""
+        return sum(each.clear for each in self.suspicions)
