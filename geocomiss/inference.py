@@ -1,7 +1,7 @@
 """From logits to what a map shows: class, confidence, and the modalities that were used."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -30,6 +30,8 @@ class Prediction:
     """(N,) probability of that class, 0..1; 0 where no modality was available."""
     modalities: NDArray[np.uint8]
     """(N,) bit field of the modalities used: 1 optical, 2 radar, 4 weather, 8 topography."""
+    probabilities: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    """(N, K) probability of each class, 0 where no modality was available; (0, 0) where not asked for."""
 
 
 def predict(
@@ -37,6 +39,7 @@ def predict(
     batch: Batch,
     device: torch.device | str = "cpu",
     progress: Callable[[int], None] | None = None,
+    probabilities: bool = False,
 ) -> Prediction:
     """Classify N pixels from whatever modalities each has.
 
@@ -45,20 +48,27 @@ def predict(
         batch: N pixels.
         device: Where to compute.
         progress: Told the number of pixels just done.
+        probabilities: Whether to keep those of all classes.
     """
     method.to(device).eval()
-    values, confidences = [], []
+    values, confidences, kept = [], [], []
     with torch.inference_mode():
         for start in range(0, len(batch), PIXELS_AT_ONCE):
             part = batch[start : start + PIXELS_AT_ONCE].to(device)
-            best = torch.softmax(method(part), 1).max(1)
+            shares = torch.softmax(method(part), 1)
+            best = shares.max(1)
             some = part.available.any(1)
+            if probabilities:
+                kept.append((shares * some[:, None]).float().cpu())
             values.append(((best.indices + 1) * some).to(torch.uint8).cpu())
             confidences.append((best.values * some).float().cpu())
             if progress:
                 progress(len(part))
     return Prediction(
-        _array(values, np.dtype(np.uint8)), _array(confidences, np.dtype(np.float32)), bit_field(batch)
+        _array(values, np.dtype(np.uint8)),
+        _array(confidences, np.dtype(np.float32)),
+        bit_field(batch),
+        torch.cat(kept).numpy() if kept else np.zeros((0, 0), np.float32),
     )
 
 

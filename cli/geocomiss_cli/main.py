@@ -22,6 +22,7 @@ from geocomiss_cli.map import map_area
 from geocomiss_cli.search import search
 from geocomiss_cli.terminal import say_error
 from geocomiss_cli.train import train
+from geocomiss_cli.view import view
 
 FAILED: Final = 1
 """Exit code of bad input."""
@@ -37,6 +38,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("map")(map_area)
+app.command("view")(view)
 app.command("fetch")(fetch)
 app.command("search")(search)
 app.command("train")(train)

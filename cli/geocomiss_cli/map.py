@@ -30,12 +30,14 @@ def map_area(
     weather: given.Weather = None,
     max_cloud: given.MaxCloud = 100.0,
     max_unreadable: given.MaxUnreadable = 10.0,
+    probabilities: given.Probabilities = False,
+    legend: given.MapLegend = None,
     device: given.Device = "auto",
     tile: given.Tile = 512,
     overwrite: given.Overwrite = False,
     seed: given.Seed = 0,
 ) -> None:
-    """Map an area of interest: crop types, confidence, and which modalities each pixel had."""
+    """Map an area of interest: crop types, confidence, which modalities each pixel had, styles, STAC."""
     from geocomiss.mapping import MapRequest, make_map
 
     request = MapRequest(
@@ -60,6 +62,8 @@ def map_area(
         weather=weather,
         max_cloud=max_cloud,
         max_unreadable=max_unreadable,
+        probabilities=probabilities,
+        legend=legend,
         command=shlex.join(["geocomiss", *sys.argv[1:]]),
     )
     with progress_bar("mapping", "pixels") as tell:

@@ -13,6 +13,7 @@ GRID: Final = "Area, time and grid"
 MODEL: Final = "Model"
 AVAILABILITY: Final = "What is missing"
 RUN: Final = "Run"
+WRITTEN: Final = "What is written"
 NONE: Final = "none"
 
 Mismatch = Literal["refuse", "drop", "allow"]
@@ -229,6 +230,25 @@ Require = Annotated[
         callback=check_required,
         help="A class is written only where one of these is available; 'none' switches it off.",
         rich_help_panel=AVAILABILITY,
+    ),
+]
+Probabilities = Annotated[
+    bool,
+    typer.Option(
+        "--probabilities",
+        help="Write the probability of every class, too: probabilities.tif, a band a class.",
+        rich_help_panel=WRITTEN,
+    ),
+]
+MapLegend = Annotated[
+    str | None,
+    typer.Option(
+        "--legend",
+        metavar="FILE",
+        help="CSV with other names and colours of the classes: the column value or class, and name or color "
+        "(#rrggbb) or both. The legend.csv of a map is one.",
+        show_default="as the model has them",
+        rich_help_panel=WRITTEN,
     ),
 ]
 Device = Annotated[

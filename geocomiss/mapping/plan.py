@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
@@ -27,14 +27,32 @@ from geocomiss.mapping.checks import (
     unit_differences,
 )
 from geocomiss.mapping.contract import Contract, band_differences, recipe_differences, settle
+from geocomiss.mapping.illustrate import OPTICAL, can_illustrate, every_of
 from geocomiss.mapping.mask import Mask, read_mask
 from geocomiss.mapping.request import SHIPPED_MODEL, MapRequest
+from geocomiss.maps import (
+    Category,
+    Layer,
+    map_layers,
+    ndvi_curve,
+    probabilities,
+    read_map_legend,
+    renamed,
+    true_color,
+)
 from geocomiss.modalities import MODALITIES
 from geocomiss.seasons import Calendar, Cycle
 from geocomiss.sources import SIMULATED
 from geocomiss.sources.base import Accounting, Reading, Source
 from geocomiss.sources.resolve import Asked, future_steps, resolve_grid, source_asked, uncovered
 from geocomiss.stack import bands_of, origin_of, without
+
+BASIC: Final = ("crop_type", "confidence", "modalities")
+"""Layers that every tile has."""
+PICTURE: Final = 1000
+"""Most pixels a side of the true-colour picture."""
+CURVES: Final = 384
+"""Most pixels a side at which vegetation curves are kept."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +77,30 @@ class Plan:
     """Where a map is wanted, if not everywhere."""
     calendar: Calendar
     """The season."""
+    classes: tuple[Category, ...]
+    """The classes as the map calls them: the model's, or as the user's legend has it."""
     notes: tuple[str, ...] = ()
     """What was done on the user's behalf."""
     warnings: tuple[str, ...] = ()
     """What the user should worry about."""
+
+    def layers(self, patterns: tuple[int, ...] = ()) -> tuple[Layer, ...]:
+        """All rasters of the map.
+
+        Args:
+            patterns: Values of the modalities that occur; none: all.
+        """
+        optical = bands_of(self.stack).get(OPTICAL, ())
+        steps = tuple(str(day) for day in self.calendar.edges()[:-1])
+        shown = (true_color(every_of(self.grid, PICTURE)), ndvi_curve(every_of(self.grid, CURVES), steps))
+        asked = (probabilities(self.classes),) if self.request.probabilities else ()
+        possible = (each for each in shown if can_illustrate(each, optical))
+        return (*map_layers(self.classes, patterns), *asked, *possible)
+
+    @property
+    def further(self) -> tuple[Layer, ...]:
+        """The layers beyond class, confidence and modalities."""
+        return tuple(layer for layer in self.layers() if layer.name not in BASIC)
 
     @property
     def simulated_model(self) -> bool:
@@ -102,6 +140,7 @@ class Plan:
             "mask": [str(self.mask.path), *self.mask.values, *_state(self.mask.path)] if self.mask else None,
             "require": list(self.request.require),
             "tile": self.request.tile,
+            "layers": [[each.name, each.every, *each.band_names] for each in self.further],
             "geocomiss": __version__,
         }
 
@@ -135,6 +174,7 @@ def plan_map(request: MapRequest) -> Plan:
         geometry,
         read_mask(request.mask) if request.mask else None,
         calendar,
+        _classes(request, card),
         area.notes if area else (),
     )
     return _checked(plan, contract)
@@ -166,6 +206,16 @@ def _checked(plan: Plan, contract: Contract) -> Plan:
     )
     notes = (*plan.notes, *origin_of(stack).notes, *future_steps(plan.calendar))
     return replace(plan, stack=stack, notes=notes, warnings=warnings)
+
+
+def _classes(request: MapRequest, card: Card) -> tuple[Category, ...]:
+    own = classes_of(card)
+    return renamed(own, read_map_legend(Path(request.legend), own)) if request.legend else own
+
+
+def classes_of(card: Card) -> tuple[Category, ...]:
+    """The classes as the model calls them."""
+    return tuple(Category(each.value, each.name, each.color) for each in card.classes)
 
 
 def _model_name(request: MapRequest) -> str:
