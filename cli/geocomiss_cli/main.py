@@ -17,6 +17,7 @@ from geocomiss_cli.data import app as data
 from geocomiss_cli.design import design
 from geocomiss_cli.evaluate import evaluate
 from geocomiss_cli.fetch import fetch
+from geocomiss_cli.fields import fields
 from geocomiss_cli.info import info
 from geocomiss_cli.map import map_area
 from geocomiss_cli.search import search
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.command("map")(map_area)
 app.command("view")(view)
+app.command("fields")(fields)
 app.command("fetch")(fetch)
 app.command("search")(search)
 app.command("train")(train)

@@ -31,6 +31,7 @@ def map_area(
     max_cloud: given.MaxCloud = 100.0,
     max_unreadable: given.MaxUnreadable = 10.0,
     probabilities: given.Probabilities = False,
+    smooth: given.Smooth = 0,
     legend: given.MapLegend = None,
     device: given.Device = "auto",
     tile: given.Tile = 512,
@@ -63,6 +64,7 @@ def map_area(
         max_cloud=max_cloud,
         max_unreadable=max_unreadable,
         probabilities=probabilities,
+        smooth=smooth,
         legend=legend,
         command=shlex.join(["geocomiss", *sys.argv[1:]]),
     )

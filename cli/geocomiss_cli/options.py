@@ -240,6 +240,16 @@ Probabilities = Annotated[
         rich_help_panel=WRITTEN,
     ),
 ]
+Smooth = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="PIXELS",
+        help="Smooth the map over a neighbourhood of so many pixels a side, odd: a pixel that the model "
+        "is unsure of takes over what its neighbours agree on. 0: not smoothed.",
+        rich_help_panel=WRITTEN,
+    ),
+]
 MapLegend = Annotated[
     str | None,
     typer.Option(

@@ -157,6 +157,8 @@ def _tags(plan: Plan) -> dict[str, str]:
         "source": origin.source,
         "season": f"{plan.calendar.start}/{plan.calendar.last_day}",
     }
+    if plan.request.smooth:
+        tags["smooth"] = f"neighbourhood of {plan.request.smooth} pixels a side"
     if plan.warnings:
         tags["warnings"] = "; ".join(plan.warnings)
     if card.simulated:
@@ -206,6 +208,7 @@ def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, 
         },
         "without": list(plan.request.without),
         "require": list(plan.request.require),
+        "smooth": plan.request.smooth,
         "min_steps": dict(plan.spec.min_steps),
         "on_mismatch": plan.request.on_mismatch,
         "notes": report.notes,

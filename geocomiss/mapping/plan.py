@@ -99,8 +99,16 @@ class Plan:
 
     @property
     def further(self) -> tuple[Layer, ...]:
-        """The layers beyond class, confidence and modalities."""
-        return tuple(layer for layer in self.layers() if layer.name not in BASIC)
+        """What tiles hold beyond class, confidence and modalities."""
+        further = tuple(layer for layer in self.layers() if layer.name not in BASIC)
+        if self.request.smooth and not self.request.probabilities:
+            return (*further, probabilities(self.classes))
+        return further
+
+    @property
+    def needs_probabilities(self) -> bool:
+        """Whether the probability of every class is asked for, or smoothed."""
+        return self.request.probabilities or self.request.smooth > 0
 
     @property
     def simulated_model(self) -> bool:
@@ -140,6 +148,7 @@ class Plan:
             "mask": [str(self.mask.path), *self.mask.values, *_state(self.mask.path)] if self.mask else None,
             "require": list(self.request.require),
             "tile": self.request.tile,
+            "smooth": self.request.smooth,
             "layers": [[each.name, each.every, *each.band_names] for each in self.further],
             "geocomiss": __version__,
         }
@@ -259,6 +268,10 @@ def _check_names(request: MapRequest) -> None:
             raise MapError(
                 f"{option} {', '.join(wrong)}", expected=" or ".join(MODALITIES), todo="correct the name"
             )
+    if request.smooth and (request.smooth < 3 or request.smooth % 2 == 0):
+        raise MapError(
+            f"--smooth {request.smooth}", expected="an odd number of pixels, 3 or more", todo="correct it"
+        )
     if request.tile < 1:
         raise MapError(f"--tile {request.tile}", expected="at least 1 pixel", todo="correct it")
 

@@ -66,6 +66,8 @@ class MapRequest:
     """Per cent of a catalogue's images that may be unreadable."""
     probabilities: bool = False
     """Whether the probability of every class is written, too."""
+    smooth: int = 0
+    """Pixels a side of the neighbourhood that smooths the map, odd; 0: not smoothed."""
     legend: str | None = None
     """CSV with other names and colours of the classes; None: as the model has them."""
     command: str = ""

@@ -21,6 +21,7 @@ from geocomiss.mapping.checks import required_bits
 from geocomiss.mapping.illustrate import IMAGING, MANY, count_observations, illustrate, picked
 from geocomiss.mapping.plan import Plan, plan_map
 from geocomiss.mapping.request import MapReport, MapRequest, Progress
+from geocomiss.mapping.smoothing import smooth_tiles
 from geocomiss.mapping.tiles import TileResult, TileStore
 from geocomiss.maps import NOT_MAPPED, PROBABILITIES, STEP, SUMMARY, Layer
 from geocomiss.stack import window
@@ -71,7 +72,12 @@ def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport
     store = TileStore(request.out / "tiles", plan.fingerprint(), discard=request.overwrite)
     try:
         _map_tiles(plan, store, device, clock, progress)
-        report = assemble(plan, store, clock.seconds, clock.pixels, lambda: clock.total)
+        if request.smooth:
+            with clock.measure("smooth"):
+                finished = smooth_tiles(plan, store)
+        report = assemble(
+            plan, finished if request.smooth else store, clock.seconds, clock.pixels, lambda: clock.total
+        )
     except GeocomissError:
         if store.empty:
             store.remove()
@@ -162,7 +168,7 @@ def map_tile(
         tell(done, len(batch))
 
     with clock.measure("inference"):
-        prediction = predict(plan.checkpoint.method, batch, device, tick, plan.request.probabilities)
+        prediction = predict(plan.checkpoint.method, batch, device, tick, plan.needs_probabilities)
     clock.pixels += len(batch)
     result = _result(prediction, wanted, required_bits(plan.request.require), counts)
     return _with_further(plan, tile, result, prediction, part)

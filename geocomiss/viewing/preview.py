@@ -65,8 +65,10 @@ def write_preview(path: Path, opened: OpenedMap, low: float) -> list[str]:
             f"{opened.main[0]} cannot be read", expected="a whole GeoTIFF", todo="make the map again"
         )
     families, unknown = fonts_for([opened.title, *(each.name for each, _, _ in opened.areas)])
-    style = {"hatch.linewidth": 0.45, "hatch.color": "#222222", "font.family": families}
-    with rc_context(style), catch_warnings():
+    with (
+        rc_context({"hatch.linewidth": 0.45, "hatch.color": "#222222", "font.family": families}),
+        catch_warnings(),
+    ):
         filterwarnings("ignore", "Glyph .* missing")  # said below, once
         figure = _figure(opened, crop, low)
         figure.savefig(path, format="png", facecolor="white", metadata={"Software": "geocomiss"})
