@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from geocomiss.batch import Spec
+from geocomiss.calibration import Calibration, Readout, problem_of
 from geocomiss.footprint import DIGITS, Footprint, split
 from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import Recipe
@@ -107,6 +108,8 @@ class Training(_Part):
     """Whether the table states its recipe; else the user or the default did."""
     footprint: HashedPlaces | None = Field(default=None, exclude_if=lambda places: places is None)
     """Where the samples lie, hashed; None (and then not written) for the simulated world."""
+    class_weights: dict[str, float] | None = Field(default=None, exclude_if=lambda weights: weights is None)
+    """Weight of each class in the losses; None (and then not written) for a regression and old cards."""
 
 
 class Card(_Part):
@@ -138,6 +141,8 @@ class Card(_Part):
     """What it was trained on."""
     scores: Scores | ValueScores | None
     """How well it does on samples not trained on; None where it was never scored."""
+    calibration: Calibration | None = Field(default=None, exclude_if=lambda known: known is None)
+    """How sure it may be; None (and then not written) for a regression and for old cards."""
     simulated: bool
     """Whether it was trained on the simulated world."""
     model_sha256: str = ""
@@ -158,6 +163,10 @@ class Card(_Part):
         wanted = Scores if self.target is None else ValueScores
         if not isinstance(self.scores, wanted | None):
             raise ValueError("scores of another kind than what the model predicts")
+        if self.calibration and (
+            problem := problem_of(self.calibration, self.spec.modalities, len(self.classes))
+        ):
+            raise ValueError(problem)
         return self
 
     @model_serializer(mode="wrap")
@@ -173,6 +182,24 @@ class Card(_Part):
         if self.target:
             return Spec(self.bands, self.steps, 1, self.min_steps, screened, "value")
         return Spec(self.bands, self.steps, len(self.classes), self.min_steps, screened)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Class shares that the model's probabilities refer to, in the order of `classes`.
+
+        Those of the samples it was calibrated on. A network that was not calibrated and had balanced
+        class weights speaks as if all classes were equally frequent; without weights, as in training.
+        """
+        if self.calibration:
+            return self.calibration.shares
+        counts = [max(self.training.n_by_class.get(info.name, 0), 1) for info in self.classes]
+        if self.options.get("class_weights", "balanced") == "balanced":
+            counts = [1] * len(counts)
+        return tuple(count / sum(counts) for count in counts)
+
+    def readout(self, priors: tuple[float, ...] | None = None) -> Readout:
+        """How its logits become classes and probabilities, with known class shares (K,) if any."""
+        return Readout(self.calibration, self.shares, priors)
 
 
 def _pairs(bands: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """From logits to what a map shows: class, confidence, and the modalities that were used."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from geocomiss.batch import Batch
+from geocomiss.calibration import Readout
+from geocomiss.calibration.views import codes_of
 from geocomiss.errors import MapError
 from geocomiss.modalities import MODALITIES
 
 if TYPE_CHECKING:
     from geocomiss.methods.base import Method
 
-PIXELS_AT_ONCE: Final = 8192
+PIXELS_AT_ONCE: Final = 16384
 """Pixels handed to a method at a time: bounds the memory that activations take."""
 
 
@@ -30,8 +32,10 @@ class Prediction:
     """(N,) probability of that class, 0..1; 0 where no modality was available."""
     modalities: NDArray[np.uint8]
     """(N,) bit field of the modalities used: 1 optical, 2 radar, 4 weather, 8 topography."""
-    probabilities: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    """(N, K) probability of each class, 0 where no modality was available; (0, 0) where not asked for."""
+    expected: NDArray[np.float32] | None = None
+    """(N,) expected accuracy of that class, 0..1; None where it is not known."""
+    probabilities: NDArray[np.float32] | None = None
+    """(N, K) probability of each class, 0 where no modality was available; None where not asked for."""
 
 
 def predict(
@@ -39,6 +43,7 @@ def predict(
     batch: Batch,
     device: torch.device | str = "cpu",
     progress: Callable[[int], None] | None = None,
+    readout: Readout = Readout(),
     probabilities: bool = False,
 ) -> Prediction:
     """Classify N pixels from whatever modalities each has.
@@ -48,27 +53,33 @@ def predict(
         batch: N pixels.
         device: Where to compute.
         progress: Told the number of pixels just done.
+        readout: How its logits are read; by default uncalibrated.
         probabilities: Whether to keep those of all classes.
     """
     method.to(device).eval()
-    values, confidences, kept = [], [], []
+    values, confidences, expected, kept = [], [], [], []
     with torch.inference_mode():
         for start in range(0, len(batch), PIXELS_AT_ONCE):
             part = batch[start : start + PIXELS_AT_ONCE].to(device)
-            shares = torch.softmax(method(part), 1)
-            best = shares.max(1)
+            logits = method(part)
+            said = readout.read(logits, part)
             some = part.available.any(1)
+            values.append(((said.index + 1) * some).to(torch.uint8).cpu())
+            confidences.append((said.confidence * some).float().cpu())
+            right = readout.expected_accuracy(said.index, part)
+            expected += [] if right is None else [(right * some).float().cpu()]
             if probabilities:
+                shares = readout.probabilities(logits, codes_of(part))
                 kept.append((shares * some[:, None]).float().cpu())
-            values.append(((best.indices + 1) * some).to(torch.uint8).cpu())
-            confidences.append((best.values * some).float().cpu())
             if progress:
                 progress(len(part))
+    floats = np.dtype(np.float32)
     return Prediction(
         _array(values, np.dtype(np.uint8)),
-        _array(confidences, np.dtype(np.float32)),
+        _array(confidences, floats),
         bit_field(batch),
-        torch.cat(kept).numpy() if kept else np.zeros((0, 0), np.float32),
+        _array(expected, floats) if readout.knows_accuracy else None,
+        torch.cat(kept).numpy() if kept else None,
     )
 
 

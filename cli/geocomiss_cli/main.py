@@ -115,7 +115,7 @@ def _interrupted() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would cut the message short
     say_error(
         "Interrupted. A map, a download or a benchmark goes on where it stopped when the same command is "
-        "given again."
+        "given again, a training with --resume."
     )
     sys.exit(INTERRUPTED)
 

@@ -18,6 +18,8 @@ NONE: Final = "none"
 
 Mismatch = Literal["refuse", "drop", "allow"]
 """What happens with a modality that was not made as the model wants it."""
+Numbers = Literal["auto", "float32", "bfloat16"]
+"""What encoders compute with."""
 
 
 def modality_named(name: str) -> str:
@@ -75,6 +77,14 @@ def check_recipe(name: str) -> str:
 def check_on_mismatch(text: str) -> str:
     """Hold `--on-mismatch` to its three values."""
     return on_mismatch_of(text)
+
+
+def precision_of(text: str) -> Numbers:
+    """One of the three values of `--precision`."""
+    for known in get_args(Numbers):
+        if text == known:
+            return cast(Numbers, known)
+    raise typer.BadParameter(f"{text!r} is none of {', '.join(get_args(Numbers))}.", param_hint="--precision")
 
 
 def on_mismatch_of(text: str) -> Mismatch:
@@ -176,6 +186,16 @@ Model = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+Priors = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Known class shares of the area: CSV with the columns class,share (adding up to 1 or to 100 "
+        "per cent). Probabilities are re-weighted to them, and the most probable class is written.",
+        show_default="as in training",
+        rich_help_panel=MODEL,
+    ),
+]
 OnMismatch = Annotated[
     str,
     typer.Option(
@@ -246,7 +266,8 @@ Smooth = Annotated[
         min=0,
         metavar="PIXELS",
         help="Smooth the map over a neighbourhood of so many pixels a side, odd: a pixel that the model "
-        "is unsure of takes over what its neighbours agree on. 0: not smoothed.",
+        "is unsure of takes over what its neighbours agree on. The most probable class "
+        "is written then, and no expected accuracy. 0: not smoothed.",
         rich_help_panel=WRITTEN,
     ),
 ]
@@ -259,6 +280,15 @@ MapLegend = Annotated[
         "(#rrggbb) or both. The legend.csv of a map is one.",
         show_default="as the model has them",
         rich_help_panel=WRITTEN,
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|float32|bfloat16",
+        help="Numbers that the encoders compute with; auto: bfloat16 where the processor multiplies it fast. "
+        "Fewer than 1 pixel in 200 gets another class.",
+        rich_help_panel=RUN,
     ),
 ]
 Device = Annotated[

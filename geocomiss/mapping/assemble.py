@@ -20,12 +20,28 @@ from geocomiss.mapping.package import write_sidecars
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.request import MapReport
 from geocomiss.mapping.tiles import TileStore
-from geocomiss.maps import AREA_NOTE, NOT_MAPPED, QML_SUFFIX, SUMMARY, Asset, Layer, write_cog, write_style
+from geocomiss.maps import (
+    AREA_NOTE,
+    EXPECTED_ACCURACY,
+    NOT_MAPPED,
+    PROBABILITIES,
+    QML_SUFFIX,
+    SUMMARY,
+    Asset,
+    Layer,
+    write_cog,
+    write_style,
+)
 from geocomiss.modalities import MODALITIES
 from geocomiss.sources.base import Accounting
 from geocomiss.stack import origin_of
 
 SIMULATED_MODEL: Final = "SIMULATED MODEL"
+STALE: Final = (
+    *(f"{name}.*" for name in (EXPECTED_ACCURACY, PROBABILITIES, "true_color", "ndvi")),
+    *("preview.png", "report.html"),
+)
+"""What not every map has, and what shows a map that is replaced."""
 PACKAGES: Final = ("torch", "numpy", "xarray", "dask", "rasterio", "odc-geo")
 
 
@@ -90,6 +106,9 @@ def _publish(finished: Path, out: Path) -> list[str]:
     names = sorted(path.name for path in finished.iterdir())
     try:
         (out / SUMMARY).unlink(missing_ok=True)
+        for name in STALE:
+            for stale in out.glob(name):
+                stale.unlink()
         for name in reversed(names):  # a sidecar before its raster
             (finished / name).replace(out / name)
         finished.rmdir()
@@ -159,11 +178,19 @@ def _tags(plan: Plan) -> dict[str, str]:
     }
     if plan.request.smooth:
         tags["smooth"] = f"neighbourhood of {plan.request.smooth} pixels a side"
+    if plan.readout.priors:
+        tags["priors"] = ", ".join(f"{name} {share:.4f}" for name, share in _priors(plan).items())
     if plan.warnings:
         tags["warnings"] = "; ".join(plan.warnings)
     if card.simulated:
         tags["label"] = SIMULATED_MODEL if plan.simulated_model else "SIMULATED WORLD"
     return tags
+
+
+def _priors(plan: Plan) -> dict[str, float]:
+    """Known shares by class; empty where none were given."""
+    names = (info.name for info in plan.checkpoint.card.classes)
+    return dict(zip(names, plan.readout.priors or (), strict=False))
 
 
 def _write_run(plan: Plan, report: MapReport, timings: dict[str, float]) -> None:
@@ -201,10 +228,16 @@ def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, 
         "model": {
             "sha256": card.model_sha256,
             "method": card.method,
+            "precision": plan.precision,
             "simulated": card.simulated,
             "trained_on": card.training.table,
             "recipe": asdict(card.recipe),
             "bands": {name: list(bands) for name, bands in card.bands.items()},
+        },
+        "confidence": {
+            "calibrated": plan.readout.calibration is not None,
+            "class_shares": dict(zip((info.name for info in card.classes), card.shares, strict=True)),
+            "priors": _priors(plan) or None,
         },
         "without": list(plan.request.without),
         "require": list(plan.request.require),

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,9 +16,12 @@ from odc.geo.geobox import GeoBox
 from geocomiss import __version__
 from geocomiss.aoi import read_aoi
 from geocomiss.batch import Spec
+from geocomiss.calibration import Readout, read_priors
 from geocomiss.checkpoint import Card, Checkpoint, read_checkpoint
+from geocomiss.engine import Precision, precision_of, prepared
 from geocomiss.errors import CheckpointError, MapError
 from geocomiss.grid import Tile, crs_of, crs_text, inside, tiles_of
+from geocomiss.inference import device_named
 from geocomiss.mapping.checks import (
     drift_warnings,
     model_warnings,
@@ -31,8 +35,10 @@ from geocomiss.mapping.illustrate import OPTICAL, can_illustrate, every_of
 from geocomiss.mapping.mask import Mask, read_mask
 from geocomiss.mapping.request import SHIPPED_MODEL, MapRequest
 from geocomiss.maps import (
+    EXPECTED_ACCURACY,
     Category,
     Layer,
+    expected_accuracy,
     map_layers,
     ndvi_curve,
     probabilities,
@@ -40,6 +46,7 @@ from geocomiss.maps import (
     renamed,
     true_color,
 )
+from geocomiss.methods import Method
 from geocomiss.modalities import MODALITIES
 from geocomiss.seasons import Calendar, Cycle
 from geocomiss.sources import SIMULATED
@@ -47,7 +54,7 @@ from geocomiss.sources.base import Accounting, Reading, Source
 from geocomiss.sources.resolve import Asked, future_steps, resolve_grid, source_asked, uncovered
 from geocomiss.stack import bands_of, origin_of, without
 
-BASIC: Final = ("crop_type", "confidence", "modalities")
+BASIC: Final = ("crop_type", "confidence", "modalities", EXPECTED_ACCURACY)
 """Layers that every tile has."""
 PICTURE: Final = 1000
 """Most pixels a side of the true-colour picture."""
@@ -83,6 +90,15 @@ class Plan:
     """What was done on the user's behalf."""
     warnings: tuple[str, ...] = ()
     """What the user should worry about."""
+    readout: Readout = field(default_factory=Readout)
+    """How logits become classes and probabilities."""
+    precision: Precision = "float32"
+    """Numbers that encoders are computed with."""
+
+    @cached_property
+    def method(self) -> Method:
+        """The network that predicts."""
+        return prepared(self.checkpoint.method, self.precision)
 
     def layers(self, patterns: tuple[int, ...] = ()) -> tuple[Layer, ...]:
         """All rasters of the map.
@@ -95,7 +111,9 @@ class Plan:
         shown = (true_color(every_of(self.grid, PICTURE)), ndvi_curve(every_of(self.grid, CURVES), steps))
         asked = (probabilities(self.classes),) if self.request.probabilities else ()
         possible = (each for each in shown if can_illustrate(each, optical))
-        return (*map_layers(self.classes, patterns), *asked, *possible)
+        sure = "calibrated" if self.readout.calibration else "uncalibrated"
+        expected = (expected_accuracy(),) if self.knows_accuracy else ()
+        return (*map_layers(self.classes, patterns, sure), *expected, *asked, *possible)
 
     @property
     def further(self) -> tuple[Layer, ...]:
@@ -104,6 +122,11 @@ class Plan:
         if self.request.smooth and not self.request.probabilities:
             return (*further, probabilities(self.classes))
         return further
+
+    @property
+    def knows_accuracy(self) -> bool:
+        """Whether it is known how often classes are right: smoothing changes which class is written."""
+        return self.readout.knows_accuracy and not self.request.smooth
 
     @property
     def needs_probabilities(self) -> bool:
@@ -145,6 +168,8 @@ class Plan:
             "cloud_dilation": self.source.recipe.cloud_dilation,
             "min_steps": dict(self.spec.min_steps),
             "model": self.checkpoint.card.model_sha256,
+            "readout": self.readout.digest,
+            "precision": self.precision,
             "mask": [str(self.mask.path), *self.mask.values, *_state(self.mask.path)] if self.mask else None,
             "require": list(self.request.require),
             "tile": self.request.tile,
@@ -166,6 +191,7 @@ def plan_map(request: MapRequest) -> Plan:
     card, cycle = checkpoint.card, _cycle(checkpoint)
     source = source_asked(_asked(request, card))
     _check_simulated(request, checkpoint, source)
+    readout = card.readout(_priors(request, card))
     area = read_aoi(request.aoi) if request.aoi else None
     geometry = area.geometry if area else None
     grid = resolve_grid(source, geometry, request.crs, request.resolution)
@@ -184,7 +210,9 @@ def plan_map(request: MapRequest) -> Plan:
         read_mask(request.mask) if request.mask else None,
         calendar,
         _classes(request, card),
-        area.notes if area else (),
+        (*(area.notes if area else ()), *_readout_notes(readout)),
+        readout=readout,
+        precision=precision_of(request.precision, device_named(request.device)),
     )
     return _checked(plan, contract)
 
@@ -246,6 +274,27 @@ def _check_classes(checkpoint: Checkpoint) -> None:
             expected="one that tells classes apart: maps of values are not made",
             todo="map with a model trained with --label; this one can be evaluated",
         )
+
+
+def _priors(request: MapRequest, card: Card) -> tuple[float, ...] | None:
+    names = tuple(info.name for info in card.classes)
+    return read_priors(request.priors, names) if request.priors else None
+
+
+def _readout_notes(readout: Readout) -> tuple[str, ...]:
+    """What to know of confidence and expected accuracy."""
+    notes = []
+    if readout.calibration is None:
+        notes.append(
+            "the confidence is uncalibrated and there is no expected accuracy: this model's card holds no "
+            "calibration, train it again to have one"
+        )
+    if readout.priors is not None:
+        notes.append(
+            "the most probable class under the shares of --priors is written"
+            + ("; expected accuracy is not known for such a map" if readout.calibration else "")
+        )
+    return tuple(notes)
 
 
 def _cycle(checkpoint: Checkpoint) -> Cycle:

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from odc.geo.geobox import GeoBox
 
+from geocomiss.engine import Wanted
 from geocomiss.modalities import IMAGING
 from geocomiss.seasons import Calendar
 
@@ -48,6 +49,8 @@ class MapRequest:
     """What to do with a modality that was not made as the model wants it."""
     device: str = "auto"
     """Where the networks run."""
+    precision: Wanted = "auto"
+    """Numbers that encoders are computed with; 'auto': bfloat16 where the processor multiplies it fast."""
     tile: int = 512
     """Pixels a side of the tiles that are computed and stored one by one."""
     overwrite: bool = False
@@ -60,6 +63,8 @@ class MapRequest:
     """Metres by which clouds are grown, where the source can choose; None: as the recipe has it."""
     weather: str | None = None
     """File from which the weather is taken; None: from the source, if it has any."""
+    priors: Path | None = None
+    """CSV of known class shares; None: as in training."""
     max_cloud: float = 100.0
     """Per cent of cloud cover up to which an image of a catalogue is read."""
     max_unreadable: float = 10.0

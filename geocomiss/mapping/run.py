@@ -168,7 +168,7 @@ def map_tile(
         tell(done, len(batch))
 
     with clock.measure("inference"):
-        prediction = predict(plan.checkpoint.method, batch, device, tick, plan.needs_probabilities)
+        prediction = predict(plan.method, batch, device, tick, plan.readout, plan.needs_probabilities)
     clock.pixels += len(batch)
     result = _result(prediction, wanted, required_bits(plan.request.require), counts)
     return _with_further(plan, tile, result, prediction, part)
@@ -178,14 +178,23 @@ def _result(
     prediction: Prediction, wanted: NDArray[np.bool_], required: int, counts: dict[str, int]
 ) -> TileResult:
     shown = _shown(prediction, required)
-    steps = np.rint(prediction.confidence / STEP).astype(np.uint8)
+    # an area of applicability narrows this one down: outside it the training regions tell nothing
+    trusted = shown & (prediction.expected is not None)
+    expected = prediction.confidence if prediction.expected is None else prediction.expected
     return TileResult(
         _spread(np.where(shown, prediction.value, 0).astype(np.uint8), wanted, 0),
-        _spread(np.where(shown, steps, NOT_MAPPED).astype(np.uint8), wanted, NOT_MAPPED),
+        _spread(_steps(prediction.confidence, shown), wanted, NOT_MAPPED),
         _spread(prediction.modalities, wanted, NOT_MAPPED),
+        _spread(_steps(expected, trusted), wanted, NOT_MAPPED),
         counts["outside"],
         counts["masked"],
     )
+
+
+def _steps(probability: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Probabilities (N,) in steps of `STEP`, nodata where they are not known."""
+    steps = np.rint(probability / STEP).astype(np.uint8)
+    return np.where(known, steps, NOT_MAPPED).astype(np.uint8)
 
 
 def _shown(prediction: Prediction, required: int) -> NDArray[np.bool_]:
@@ -212,7 +221,7 @@ def _blank(plan: Plan, tile: Tile, layer: Layer) -> NDArray[Any]:
 def _with_further(
     plan: Plan, tile: Tile, result: TileResult, prediction: Prediction, part: xr.DataTree
 ) -> TileResult:
-    """A tile with the layers beyond class, confidence and modalities.
+    """A tile with the layers beyond class, confidence, modalities and expected accuracy.
 
     Args:
         plan: The map.
@@ -228,10 +237,9 @@ def _with_further(
     sums = np.minimum(counts.sum(1), MANY).astype(np.uint16)
     further["observations"][:, y, x] = np.where(wanted[y, x], sums, further["observations"][:, y, x])
     for layer in plan.further:
-        if layer.name == PROBABILITIES:
+        if layer.name == PROBABILITIES and prediction.probabilities is not None:
             shown = (result.crop_type > 0)[wanted]
-            steps = np.rint(prediction.probabilities.T / STEP).astype(np.uint8)
-            further[layer.name][:, wanted] = np.where(shown, steps, NOT_MAPPED)
+            further[layer.name][:, wanted] = _steps(prediction.probabilities.T, shown)
         elif layer.illustrates:
             at = picked(plan.grid, tile, layer.every)
             here = replace(at, y=at.y - y.start, x=at.x - x.start)

@@ -101,6 +101,7 @@ def _smooth_tile(plan: Plan, store: TileStore, tiles: dict[tuple[int, int], Tile
         own,
         crop_type=np.where(mapped, shares.argmax(0) + 1, 0).astype(np.uint8),
         confidence=np.where(mapped, np.rint(shares.max(0) / STEP), NOT_MAPPED).astype(np.uint8),
+        expected_accuracy=np.full_like(own.expected_accuracy, NOT_MAPPED),
         further={**own.further, PROBABILITIES: steps},
     )
 

@@ -33,6 +33,8 @@ class TileResult:
     """Probability of the class in steps of 0.005, 255 where there is none."""
     modalities: NDArray[np.uint8]
     """Bit field of the available modalities, 255 outside the area and the mask."""
+    expected_accuracy: NDArray[np.uint8]
+    """Expected accuracy of the class in steps of 0.005, 255 where there is none or it is not known."""
     outside: int
     """Pixels outside the area of interest."""
     masked: int
@@ -99,6 +101,7 @@ class TileStore:
                 stored["crop_type"],
                 stored["confidence"],
                 stored["modalities"],
+                stored["expected_accuracy"],
                 outside,
                 masked,
                 {name[len(FURTHER) :]: stored[name] for name in stored if name.startswith(FURTHER)},
@@ -164,6 +167,7 @@ def _arrays(result: TileResult) -> dict[str, Any]:
         "crop_type": result.crop_type,
         "confidence": result.confidence,
         "modalities": result.modalities,
+        "expected_accuracy": result.expected_accuracy,
         "counts": np.array([result.outside, result.masked]),
         "observed": result.observed,
     } | {FURTHER + name: values for name, values in result.further.items()}

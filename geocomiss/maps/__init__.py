@@ -2,11 +2,13 @@
 
 from geocomiss.maps.cog import Statistics, write_cog
 from geocomiss.maps.layers import (
+    EXPECTED_ACCURACY,
     NOT_MAPPED,
     PROBABILITIES,
     STEP,
     Category,
     Layer,
+    expected_accuracy,
     map_layers,
     ndvi_curve,
     probabilities,
@@ -21,6 +23,7 @@ from geocomiss.maps.summary import AREA_NOTE, SUMMARY, read_summary
 
 __all__ = [
     "AREA_NOTE",
+    "EXPECTED_ACCURACY",
     "ITEM",
     "LEGEND",
     "MODEL_ITEM",
@@ -35,6 +38,7 @@ __all__ = [
     "MapFacts",
     "ModelFacts",
     "Statistics",
+    "expected_accuracy",
     "map_item",
     "map_layers",
     "model_item",

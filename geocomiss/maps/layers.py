@@ -15,6 +15,8 @@ STEP: Final = 0.005
 """Probability of one unit of `confidence.tif` and `probabilities.tif`."""
 NDVI_STEP: Final = 0.01
 """One unit of `ndvi.tif`, which begins at -1."""
+EXPECTED_ACCURACY: Final = "expected_accuracy"
+"""Name of the layer that maps of calibrated models have."""
 PROBABILITIES: Final = "probabilities"
 """Name of the layer that is written on request."""
 VIRIDIS: Final = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
@@ -100,19 +102,22 @@ class Layer:
         return "rgb" if self.rgb else "ramp"
 
 
-def map_layers(classes: tuple[Category, ...], patterns: tuple[int, ...] = ()) -> tuple[Layer, ...]:
+def map_layers(
+    classes: tuple[Category, ...], patterns: tuple[int, ...] = (), sure: str = ""
+) -> tuple[Layer, ...]:
     """The layers that every map has.
 
     Args:
         classes: What the map tells apart.
         patterns: Values of the modalities that occur; none: all.
+        sure: 'calibrated' or 'uncalibrated'; empty: not known.
     """
     return (
         Layer("crop_type", 0, "crop type", categories=classes, overviews="mode", title="Crop type"),
         Layer(
             "confidence",
             NOT_MAPPED,
-            "probability of the mapped class",
+            "probability of the mapped class" + (f", {sure}" if sure else ""),
             scale=STEP,
             unit="1",
             overviews="average",
@@ -138,6 +143,21 @@ def map_layers(classes: tuple[Category, ...], patterns: tuple[int, ...] = ()) ->
             bands=tuple(name for name, each in MODALITIES.items() if each.imaging),
             ramp=BLUES,
         ),
+    )
+
+
+def expected_accuracy() -> Layer:
+    """How often the mapped class is right in the training regions."""
+    return Layer(
+        EXPECTED_ACCURACY,
+        NOT_MAPPED,
+        "expected accuracy, from the training regions: how often the mapped class is right given its "
+        "modalities and their valid steps",
+        scale=STEP,
+        unit="1",
+        overviews="average",
+        title="Expected accuracy",
+        span=(0.0, 1.0),
     )
 
 

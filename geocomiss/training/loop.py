@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import cast
 
 import torch
@@ -224,10 +223,18 @@ class _Learner:
 def _running_mean(method: Method) -> AveragedModel | None:
     """A second set of weights that follows the first, if the method wants one."""
     decay = method.shared_options.average
-    return AveragedModel(method, avg_fn=partial(_followed, decay), use_buffers=True) if decay else None
+    if not decay:
+        return None
+
+    def follow(mean: Tensor, now: Tensor, _: Tensor | int) -> Tensor:
+        # not the number handed over: it is on the device, and reading it would wait for a GPU each time
+        return _followed(decay, mean, now, int(running.n_averaged))
+
+    running = AveragedModel(method, avg_fn=follow, use_buffers=True)
+    return running
 
 
-def _followed(decay: float, mean: Tensor, now: Tensor, steps: Tensor | int) -> Tensor:
+def _followed(decay: float, mean: Tensor, now: Tensor, steps: int) -> Tensor:
     """The running mean after one more step.
 
     The first steps count for less: with few batches an epoch a mean that remembers them would be judged
@@ -235,7 +242,6 @@ def _followed(decay: float, mean: Tensor, now: Tensor, steps: Tensor | int) -> T
     """
     if not now.is_floating_point():
         return now
-    steps = int(steps)
     return torch.lerp(now, mean, min(decay, (1 + steps) / (10 + steps)))
 
 

@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from geocomiss.batch import Spec
+from geocomiss.calibration import Calibration, Readout, calibrate
 from geocomiss.checkpoint import Card, ClassInfo, HashedPlaces, Target, Training, statistics_of
 from geocomiss.errors import SampleError
 from geocomiss.footprint import footprint_of, joined
@@ -24,7 +25,7 @@ from geocomiss.samples.folds import fold_of, grouped_split, strata_of
 from geocomiss.samples.tensors import batch_of_samples, spec_of, truth_of
 from geocomiss.scores import Scores, ValueScores, score_patterns
 from geocomiss.training.classes import classes_of
-from geocomiss.training.identity import digest_of
+from geocomiss.training.identity import REVISION, digest_of
 from geocomiss.training.loop import Labelled, Progress, Run, Settings, fit
 from geocomiss.training.state import Epoch, Unfinished
 
@@ -97,14 +98,17 @@ def train_model(
 
 
 def _train(plan: "_Plan", progress: Progress) -> Trained:
-    samples, held = plan.samples, _held_out(plan)
-    if not plan.request.fold:
-        scored, _ = _run(plan, ~held, progress, "scoring run")
-        scores = _scores(scored, plan, held)
-        method, epochs = _run(plan, np.ones(len(held), bool), progress, "final model")
-        return Trained(_card(plan, method, epochs, samples, scores), method)
-    method, epochs = _run(plan, ~held, progress, "model")
-    return Trained(_card(plan, method, epochs, samples.take(~held), _scores(method, plan, held)), method)
+    fold, held = plan.request.fold, _held_out(plan)
+    part = ~held
+    method, epochs = _run(plan, part, progress, "model" if fold else "scoring run")
+    calibration = _calibration(method, plan, part)
+    scores = _scores(method, plan, held, calibration)
+    if not fold:
+        part = np.ones(len(held), bool)
+        method, epochs = _run(plan, part, progress, "final model")
+        calibration = _calibration(method, plan, part)
+    card = _card(plan, method, epochs, plan.samples.take(part), scores)
+    return Trained(card.model_copy(update={"calibration": calibration}), method)
 
 
 @dataclass(frozen=True)
@@ -119,9 +123,9 @@ class _Plan:
     unfinished: Unfinished | None
 
     @property
-    def strata(self) -> NDArray[np.int64]:
-        """What splits are to hold even shares of (N,): classes, or fifths of the target."""
-        return strata_of(np.asarray(self.data.y.numpy()))
+    def y(self) -> NDArray[Any]:
+        """(N,) class indices, or values of the target."""
+        return np.asarray(self.data.y.numpy())
 
 
 def _plan(samples: Samples, request: TrainRequest, state: Path | None) -> _Plan:
@@ -140,6 +144,7 @@ def _identity(samples: Samples, request: TrainRequest, data: Labelled) -> dict[s
     """What was asked for, as far as it decides the bits of the model; the card states the rest."""
     settings = {name.replace("_", " "): value for name, value in vars(request.settings).items()}
     return {
+        "revision": REVISION,
         "label": request.label,
         "legend": request.legend.name if request.legend else None,
         "fold": request.fold,
@@ -160,8 +165,8 @@ def _held_out(plan: _Plan) -> NDArray[np.bool_]:
     if plan.request.fold:
         held = fold_of(plan.samples, plan.request.fold)
     else:
-        held = grouped_split(plan.samples.group, plan.strata, HELD_OUT, _rng(plan, 0))
-    left = np.unique(np.asarray(plan.data.y)[~held]).size
+        held = grouped_split(plan.samples.group, strata_of(plan.y), HELD_OUT, _rng(plan, 0))
+    left = np.unique(plan.y[~held]).size
     if plan.request.fold and left < 2:
         what, several = ("class", "classes") if plan.classes else ("value", "values of the target")
         raise SampleError(
@@ -174,9 +179,7 @@ def _held_out(plan: _Plan) -> NDArray[np.bool_]:
 
 def _run(plan: _Plan, part: NDArray[np.bool_], progress: Progress, name: str) -> tuple[Method, int]:
     """Train on part of the samples (N,) bool, of which some whole groups decide when to stop."""
-    rows = np.flatnonzero(part)
-    inner = grouped_split(plan.samples.group[rows], plan.strata[rows], INNER, _rng(plan, 1))
-    train, validation = (plan.data[torch.from_numpy(rows[side])] for side in (~inner, inner))
+    train, validation = _sides(plan, part)
     request = plan.request
     return fit(
         lambda: new_method(request.method, plan.spec, request.options),
@@ -184,9 +187,32 @@ def _run(plan: _Plan, part: NDArray[np.bool_], progress: Progress, name: str) ->
     )  # fmt: skip
 
 
-def _scores(method: Method, plan: _Plan, held: NDArray[np.bool_]) -> Scores | ValueScores:
+def _sides(plan: _Plan, part: NDArray[np.bool_]) -> tuple[Labelled, Labelled]:
+    """The samples (N,) bool that a run learns from, and those that tell it when to stop."""
+    rows = np.flatnonzero(part)
+    inner = grouped_split(plan.samples.group[rows], strata_of(plan.y[rows]), INNER, _rng(plan, 1))
+    train, validation = (plan.data[torch.from_numpy(rows[side])] for side in (~inner, inner))
+    return train, validation
+
+
+def _calibration(method: Method, plan: _Plan, part: NDArray[np.bool_]) -> Calibration | None:
+    """How sure a method may be that learnt from part of the samples; not known of a regression.
+
+    Learnt from the samples of that part that told it when to stop: its network never learnt from them.
+    """
+    if not plan.classes:
+        return None
+    _, validation = _sides(plan, part)
+    what = f"{len(validation)} samples of {plan.samples.name}, the groups that told training when to stop"
+    return calibrate(method, validation.batch, validation.y, what, plan.request.settings.seed)
+
+
+def _scores(
+    method: Method, plan: _Plan, held: NDArray[np.bool_], calibration: Calibration | None
+) -> Scores | ValueScores:
     part = plan.data[torch.from_numpy(np.flatnonzero(held))]
-    return score_patterns(method, part.batch, np.asarray(part.y), _protocol(plan, held))
+    readout = Readout(calibration)
+    return score_patterns(method, part.batch, np.asarray(part.y), _protocol(plan, held), readout)
 
 
 def _protocol(plan: _Plan, held: NDArray[np.bool_]) -> str:
@@ -222,7 +248,7 @@ def _card(plan: _Plan, method: Method, epochs: int, used: Samples, scores: Score
         bands=dict(plan.spec.bands),
         min_steps=dict(plan.spec.min_steps),
         statistics=statistics_of(method),
-        training=_training(plan, used, epochs),
+        training=_training(plan, used, epochs, method),
         scores=scores,
         simulated=samples.simulated,
     )
@@ -236,9 +262,10 @@ def _target(plan: _Plan, method: Method) -> Target | None:
     return Target(name=plan.request.label, mean=mean, std=std)
 
 
-def _training(plan: _Plan, used: Samples, epochs: int) -> Training:
+def _training(plan: _Plan, used: Samples, epochs: int, method: Method) -> Training:
     samples, request = plan.samples, plan.request
     counts = Counter(used.labels.tolist())
+    weights = {each.name: round(float(method.class_weight[each.value - 1]), 5) for each in plan.classes}
     cells = {(math.floor(lat), math.floor(lon)) for lat, lon in zip(used.lat, used.lon, strict=True)}
     return Training(
         table=samples.name,
@@ -255,6 +282,7 @@ def _training(plan: _Plan, used: Samples, epochs: int) -> Training:
         held_out=request.fold,
         recipe_stated=samples.recipe_stated,
         footprint=None if samples.simulated else _footprint(used),
+        class_weights=weights if plan.classes else None,
     )
 
 
