@@ -21,8 +21,13 @@ from geocomiss.maps import NOT_MAPPED, PROBABILITIES, STEP
 
 CERTAIN: Final = 0.9975
 """Largest probability that is believed: half a step of the stored ones below 1. Log-odds stay finite."""
-SMOOTHNESS: Final = 20.0
-"""Variance of log-odds beyond which a neighbourhood says little of its pixels (published default)."""
+SMOOTHNESS: Final = 2.0
+"""Variance of log-odds beyond which a neighbourhood says little of its pixels.
+
+Chosen on one simulated map of fields of 1 to 4 ha with strips of 20 m between them (accuracy .874): with
+2 it was .879 to .880 for windows of 3, 5 and 7 pixels, with 0.5 to 1 nearly so. The 20 that was published
+for large fields took the strips away: .850 with 5 pixels.
+"""
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
