@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from geocomiss.batch import Batch
 from geocomiss.calibration import Readout
+from geocomiss.calibration.views import codes_of
 from geocomiss.errors import MapError
 from geocomiss.modalities import MODALITIES
 
@@ -33,6 +34,8 @@ class Prediction:
     """(N,) bit field of the modalities used: 1 optical, 2 radar, 4 weather, 8 topography."""
     expected: NDArray[np.float32] | None = None
     """(N,) expected accuracy of that class, 0..1; None where it is not known."""
+    probabilities: NDArray[np.float32] | None = None
+    """(N, K) probability of each class, 0 where no modality was available; None where not asked for."""
 
 
 def predict(
@@ -41,6 +44,7 @@ def predict(
     device: torch.device | str = "cpu",
     progress: Callable[[int], None] | None = None,
     readout: Readout = Readout(),
+    probabilities: bool = False,
 ) -> Prediction:
     """Classify N pixels from whatever modalities each has.
 
@@ -50,18 +54,23 @@ def predict(
         device: Where to compute.
         progress: Told the number of pixels just done.
         readout: How its logits are read; by default uncalibrated.
+        probabilities: Whether to keep those of all classes.
     """
     method.to(device).eval()
-    values, confidences, expected = [], [], []
+    values, confidences, expected, kept = [], [], [], []
     with torch.inference_mode():
         for start in range(0, len(batch), PIXELS_AT_ONCE):
             part = batch[start : start + PIXELS_AT_ONCE].to(device)
-            said = readout.read(method(part), part)
+            logits = method(part)
+            said = readout.read(logits, part)
             some = part.available.any(1)
             values.append(((said.index + 1) * some).to(torch.uint8).cpu())
             confidences.append((said.confidence * some).float().cpu())
             right = readout.expected_accuracy(said.index, part)
             expected += [] if right is None else [(right * some).float().cpu()]
+            if probabilities:
+                shares = readout.probabilities(logits, codes_of(part))
+                kept.append((shares * some[:, None]).float().cpu())
             if progress:
                 progress(len(part))
     floats = np.dtype(np.float32)
@@ -70,6 +79,7 @@ def predict(
         _array(confidences, floats),
         bit_field(batch),
         _array(expected, floats) if readout.knows_accuracy else None,
+        torch.cat(kept).numpy() if kept else None,
     )
 
 

@@ -18,12 +18,14 @@ from geocomiss_cli.data import app as data
 from geocomiss_cli.design import design
 from geocomiss_cli.evaluate import evaluate
 from geocomiss_cli.fetch import fetch
+from geocomiss_cli.fields import fields
 from geocomiss_cli.info import info
 from geocomiss_cli.map import map_area
 from geocomiss_cli.sample import sample
 from geocomiss_cli.search import search
 from geocomiss_cli.terminal import say_error
 from geocomiss_cli.train import train
+from geocomiss_cli.view import view
 
 FAILED: Final = 1
 """Exit code of bad input."""
@@ -39,6 +41,8 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("map")(map_area)
+app.command("view")(view)
+app.command("fields")(fields)
 app.command("fetch")(fetch)
 app.command("search")(search)
 app.command("sample")(sample)

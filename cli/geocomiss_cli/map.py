@@ -31,6 +31,9 @@ def map_area(
     priors: given.Priors = None,
     max_cloud: given.MaxCloud = 100.0,
     max_unreadable: given.MaxUnreadable = 10.0,
+    probabilities: given.Probabilities = False,
+    smooth: given.Smooth = 0,
+    legend: given.MapLegend = None,
     device: given.Device = "auto",
     precision: given.Precision = "auto",
     tile: given.Tile = 512,
@@ -70,6 +73,9 @@ def map_area(
         priors=priors,
         max_cloud=max_cloud,
         max_unreadable=max_unreadable,
+        probabilities=probabilities,
+        smooth=smooth,
+        legend=legend,
         command=shlex.join(["geocomiss", *sys.argv[1:]]),
     )
     with progress_bar("mapping", "pixels") as tell:

@@ -13,6 +13,7 @@ GRID: Final = "Area, time and grid"
 MODEL: Final = "Model"
 AVAILABILITY: Final = "What is missing"
 RUN: Final = "Run"
+WRITTEN: Final = "What is written"
 NONE: Final = "none"
 
 Mismatch = Literal["refuse", "drop", "allow"]
@@ -249,6 +250,36 @@ Require = Annotated[
         callback=check_required,
         help="A class is written only where one of these is available; 'none' switches it off.",
         rich_help_panel=AVAILABILITY,
+    ),
+]
+Probabilities = Annotated[
+    bool,
+    typer.Option(
+        "--probabilities",
+        help="Write the probability of every class, too: probabilities.tif, a band a class.",
+        rich_help_panel=WRITTEN,
+    ),
+]
+Smooth = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="PIXELS",
+        help="Smooth the map over a neighbourhood of so many pixels a side, odd: a pixel that the model "
+        "is unsure of takes over what its neighbours agree on. The most probable class "
+        "is written then, and no expected accuracy. 0: not smoothed.",
+        rich_help_panel=WRITTEN,
+    ),
+]
+MapLegend = Annotated[
+    str | None,
+    typer.Option(
+        "--legend",
+        metavar="FILE",
+        help="CSV with other names and colours of the classes: the column value or class, and name or color "
+        "(#rrggbb) or both. The legend.csv of a map is one.",
+        show_default="as the model has them",
+        rich_help_panel=WRITTEN,
     ),
 ]
 Precision = Annotated[

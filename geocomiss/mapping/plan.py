@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
@@ -31,8 +31,21 @@ from geocomiss.mapping.checks import (
     unit_differences,
 )
 from geocomiss.mapping.contract import Contract, band_differences, recipe_differences, settle
+from geocomiss.mapping.illustrate import OPTICAL, can_illustrate, every_of
 from geocomiss.mapping.mask import Mask, read_mask
 from geocomiss.mapping.request import SHIPPED_MODEL, MapRequest
+from geocomiss.maps import (
+    EXPECTED_ACCURACY,
+    Category,
+    Layer,
+    expected_accuracy,
+    map_layers,
+    ndvi_curve,
+    probabilities,
+    read_map_legend,
+    renamed,
+    true_color,
+)
 from geocomiss.methods import Method
 from geocomiss.modalities import MODALITIES
 from geocomiss.seasons import Calendar, Cycle
@@ -40,6 +53,13 @@ from geocomiss.sources import SIMULATED
 from geocomiss.sources.base import Accounting, Reading, Source
 from geocomiss.sources.resolve import Asked, files_state, future_steps, resolve_grid, source_asked, uncovered
 from geocomiss.stack import bands_of, origin_of, without
+
+BASIC: Final = ("crop_type", "confidence", "modalities", EXPECTED_ACCURACY)
+"""Layers that every tile has."""
+PICTURE: Final = 1000
+"""Most pixels a side of the true-colour picture."""
+CURVES: Final = 384
+"""Most pixels a side at which vegetation curves are kept."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +84,8 @@ class Plan:
     """Where a map is wanted, if not everywhere."""
     calendar: Calendar
     """The season."""
+    classes: tuple[Category, ...]
+    """The classes as the map calls them: the model's, or as the user's legend has it."""
     notes: tuple[str, ...] = ()
     """What was done on the user's behalf."""
     warnings: tuple[str, ...] = ()
@@ -77,6 +99,39 @@ class Plan:
     def method(self) -> Method:
         """The network that predicts."""
         return prepared(self.checkpoint.method, self.precision)
+
+    def layers(self, patterns: tuple[int, ...] = ()) -> tuple[Layer, ...]:
+        """All rasters of the map.
+
+        Args:
+            patterns: Values of the modalities that occur; none: all.
+        """
+        optical = bands_of(self.stack).get(OPTICAL, ())
+        steps = tuple(str(day) for day in self.calendar.edges()[:-1])
+        shown = (true_color(every_of(self.grid, PICTURE)), ndvi_curve(every_of(self.grid, CURVES), steps))
+        asked = (probabilities(self.classes),) if self.request.probabilities else ()
+        possible = (each for each in shown if can_illustrate(each, optical))
+        sure = "calibrated" if self.readout.calibration else "uncalibrated"
+        expected = (expected_accuracy(),) if self.knows_accuracy else ()
+        return (*map_layers(self.classes, patterns, sure), *expected, *asked, *possible)
+
+    @property
+    def further(self) -> tuple[Layer, ...]:
+        """What tiles hold beyond class, confidence and modalities."""
+        further = tuple(layer for layer in self.layers() if layer.name not in BASIC)
+        if self.request.smooth and not self.request.probabilities:
+            return (*further, probabilities(self.classes))
+        return further
+
+    @property
+    def knows_accuracy(self) -> bool:
+        """Whether it is known how often classes are right: smoothing changes which class is written."""
+        return self.readout.knows_accuracy and not self.request.smooth
+
+    @property
+    def needs_probabilities(self) -> bool:
+        """Whether the probability of every class is asked for, or smoothed."""
+        return self.request.probabilities or self.request.smooth > 0
 
     @property
     def simulated_model(self) -> bool:
@@ -120,6 +175,8 @@ class Plan:
             else None,
             "require": list(self.request.require),
             "tile": self.request.tile,
+            "smooth": self.request.smooth,
+            "layers": [[each.name, each.every, *each.band_names] for each in self.further],
             "geocomiss": __version__,
         }
 
@@ -154,6 +211,7 @@ def plan_map(request: MapRequest) -> Plan:
         geometry,
         read_mask(request.mask) if request.mask else None,
         calendar,
+        _classes(request, card),
         (*(area.notes if area else ()), *_readout_notes(readout)),
         readout=readout,
         precision=precision_of(request.precision, device_named(request.device)),
@@ -187,6 +245,16 @@ def _checked(plan: Plan, contract: Contract) -> Plan:
     )
     notes = (*plan.notes, *origin_of(stack).notes, *future_steps(plan.calendar))
     return replace(plan, stack=stack, notes=notes, warnings=warnings)
+
+
+def _classes(request: MapRequest, card: Card) -> tuple[Category, ...]:
+    own = classes_of(card)
+    return renamed(own, read_map_legend(Path(request.legend), own)) if request.legend else own
+
+
+def classes_of(card: Card) -> tuple[Category, ...]:
+    """The classes as the model calls them."""
+    return tuple(Category(each.value, each.name, each.color) for each in card.classes)
 
 
 def _model_name(request: MapRequest) -> str:
@@ -251,6 +319,10 @@ def _check_names(request: MapRequest) -> None:
             raise MapError(
                 f"{option} {', '.join(wrong)}", expected=" or ".join(MODALITIES), todo="correct the name"
             )
+    if request.smooth and (request.smooth < 3 or request.smooth % 2 == 0):
+        raise MapError(
+            f"--smooth {request.smooth}", expected="an odd number of pixels, 3 or more", todo="correct it"
+        )
     if request.tile < 1:
         raise MapError(f"--tile {request.tile}", expected="at least 1 pixel", todo="correct it")
 

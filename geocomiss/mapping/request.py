@@ -69,6 +69,12 @@ class MapRequest:
     """Per cent of cloud cover up to which an image of a catalogue is read."""
     max_unreadable: float = 10.0
     """Per cent of a catalogue's images that may be unreadable."""
+    probabilities: bool = False
+    """Whether the probability of every class is written, too."""
+    smooth: int = 0
+    """Pixels a side of the neighbourhood that smooths the map, odd; 0: not smoothed."""
+    legend: str | None = None
+    """CSV with other names and colours of the classes; None: as the model has them."""
     command: str = ""
     """The command line, for `run.json`."""
 
@@ -91,6 +97,8 @@ class MapReport:
     """`value, name, color, pixels, area_ha` per class; the area is a pixel count, not an estimate."""
     modality_share: dict[str, float]
     """Share of the mapped pixels at which each modality was available."""
+    observed: dict[str, list[float]]
+    """Clear observations of a mapped pixel in each time step, on average, by modality."""
     nodata: dict[str, int]
     """Pixels `outside` the area, `masked`, and with `required_missing`."""
     files: list[str]
