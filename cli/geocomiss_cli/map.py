@@ -30,6 +30,10 @@ def map_area(
     weather: given.Weather = None,
     max_cloud: given.MaxCloud = 100.0,
     max_unreadable: given.MaxUnreadable = 10.0,
+    ee_project: given.EeProject = None,
+    ee_credentials: given.EeCredentials = "auto",
+    ee_url: given.EeUrl = None,
+    ee_parallel: given.EeParallel = 20,
     device: given.Device = "auto",
     tile: given.Tile = 512,
     overwrite: given.Overwrite = False,
@@ -37,6 +41,7 @@ def map_area(
 ) -> None:
     """Map an area of interest: crop types, confidence, and which modalities each pixel had."""
     from geocomiss.mapping import MapRequest, make_map
+    from geocomiss.sources.base import EarthEngine
 
     request = MapRequest(
         source=source,
@@ -60,6 +65,7 @@ def map_area(
         weather=weather,
         max_cloud=max_cloud,
         max_unreadable=max_unreadable,
+        ee=EarthEngine(ee_project, ee_url, ee_credentials, ee_parallel),
         command=shlex.join(["geocomiss", *sys.argv[1:]]),
     )
     with progress_bar("mapping", "pixels") as tell:

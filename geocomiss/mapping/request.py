@@ -9,6 +9,7 @@ from odc.geo.geobox import GeoBox
 
 from geocomiss.modalities import IMAGING
 from geocomiss.seasons import Calendar
+from geocomiss.sources.base import EarthEngine
 
 OnMismatch = Literal["refuse", "drop", "allow"]
 Progress = Callable[[int, int], None]
@@ -23,7 +24,7 @@ class MapRequest:
     """The arguments of `geocomiss map`."""
 
     source: str
-    """As in `open_source`: 'simulated', a catalogue, or the path of a local stack."""
+    """As in `open_source`: 'simulated', 'ee', a catalogue, or the path of a local stack."""
     out: Path
     """Folder of the map."""
     aoi: str | None = None
@@ -64,8 +65,15 @@ class MapRequest:
     """Per cent of cloud cover up to which an image of a catalogue is read."""
     max_unreadable: float = 10.0
     """Per cent of a catalogue's images that may be unreadable."""
+    ee: EarthEngine = field(default_factory=EarthEngine)
+    """How Earth Engine is reached, where it is the source."""
     command: str = ""
     """The command line, for `run.json`."""
+
+    @property
+    def kept(self) -> Path:
+        """Folder for what a metered source has sent, until the map is finished."""
+        return self.out / "fetched"
 
 
 @dataclass(frozen=True)
