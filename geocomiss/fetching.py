@@ -1,7 +1,8 @@
 """Fetch a stack: what `geocomiss map` would read, kept on disk for many maps."""
 
+import shutil
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from geocomiss.aoi import read_aoi
 from geocomiss.errors import MapError, SeasonError, unwritable
 from geocomiss.recipes import recipe_named
 from geocomiss.seasons import Calendar
-from geocomiss.sources.base import Accounting, Reading
+from geocomiss.sources.base import Accounting, EarthEngine, Reading
 from geocomiss.sources.resolve import (
     Asked,
     future_steps,
@@ -33,7 +34,7 @@ class FetchRequest:
     """The arguments of `geocomiss fetch`."""
 
     source: str
-    """As in `open_source`: 'simulated', a catalogue, or the path of a local stack."""
+    """As in `open_source`: 'simulated', 'ee', a catalogue, or the path of a local stack."""
     out: Path
     """Zarr folder to write."""
     aoi: str | None = None
@@ -58,6 +59,13 @@ class FetchRequest:
     """Per cent of cloud cover up to which an image of a catalogue is read."""
     max_unreadable: float = 10.0
     """Per cent of a catalogue's images that may be unreadable."""
+    ee: EarthEngine = field(default_factory=EarthEngine)
+    """How Earth Engine is reached, where it is the source."""
+
+    @property
+    def kept(self) -> Path:
+        """Folder for what a metered source has sent, until the stack is written."""
+        return self.out.with_name(f"{self.out.name}.fetched")
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,8 @@ class FetchReport:
 def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> FetchReport:
     """Write the stack of an area and season as Zarr.
 
+    Called again after an interruption, what a metered source has sent already is not asked for again.
+
     Args:
         request: What to fetch.
         progress: Told (tasks done, tasks in all).
@@ -90,7 +100,12 @@ def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> Fetc
     """
     _check_free(request)
     recipe = recipe_named(request.recipe)
-    reading = Reading(max_cloud=request.max_cloud, max_unreadable=request.max_unreadable / 100)
+    reading = Reading(
+        max_cloud=request.max_cloud,
+        max_unreadable=request.max_unreadable / 100,
+        ee=request.ee,
+        keep=request.kept,
+    )
     source = source_asked(
         Asked(request.source, recipe, request.seed, request.cloud_dilation, request.weather, reading)
     )
@@ -109,6 +124,7 @@ def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> Fetc
             write_stack(stack, request.out)
     except OSError as error:
         raise unwritable(request.out, error) from error
+    shutil.rmtree(request.kept, ignore_errors=True)
     read, worries = source.account() if isinstance(source, Accounting) else ((), ())
     notes = (
         *(area.notes if area else ()),

@@ -222,7 +222,8 @@ def plan_map(request: MapRequest) -> Plan:
 def _asked(request: MapRequest, card: Card) -> Asked:
     """What is asked of the source: nothing that the model does not read."""
     wanted = {name: bands for name, bands in card.bands.items() if name not in request.without}
-    reading = Reading(wanted, request.max_cloud, request.max_unreadable / 100, request.tile)
+    unreadable = request.max_unreadable / 100
+    reading = Reading(wanted, request.max_cloud, unreadable, request.tile, request.ee, request.kept)
     return Asked(request.source, card.recipe, request.seed, request.cloud_dilation, request.weather, reading)
 
 
