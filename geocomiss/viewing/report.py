@@ -95,10 +95,10 @@ def _content(
             for each, pixels, hectares in opened.areas
         ],
         "areaNote": AREA_NOTE,
-        "observations": summary.get("observations") or {},
+        "observations": _part(summary, "observations"),
         "facts": _facts(opened),
-        "warnings": [str(each) for each in summary.get("warnings", [])],
-        "notes": [str(each) for each in summary.get("notes", [])],
+        "warnings": [str(each) for each in summary.get("warnings") or ()],
+        "notes": [str(each) for each in summary.get("notes") or ()],
         "missing": missing,
         "basemap": basemap,
         "distinct": OTHER_COLORS,
