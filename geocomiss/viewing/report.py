@@ -140,7 +140,7 @@ def _facts(opened: OpenedMap) -> list[tuple[str, str]]:
         "Left out": ", ".join(summary.get("without") or ()),
         "A class needs": " or ".join(summary.get("require") or ()),
         "Without a class": ", ".join(
-            f"{key.replace('_', ' ')} {value:,} px" for key, value in nodata.items()
+            f"{key.replace('_', ' ')} {each:,} px" for key, each in nodata.items() if isinstance(each, int)
         ),
         "Grid": f"{grid.width:,} × {grid.height:,} px of {abs(grid.affine.a):.6g}, {_crs(grid.crs)}",
         "Made with": f"geocomiss {_part(summary, 'versions').get('geocomiss', '')}" if summary else "",
