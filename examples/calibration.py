@@ -34,6 +34,8 @@ from geocomiss.training import Settings, TrainRequest, train_model
 FOLDS = ("0", "1", "2", "3", "4")
 METHODS = ("comiss", "comiss+")
 BEFORE, AFTER = "#b5541c", "#1f6f8b"
+FEWEST = 20
+"""Rows of a bin from which its share is drawn."""
 DRAWS = 200
 """Draws by which the error of perfect confidence is found."""
 ABOUT = """# How sure may a map be? Canada 2017, five spatial folds
@@ -283,7 +285,7 @@ def draw(found: dict[str, Rows], path: Path) -> None:
 
 
 def _curve(axes: Axes, stated: NDArray[np.float64], right: NDArray[np.bool_], color: str, label: str) -> None:
-    bins = reliability(stated, right)
+    bins = [each for each in reliability(stated, right) if each.n >= FEWEST]
     error = calibration_error(stated, right) or 0.0
     label = f"{label} (ECE {100 * error:.1f})"
     axes.plot([b.stated for b in bins], [b.true for b in bins], "o-", color=color, label=label, ms=5)

@@ -5,6 +5,7 @@ hashes, never points.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import (
@@ -77,6 +78,25 @@ class HashedPlaces(_Part):
         return Footprint(self.salt, split(self.pixels))
 
 
+class BegunFrom(_Part):
+    """The trained model that a training began from."""
+
+    model_sha256: str
+    """Digest of its weights."""
+    table: str
+    """Name of the samples table that it was trained on."""
+    n: int
+    """Number of samples it was trained on."""
+    kept: tuple[str, ...]
+    """Classes whose heads were kept."""
+    fresh: tuple[str, ...]
+    """Classes that it did not know."""
+    dropped: tuple[str, ...]
+    """Classes that it knew and the new model does not."""
+    footprints: tuple[HashedPlaces, ...]
+    """Where its samples lie, and those of models before it."""
+
+
 class Training(_Part):
     """What a model was trained on."""
 
@@ -110,6 +130,15 @@ class Training(_Part):
     """Where the samples lie, hashed; None (and then not written) for the simulated world."""
     class_weights: dict[str, float] | None = Field(default=None, exclude_if=lambda weights: weights is None)
     """Weight of each class in the losses; None (and then not written) for a regression and old cards."""
+    begun_from: BegunFrom | None = Field(default=None, exclude_if=lambda begun: begun is None)
+    """The model that this one began from; None (and then not written) where it began afresh."""
+
+    @property
+    def places(self) -> Footprint | None:
+        """Where its samples lie, and those of the models that it began from; None where nobody says it."""
+        earlier = self.begun_from.footprints if self.begun_from else ()
+        known = [each.known for each in (self.footprint, *earlier) if each]
+        return replace(known[0], others=tuple(known[1:])) if known else None
 
 
 class Card(_Part):

@@ -18,12 +18,17 @@ def fetch(
     max_cloud: given.MaxCloud = 100.0,
     max_unreadable: given.MaxUnreadable = 10.0,
     format: given.FetchFormat = "zarr",
+    ee_project: given.EeProject = None,
+    ee_credentials: given.EeCredentials = "auto",
+    ee_url: given.EeUrl = None,
+    ee_parallel: given.EeParallel = 20,
     overwrite: given.Overwrite = False,
     seed: given.Seed = 0,
 ) -> None:
     """Write the stack of an area and season: what `geocomiss map` would read, or images to look at."""
     from geocomiss.fetching import FetchRequest, fetch_stack
     from geocomiss.grid import crs_of, crs_text
+    from geocomiss.sources.base import EarthEngine
 
     request = FetchRequest(
         source=source,
@@ -40,6 +45,7 @@ def fetch(
         weather=weather,
         max_cloud=max_cloud,
         max_unreadable=max_unreadable,
+        ee=EarthEngine(ee_project, ee_url, ee_credentials, ee_parallel),
     )
     with progress_bar("fetching", "tasks") as tell:
         report = fetch_stack(request, tell)

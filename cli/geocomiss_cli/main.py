@@ -13,6 +13,7 @@ from geocomiss import __version__
 from geocomiss.errors import GeocomissError
 from geocomiss_cli.assess import assess
 from geocomiss_cli.benchmark import benchmark
+from geocomiss_cli.check import check
 from geocomiss_cli.data import app as data
 from geocomiss_cli.design import design
 from geocomiss_cli.evaluate import evaluate
@@ -20,6 +21,7 @@ from geocomiss_cli.fetch import fetch
 from geocomiss_cli.fields import fields
 from geocomiss_cli.info import info
 from geocomiss_cli.map import map_area
+from geocomiss_cli.sample import sample
 from geocomiss_cli.search import search
 from geocomiss_cli.terminal import say_error
 from geocomiss_cli.train import train
@@ -43,6 +45,8 @@ app.command("view")(view)
 app.command("fields")(fields)
 app.command("fetch")(fetch)
 app.command("search")(search)
+app.command("sample")(sample)
+app.command("check")(check)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("benchmark")(benchmark)
@@ -114,8 +118,8 @@ def _run(arguments: list[str]) -> None:
 def _interrupted() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would cut the message short
     say_error(
-        "Interrupted. A map, a download or a benchmark goes on where it stopped when the same command is "
-        "given again, a training with --resume."
+        "Interrupted. A map, a sampling, a fetch from Earth Engine, a download or a benchmark goes on where "
+        "it stopped when the same command is given again, a training with --resume."
     )
     sys.exit(INTERRUPTED)
 

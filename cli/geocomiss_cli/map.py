@@ -34,6 +34,10 @@ def map_area(
     probabilities: given.Probabilities = False,
     smooth: given.Smooth = 0,
     legend: given.MapLegend = None,
+    ee_project: given.EeProject = None,
+    ee_credentials: given.EeCredentials = "auto",
+    ee_url: given.EeUrl = None,
+    ee_parallel: given.EeParallel = 20,
     device: given.Device = "auto",
     precision: given.Precision = "auto",
     tile: given.Tile = 512,
@@ -48,6 +52,7 @@ def map_area(
     shares is written instead: fewer pixels of rare classes, and no expected accuracy.
     """
     from geocomiss.mapping import MapRequest, make_map
+    from geocomiss.sources.base import EarthEngine
 
     request = MapRequest(
         source=source,
@@ -76,6 +81,7 @@ def map_area(
         probabilities=probabilities,
         smooth=smooth,
         legend=legend,
+        ee=EarthEngine(ee_project, ee_url, ee_credentials, ee_parallel),
         command=shlex.join(["geocomiss", *sys.argv[1:]]),
     )
     with progress_bar("mapping", "pixels") as tell:

@@ -14,6 +14,7 @@ MODEL: Final = "Model"
 AVAILABILITY: Final = "What is missing"
 RUN: Final = "Run"
 WRITTEN: Final = "What is written"
+EARTH_ENGINE: Final = "Earth Engine"
 NONE: Final = "none"
 
 Mismatch = Literal["refuse", "drop", "allow"]
@@ -114,9 +115,9 @@ def fetch_format_of(text: str) -> StackFormat:
 Source = Annotated[
     str,
     typer.Option(
-        help="Where satellite data come from: 'simulated', 'planetary-computer', 'earth-search', another "
-        "STAC API (stac+URL), the path of a local stack or saved search, or one for each modality "
-        "(optical=earth-search,radar=planetary-computer,weather=era5.nc).",
+        help="Where satellite data come from: 'simulated', 'ee' (Google Earth Engine), 'planetary-computer', "
+        "'earth-search', another STAC API (stac+URL), the path of a local stack or saved search, or one for "
+        "each modality (optical=earth-search,radar=planetary-computer,weather=era5.nc).",
         show_default=False,
     ),
 ]
@@ -148,6 +149,43 @@ MaxUnreadable = Annotated[
         metavar="PERCENT",
         help="Images of a catalogue that may be unreadable; with more the run stops.",
         rich_help_panel=AVAILABILITY,
+    ),
+]
+EeProject = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PROJECT",
+        help="Google Cloud project that is registered for Earth Engine.",
+        show_default="EARTHENGINE_PROJECT, else that of the credentials",
+        rich_help_panel=EARTH_ENGINE,
+    ),
+]
+EeCredentials = Annotated[
+    str,
+    typer.Option(
+        metavar="WHICH",
+        help="'auto' (those of `earthengine authenticate`, else application default ones), "
+        "'application-default', a service account's key file, or 'none' (a gateway adds its own).",
+        rich_help_panel=EARTH_ENGINE,
+    ),
+]
+EeUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Address of the API, for a private gateway.",
+        show_default="Google's",
+        rich_help_panel=EARTH_ENGINE,
+    ),
+]
+EeParallel = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=40,
+        metavar="NUMBER",
+        help="Requests under way at a time; Earth Engine allows a project 40 in all.",
+        rich_help_panel=EARTH_ENGINE,
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the map.", show_default=False)]

@@ -69,7 +69,7 @@ def usable(scl: xr.DataArray, recipe: Recipe, pixel: float) -> xr.DataArray:
 
 def _clear(scl: xr.DataArray, reach: float, pixel: float) -> xr.DataArray:
     """Observations of a kept class with no grown class within `reach` metres: `(time, y, x)`."""
-    offsets = _disk(reach, pixel)
+    offsets = disk(reach, pixel)
     depth = max(row for row, _ in offsets)
     if isinstance(scl.data, da.Array) and depth:
         overlapping: Any = da.map_overlap  # dask ships no types for it
@@ -113,7 +113,7 @@ def _lookup(classes: tuple[int, ...]) -> NDArray[np.bool_]:
     return table
 
 
-def _disk(reach: float, pixel: float) -> list[tuple[int, int]]:
+def disk(reach: float, pixel: float) -> list[tuple[int, int]]:
     """Offsets (rows, columns) of all pixels whose centres lie within `reach` metres."""
     radius = reach / pixel + 1e-9  # 30 / 10 must reach the third pixel
     span = range(-floor(radius), floor(radius) + 1)

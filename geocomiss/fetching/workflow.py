@@ -1,7 +1,8 @@
 """The workflow of `geocomiss fetch`."""
 
+import shutil
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from geocomiss.errors import MapError, SeasonError, unwritable
 from geocomiss.fetching.images import is_images, write_images
 from geocomiss.recipes import recipe_named
 from geocomiss.seasons import Calendar
-from geocomiss.sources.base import Accounting, Reading
+from geocomiss.sources.base import Accounting, EarthEngine, Reading
 from geocomiss.sources.resolve import (
     Asked,
     future_steps,
@@ -34,7 +35,7 @@ class FetchRequest:
     """The arguments of `geocomiss fetch`."""
 
     source: str
-    """As in `open_source`: 'simulated', a catalogue, or the path of a local stack."""
+    """As in `open_source`: 'simulated', 'ee', a catalogue, or the path of a local stack."""
     out: Path
     """Folder to write: Zarr, or images."""
     aoi: str | None = None
@@ -59,8 +60,15 @@ class FetchRequest:
     """Per cent of cloud cover up to which an image of a catalogue is read."""
     max_unreadable: float = 10.0
     """Per cent of a catalogue's images that may be unreadable."""
+    ee: EarthEngine = field(default_factory=EarthEngine)
+    """How Earth Engine is reached, where it is the source."""
     format: Literal["zarr", "cog"] = "zarr"
     """What is written: a stack to map from, or a COG for each modality and step to look at."""
+
+    @property
+    def kept(self) -> Path:
+        """Folder for what a metered source has sent, until the stack is written."""
+        return self.out.with_name(f"{self.out.name}.fetched")
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,8 @@ class FetchReport:
 def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> FetchReport:
     """Write the stack of an area and season as Zarr.
 
+    Called again after an interruption, what a metered source has sent already is not asked for again.
+
     Args:
         request: What to fetch.
         progress: Told (tasks done, tasks in all).
@@ -93,7 +103,12 @@ def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> Fetc
     """
     _check_free(request)
     recipe = recipe_named(request.recipe)
-    reading = Reading(max_cloud=request.max_cloud, max_unreadable=request.max_unreadable / 100)
+    reading = Reading(
+        max_cloud=request.max_cloud,
+        max_unreadable=request.max_unreadable / 100,
+        ee=request.ee,
+        keep=request.kept,
+    )
     source = source_asked(
         Asked(request.source, recipe, request.seed, request.cloud_dilation, request.weather, reading)
     )
@@ -115,6 +130,7 @@ def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> Fetc
                 write_stack(stack, request.out)
     except OSError as error:
         raise unwritable(request.out, error) from error
+    shutil.rmtree(request.kept, ignore_errors=True)
     read, worries = source.account() if isinstance(source, Accounting) else ((), ())
     notes = (
         *(area.notes if area else ()),

@@ -51,7 +51,7 @@ from geocomiss.modalities import MODALITIES
 from geocomiss.seasons import Calendar, Cycle
 from geocomiss.sources import SIMULATED
 from geocomiss.sources.base import Accounting, Reading, Source
-from geocomiss.sources.resolve import Asked, future_steps, resolve_grid, source_asked, uncovered
+from geocomiss.sources.resolve import Asked, files_state, future_steps, resolve_grid, source_asked, uncovered
 from geocomiss.stack import bands_of, origin_of, without
 
 BASIC: Final = ("crop_type", "confidence", "modalities", EXPECTED_ACCURACY)
@@ -159,9 +159,9 @@ class Plan:
             "area": hashlib.sha256(self.area.geom.wkb).hexdigest() if self.area else None,
             "grid": [crs_text(crs_of(self.grid)), *list(self.grid.affine)[:6], *self.grid.shape],
             "season": str(self.calendar),
-            "source": [self.request.source, self.request.seed, *_state(Path(self.request.source))],
+            "source": [self.request.source, self.request.seed, *files_state(Path(self.request.source))],
             "found": self.source.state if isinstance(self.source, Accounting) else None,
-            "weather": [self.request.weather, *_state(Path(self.request.weather))]
+            "weather": [self.request.weather, *files_state(Path(self.request.weather))]
             if self.request.weather
             else None,
             "bands": {name: list(bands) for name, bands in bands_of(self.stack).items()},
@@ -170,7 +170,9 @@ class Plan:
             "model": self.checkpoint.card.model_sha256,
             "readout": self.readout.digest,
             "precision": self.precision,
-            "mask": [str(self.mask.path), *self.mask.values, *_state(self.mask.path)] if self.mask else None,
+            "mask": [str(self.mask.path), *self.mask.values, *files_state(self.mask.path)]
+            if self.mask
+            else None,
             "require": list(self.request.require),
             "tile": self.request.tile,
             "smooth": self.request.smooth,
@@ -220,7 +222,8 @@ def plan_map(request: MapRequest) -> Plan:
 def _asked(request: MapRequest, card: Card) -> Asked:
     """What is asked of the source: nothing that the model does not read."""
     wanted = {name: bands for name, bands in card.bands.items() if name not in request.without}
-    reading = Reading(wanted, request.max_cloud, request.max_unreadable / 100, request.tile)
+    unreadable = request.max_unreadable / 100
+    reading = Reading(wanted, request.max_cloud, unreadable, request.tile, request.ee, request.kept)
     return Asked(request.source, card.recipe, request.seed, request.cloud_dilation, request.weather, reading)
 
 
@@ -344,14 +347,3 @@ def _min_steps(request: MapRequest, spec: Spec) -> dict[str, int]:
                 todo="correct it",
             )
     return dict(spec.min_steps) | wanted
-
-
-def _state(path: Path) -> list[int]:
-    """Number, size and latest change of the files of a source or mask: other data, other state."""
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    found = [file.stat() for file in files]
-    return [
-        len(found),
-        sum(each.st_size for each in found),
-        max((each.st_mtime_ns for each in found), default=0),
-    ]

@@ -10,6 +10,7 @@ from odc.geo.geobox import GeoBox
 from geocomiss.engine import Wanted
 from geocomiss.modalities import IMAGING
 from geocomiss.seasons import Calendar
+from geocomiss.sources.base import EarthEngine
 
 OnMismatch = Literal["refuse", "drop", "allow"]
 Progress = Callable[[int, int], None]
@@ -24,7 +25,7 @@ class MapRequest:
     """The arguments of `geocomiss map`."""
 
     source: str
-    """As in `open_source`: 'simulated', a catalogue, or the path of a local stack."""
+    """As in `open_source`: 'simulated', 'ee', a catalogue, or the path of a local stack."""
     out: Path
     """Folder of the map."""
     aoi: str | None = None
@@ -75,8 +76,15 @@ class MapRequest:
     """Pixels a side of the neighbourhood that smooths the map, odd; 0: not smoothed."""
     legend: str | None = None
     """CSV with other names and colours of the classes; None: as the model has them."""
+    ee: EarthEngine = field(default_factory=EarthEngine)
+    """How Earth Engine is reached, where it is the source."""
     command: str = ""
     """The command line, for `run.json`."""
+
+    @property
+    def kept(self) -> Path:
+        """Folder for what a metered source has sent, until the map is finished."""
+        return self.out / "fetched"
 
 
 @dataclass(frozen=True)

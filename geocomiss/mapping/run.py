@@ -1,5 +1,6 @@
 """Map an area: compute each tile, store it, and put the tiles together."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,7 +55,8 @@ class Clock:
 def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport:
     """Map an area of interest and write the map's folder.
 
-    An interrupted map goes on where it stopped when called again with equal arguments.
+    An interrupted map goes on where it stopped when called again with equal arguments, and asks a metered
+    source for nothing that has come already.
 
     Args:
         request: What to map.
@@ -83,6 +85,7 @@ def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport
             store.remove()
         raise
     store.remove()
+    shutil.rmtree(request.kept, ignore_errors=True)
     return report
 
 

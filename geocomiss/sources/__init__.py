@@ -1,4 +1,4 @@
-"""Where satellite data come from: the simulated world, catalogues, or files recognised by their content.
+"""Where satellite data come from: the simulated world, Earth Engine, catalogues, recognised files.
 
 A new kind of source is a module here and a row of `SOURCES`.
 """
@@ -21,6 +21,8 @@ from geocomiss.sources.stored import StoredSource
 
 SIMULATED: Final = "simulated"
 """Name of the source that needs no file."""
+EARTH_ENGINE: Final = "ee"
+"""Name of Google Earth Engine."""
 CATALOGUES: Final = ("planetary-computer", "earth-search")
 """Catalogues with a name of their own: the keys of `stac.catalogues.CATALOGUES`."""
 CATALOGUE_PREFIX: Final = "stac+"
@@ -88,16 +90,17 @@ def open_source(
     """The source that a user names.
 
     Args:
-        text: 'simulated', a catalogue ('planetary-computer', 'earth-search', 'stac+URL'), the path of
-            local data, or one of these for each modality ('optical=earth-search,weather=era5.nc').
-        recipe: What the model wants, followed by sources that can choose (simulated, catalogues, raw
-            acquisitions); files state their own.
+        text: 'simulated', 'ee' (Google Earth Engine), a catalogue ('planetary-computer', 'earth-search',
+            'stac+URL'), the path of local data, or one of these for each modality
+            ('optical=earth-search,weather=era5.nc').
+        recipe: What the model wants, followed by sources that can choose (simulated, Earth Engine,
+            catalogues, raw acquisitions); files state their own.
         seed: Seed of the simulated world.
-        reading: How catalogues are read.
+        reading: How catalogues and Earth Engine are read.
 
     Raises:
         SourceError: The path does not exist, is damaged, or holds nothing that is understood; a
-            catalogue does not answer.
+            server does not answer.
     """
     reading = reading or Reading()
     if is_combined(text):
@@ -106,6 +109,10 @@ def open_source(
         from geocomiss.sources.simulated import SimulatedSource  # local files need no world
 
         return SimulatedSource(recipe or RECIPES["monthly-l2a"], seed)
+    if text == EARTH_ENGINE:
+        from geocomiss.sources.ee.source import EarthEngineSource  # other sources need no Google client
+
+        return EarthEngineSource(recipe, reading)
     if text in CATALOGUES or text.startswith(CATALOGUE_PREFIX):
         return _catalogue(text, recipe, reading)
     return _local(text, recipe, reading)
@@ -140,6 +147,7 @@ def _local(text: str, recipe: Recipe | None, reading: Reading) -> Source:
     path = Path(text)
     known = (
         repr(SIMULATED),
+        f"{EARTH_ENGINE!r} (Google Earth Engine)",
         *CATALOGUES,
         f"{CATALOGUE_PREFIX}URL",
         *(k.description for k in SOURCES.values()),

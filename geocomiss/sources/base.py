@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import xarray as xr
@@ -9,6 +10,27 @@ from odc.geo.geobox import GeoBox
 
 from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar
+
+
+@dataclass(frozen=True)
+class EarthEngine:
+    """How Earth Engine is reached."""
+
+    project: str | None = None
+    """Cloud project; None: EARTHENGINE_PROJECT, else the one that the credentials name."""
+    url: str | None = None
+    """Address of the API; None: Google's own. Another one is a private gateway, or a test."""
+    credentials: str = "auto"
+    """'auto' (`earthengine authenticate`, else application default), 'application-default', 'none' (a
+    gateway adds its own), or the path of a service account's key file."""
+    parallel: int = 20
+    """Requests under way at a time; Earth Engine allows a project 40."""
+    deadline: float = 300.0
+    """Seconds without an answer after which a request has failed: as long as Earth Engine computes."""
+    attempts: int = 8
+    """How often a request is sent before it counts as failed."""
+    pause: float = 1.0
+    """Longest pause in seconds before the second attempt; it doubles from attempt to attempt."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +45,10 @@ class Reading:
     """Share (0..1) of the images that may be unreadable before a run stops."""
     tile: int = 512
     """Pixels a side of the tiles that will be asked for."""
+    ee: EarthEngine = EarthEngine()
+    """How Earth Engine is reached, where it is asked at all."""
+    keep: Path | None = None
+    """Folder for what a metered source has sent, until the run is over. None: a temporary one."""
 
 
 class Source(Protocol):

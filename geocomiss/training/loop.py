@@ -52,6 +52,8 @@ class Run:
     """What it is for."""
     unfinished: Unfinished | None = None
     """Where its state is kept, so that it can go on after an interruption."""
+    afresh: bool = True
+    """Whether normalisation is taken from the samples; else the method brings it from a trained model."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,10 @@ def fit(
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         method = make()
-        method.fit_normalisation(train.batch)
-        method.fit_labels(train.y)
+        if run.afresh:
+            method.fit_normalisation(train.batch)
+        if run.afresh or method.spec.task == "classes":
+            method.fit_labels(train.y)
         learner = _Learner(method.to(settings.device), settings, run)
         tell = progress or (lambda _: None)
         for epoch in learner.resume():

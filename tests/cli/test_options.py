@@ -29,6 +29,7 @@ def report(request: MapRequest) -> MapReport:
             {"value": 2, "name": "[b]wheat", "color": "#a57000", "pixels": 100, "area_ha": 1.0},
         ],
         modality_share={"optical": 0.5, "radar": 1.0},
+        observed={"optical": [1.0, 2.0]},
         nodata={"outside": 7, "masked": 0, "required_missing": 3},
         files=["crop_type.tif", "run.json"],
         px_per_s=1234.5,

@@ -14,6 +14,7 @@ from geocomiss.fetching import FetchRequest, fetch_stack
 from geocomiss.stack import read_stack
 
 
+@pytest.mark.slow  # fifty files
 def test_images_hold_the_values_of_the_stack(tmp_path: Path) -> None:
     stack = store(tmp_path, gappy_groups())
     out = tmp_path / "images"

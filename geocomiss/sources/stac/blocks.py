@@ -5,12 +5,10 @@ the compositing, and memory stays that of one step however long the season is.
 """
 
 import threading
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import dask.array as da
 import numpy as np
 import shapely
 import xarray as xr
@@ -18,17 +16,14 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pystac import Item
 
-from geocomiss.composite import SCL, composite_optical, composite_radar, margin_pixels, step_starts
-from geocomiss.modalities import BLUE, MODALITIES, NDVI
+from geocomiss.composite import SCL, composite_optical, composite_radar, margin_pixels
+from geocomiss.modalities import BLUE
 from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar
 from geocomiss.sources.stac.catalogues import BEYOND, CLASSES, NO_DATA, PRODUCTS, RTC_NO_DATA
 from geocomiss.sources.stac.offsets import SHIFT, without_offset
 from geocomiss.sources.stac.reading import Images
-from geocomiss.stack import COUNT, assign_grid
 
-BLOCK: Final = 512
-"""Most pixels a side of a block: that of a map's tile, so that a tile opens each image once."""
 AT_ONCE: Final = threading.BoundedSemaphore(4)
 """Blocks in work at a time, on however many cores: a step of one takes about 400 MB."""
 PLANTS: Final = 4
@@ -36,9 +31,6 @@ PLANTS: Final = 4
 DARK: Final = 2
 """Scene class that is dropped and not grown: for what lies beyond an image, where nothing is known."""
 _DIMS: Final = ("time", "y", "x")
-
-Step = Callable[[GeoBox, int], xr.Dataset | None]
-"""Composites a block in one step; None where no image meets it."""
 
 
 @dataclass(frozen=True)
@@ -159,66 +151,6 @@ class Series:
             if band not in planes and band != CLASSES:
                 planes[band] = np.full((len(pieces), *grid.shape), nodata, np.float32)
         return planes, pieces
-
-
-def lazy_steps(
-    modality: str, bands: Sequence[str], grid: GeoBox, season: Calendar, tile: int, step: Step
-) -> xr.Dataset:
-    """A modality as Dask arrays `(time, y, x)`: one task a block and step for all its variables.
-
-    Args:
-        modality: Its name.
-        bands: Its bands.
-        grid: The pixels.
-        season: T steps.
-        tile: Pixels a side of the tiles that will be asked for: no block crosses their edges.
-        step: Composites a block.
-    """
-    variables = (*bands, COUNT)
-    rows, cols = (_sides(size, tile) for size in grid.shape)
-    top, left = (np.concatenate([[0], np.cumsum(sides)]) for sides in (rows, cols))
-
-    def block(block_id: Any = None) -> NDArray[np.float32]:
-        _, time, row, col = block_id
-        part = grid[int(top[row]) : int(top[row + 1]), int(left[col]) : int(left[col + 1])]
-        result = step(part, time)
-        values = np.full((len(variables), 1, *part.shape), np.nan, np.float32)
-        values[-1] = 0
-        for number, name in enumerate(variables):
-            if result is not None and name in result:
-                values[number] = result[name].values
-        return values
-
-    mapped: Any = da.map_blocks  # dask ships no types for it
-    chunks = ((len(variables),), (1,) * season.number, rows, cols)
-    name = f"stac-{modality}-{uuid.uuid4().hex}"  # what a catalogue answers has no other name
-    cube = mapped(block, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0, 0, 0), np.float32), name=name)
-    group = xr.Dataset(coords={"time": step_starts(season)})
-    for number, variable in enumerate(variables):
-        kind = np.int16 if variable == COUNT else np.float32
-        group[variable] = _DIMS, mapped(_layer, cube, number, np.dtype(kind), drop_axis=0, dtype=kind)
-    return assign_grid(group, grid)
-
-
-def bands_made(modality: str, bands: Sequence[str], ndvi_from: tuple[str, str]) -> tuple[str, ...]:
-    """Bands of a composite, in canonical order: those read, and NDVI where it can be computed."""
-    made = {*bands} | ({NDVI} if modality == "optical" and set(ndvi_from) <= set(bands) else set())
-    return tuple(name for name in MODALITIES[modality].band_names if name in made)
-
-
-def _layer(block: NDArray[np.float32], number: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    return np.asarray(block[number], dtype)
-
-
-def _sides(size: int, tile: int) -> tuple[int, ...]:
-    """Lengths of the blocks along an axis: tiles, cut evenly where they are longer than `BLOCK`."""
-    sides: list[int] = []
-    for start in range(0, size, tile):
-        length = min(tile, size - start)
-        parts = -(-length // BLOCK)
-        edges = np.linspace(0, length, parts + 1).astype(int)
-        sides.extend(int(side) for side in np.diff(edges))
-    return tuple(sides)
 
 
 def _outline(grid: GeoBox) -> Any:

@@ -16,7 +16,8 @@ from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import RECIPES, Recipe
 from geocomiss.seasons import Calendar
 from geocomiss.sources.base import Reading
-from geocomiss.sources.stac.blocks import Observation, Series, bands_made, lazy_steps
+from geocomiss.sources.blocks import bands_made, lazy_steps
+from geocomiss.sources.stac.blocks import Observation, Series
 from geocomiss.sources.stac.catalogues import CLASSES, PRODUCTS
 from geocomiss.sources.stac.finders import Finder
 from geocomiss.sources.stac.finding import METRES_PER_DEGREE, Found, Query

@@ -1,0 +1,83 @@
+"""A stack as blocks that are made when they are asked for: one task a block and step."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from geocomiss.composite import step_starts
+from geocomiss.modalities import MODALITIES, NDVI
+from geocomiss.seasons import Calendar
+from geocomiss.stack import COUNT, assign_grid
+
+BLOCK: Final = 512
+"""Most pixels a side of a block: that of a map's tile, so that a tile opens each image once."""
+_DIMS: Final = ("time", "y", "x")
+
+Step = Callable[[GeoBox, int], xr.Dataset | None]
+"""Composites a block in one step; None where no image meets it."""
+
+
+def lazy_steps(
+    modality: str, bands: Sequence[str], grid: GeoBox, season: Calendar, tile: int, step: Step
+) -> xr.Dataset:
+    """A modality as Dask arrays `(time, y, x)`: one task a block and step for all its variables.
+
+    Args:
+        modality: Its name.
+        bands: Its bands.
+        grid: The pixels.
+        season: T steps.
+        tile: Pixels a side of the tiles that will be asked for: no block crosses their edges.
+        step: Composites a block.
+    """
+    variables = (*bands, COUNT)
+    rows, cols = (_sides(size, tile) for size in grid.shape)
+    top, left = (np.concatenate([[0], np.cumsum(sides)]) for sides in (rows, cols))
+
+    def block(block_id: Any = None) -> NDArray[np.float32]:
+        _, time, row, col = block_id
+        part = grid[int(top[row]) : int(top[row + 1]), int(left[col]) : int(left[col + 1])]
+        result = step(part, time)
+        values = np.full((len(variables), 1, *part.shape), np.nan, np.float32)
+        values[-1] = 0
+        for number, name in enumerate(variables):
+            if result is not None and name in result:
+                values[number] = result[name].values
+        return values
+
+    mapped: Any = da.map_blocks  # dask ships no types for it
+    chunks = ((len(variables),), (1,) * season.number, rows, cols)
+    name = f"steps-{modality}-{uuid.uuid4().hex}"  # what a server answers has no other name
+    cube = mapped(block, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0, 0, 0), np.float32), name=name)
+    group = xr.Dataset(coords={"time": step_starts(season)})
+    for number, variable in enumerate(variables):
+        kind = np.int16 if variable == COUNT else np.float32
+        group[variable] = _DIMS, mapped(_layer, cube, number, np.dtype(kind), drop_axis=0, dtype=kind)
+    return assign_grid(group, grid)
+
+
+def bands_made(modality: str, bands: Sequence[str], ndvi_from: tuple[str, str]) -> tuple[str, ...]:
+    """Bands of a composite, in canonical order: those read, and NDVI where it can be computed."""
+    made = {*bands} | ({NDVI} if modality == "optical" and set(ndvi_from) <= set(bands) else set())
+    return tuple(name for name in MODALITIES[modality].band_names if name in made)
+
+
+def _layer(block: NDArray[np.float32], number: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    return np.asarray(block[number], dtype)
+
+
+def _sides(size: int, tile: int) -> tuple[int, ...]:
+    """Lengths of the blocks along an axis: tiles, cut evenly where they are longer than `BLOCK`."""
+    sides: list[int] = []
+    for start in range(0, size, tile):
+        length = min(tile, size - start)
+        parts = -(-length // BLOCK)
+        edges = np.linspace(0, length, parts + 1).astype(int)
+        sides.extend(int(side) for side in np.diff(edges))
+    return tuple(sides)

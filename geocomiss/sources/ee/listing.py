@@ -1,0 +1,183 @@
+"""Which images there are of an area and season: one small question a collection.
+
+Granules of one pass of a satellite become one acquisition: they overlap, and would otherwise weigh twice.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+
+import ee
+import numpy as np
+import shapely
+
+from geocomiss.errors import SourceError
+from geocomiss.seasons import Calendar
+from geocomiss.sources.ee.client import Client
+from geocomiss.sources.ee.kept import Kept, digest
+from geocomiss.sources.ee.tables import ERA5_LAND, S1, S2_L2A, Collection
+
+Box = tuple[float, float, float, float]
+"""West, south, east, north in degrees."""
+OUTLINE: Final = "geocomiss_outline"
+"""Property in which the outline of an image is handed back."""
+NEAR: Final = 100.0
+"""Metres by which an outline may be off."""
+INDEX: Final = "system:index"
+START: Final = "system:time_start"
+OPTICAL: Final = (
+    INDEX,
+    START,
+    "DATATAKE_IDENTIFIER",
+    "MGRS_TILE",
+    "PROCESSING_BASELINE",
+    "GENERATION_TIME",
+    "CLOUDY_PIXEL_PERCENTAGE",
+    OUTLINE,
+)
+RADAR: Final = (INDEX, START, "platform_number", "orbitNumber_start", "orbitProperties_pass", OUTLINE)
+
+Row = dict[str, Any]
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True)
+class Granule:
+    """One image."""
+
+    id: str
+    """Its full identifier."""
+    outline: Any
+    """Its footprint in longitude and latitude (shapely)."""
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """What one pass of a satellite saw."""
+
+    time: np.datetime64
+    """When its first granule was taken."""
+    granules: tuple[Granule, ...]
+    """In the order in which they count where they overlap."""
+    direction: str = ""
+    """'ascending' or 'descending', of radar."""
+
+    @property
+    def outline(self) -> Any:
+        """All footprints together (shapely)."""
+        return shapely.union_all([granule.outline for granule in self.granules])
+
+    def within(self, area: Any) -> "Acquisition | None":
+        """With only the granules that meet an area (shapely), or None where none does."""
+        met = tuple(granule for granule in self.granules if granule.outline.intersects(area))
+        return replace(self, granules=met) if met else None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Asks what there is, once for each area and season."""
+
+    client: Client
+    """Who answers."""
+    kept: Kept
+    """Where answers are kept, so that a run that goes on sees the same images."""
+
+    def optical(
+        self, box: Box, season: Calendar, max_cloud: float
+    ) -> tuple[tuple[Acquisition, ...], int, int]:
+        """(acquisitions, images left out as too cloudy, older versions left out) of Sentinel-2 L2A."""
+        rows = self._rows(S2_L2A, OPTICAL, box, season)
+        clear = [row for row in rows if row["CLOUDY_PIXEL_PERCENTAGE"] <= max_cloud]
+        newest = _newest(clear)
+        acquisitions = _acquisitions(S2_L2A, newest, _datatake)
+        return acquisitions, len(rows) - len(clear), len(clear) - len(newest)
+
+    def radar(self, box: Box, season: Calendar) -> tuple[Acquisition, ...]:
+        """Sentinel-1 acquisitions of both directions: interferometric wide swath, VV and VH."""
+        rows = self._rows(S1, RADAR, box, season, _both_polarisations)
+        return _acquisitions(S1, rows, lambda row: (row["platform_number"], row["orbitNumber_start"]))
+
+    def months(self, season: Calendar) -> frozenset[str]:
+        """Months (YYYYMM) of the weather that are there."""
+        first, end = season.start.replace(day=1), season.end
+        found = ee.ImageCollection(ERA5_LAND.id).filterDate(str(first), str(end))
+        return frozenset(self._value(found.aggregate_array(INDEX)))
+
+    def _rows(
+        self,
+        collection: Collection,
+        columns: Sequence[str],
+        box: Box,
+        season: Calendar,
+        narrowed: Callable[[ee.ImageCollection], ee.ImageCollection] = lambda found: found,
+    ) -> list[Row]:
+        """Properties of the images that meet a box in a season."""
+        found = (
+            ee.ImageCollection(collection.id)
+            .filterDate(str(season.start), str(season.end))
+            .filterBounds(ee.Geometry.Rectangle(list(box), None, False))
+        )
+        outlined = narrowed(found).map(
+            lambda image: image.set(OUTLINE, ee.Image(image).geometry(NEAR).coordinates())
+        )
+        table = outlined.reduceColumns(ee.Reducer.toList(len(columns)), list(columns)).get("list")
+        return [dict(zip(columns, row, strict=True)) for row in self._value(table)]
+
+    def _value(self, expression: ee.ComputedObject) -> Any:
+        key = digest("value", self.client.identity.url, expression.serialize())
+        known = self.kept.value(key)
+        if known is None:
+            known = self.client.value(expression)
+            self.kept.keep_value(key, known)
+        return known
+
+
+def _both_polarisations(found: ee.ImageCollection) -> ee.ImageCollection:
+    """Images in the mode that covers land, with both bands."""
+    bands = [ee.Filter.listContains("transmitterReceiverPolarisation", band) for band in S1.bands.values()]
+    return found.filter(ee.Filter.And(ee.Filter.eq("instrumentMode", "IW"), *bands))
+
+
+def _datatake(row: Row) -> str:
+    """'GS2A_20190101T105431_018430' of 'GS2A_20190101T105431_018430_N02.11', whatever the processing."""
+    return str(row["DATATAKE_IDENTIFIER"]).rpartition("_N")[0]
+
+
+def _newest(rows: Sequence[Row]) -> list[Row]:
+    """Of images of the same place and pass the one that was processed last."""
+    best: dict[tuple[str, str], Row] = {}
+    for row in sorted(rows, key=lambda row: (str(row["PROCESSING_BASELINE"]), row["GENERATION_TIME"])):
+        best[_datatake(row), str(row["MGRS_TILE"])] = row
+    return list(best.values())
+
+
+def _acquisitions(
+    collection: Collection, rows: Sequence[Row], key: Callable[[Row], Key]
+) -> tuple[Acquisition, ...]:
+    """Images of one pass together, oldest first; within it by name."""
+    groups: dict[Key, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: str(row[INDEX])):
+        groups.setdefault(key(row), []).append(row)
+    found = [_acquisition(collection, group) for group in groups.values()]
+    return tuple(sorted(found, key=lambda each: (each.time, each.granules[0].id)))
+
+
+def _acquisition(collection: Collection, rows: Sequence[Row]) -> Acquisition:
+    time = np.datetime64(int(min(row[START] for row in rows)), "ms").astype("datetime64[ns]")
+    granules = tuple(Granule(f"{collection.id}/{row[INDEX]}", _outline(row[OUTLINE])) for row in rows)
+    return Acquisition(time, granules, str(rows[0].get("orbitProperties_pass", "")).lower())
+
+
+def _outline(coordinates: Any) -> Any:
+    """A polygon, or several, from nested lists of coordinates (shapely)."""
+    try:
+        rings = coordinates
+        while isinstance(rings[0][0][0], list):  # of several polygons: the outer rings of all
+            rings = [ring for polygon in rings for ring in polygon]
+        return shapely.make_valid(shapely.union_all([shapely.Polygon(ring) for ring in rings]))
+    except (TypeError, IndexError, ValueError) as error:
+        raise SourceError(
+            "an image of Earth Engine without an outline",
+            expected="a polygon",
+            todo="report this with the area and season",
+        ) from error

@@ -1,0 +1,136 @@
+"""What Earth Engine has of an area and season, and the tiles of pixels that follow from it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import shapely
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from geocomiss.composite import margin_pixels, ndvi, ndvi_bands
+from geocomiss.modalities import MODALITIES, NDVI
+from geocomiss.recipes import Recipe
+from geocomiss.seasons import Calendar
+from geocomiss.sources.ee.graph import optical, radar
+from geocomiss.sources.ee.graph.wire import decoded, encoded
+from geocomiss.sources.ee.listing import Acquisition
+from geocomiss.sources.ee.passes import Directions
+from geocomiss.sources.ee.tables import CODINGS
+from geocomiss.sources.ee.tiler import Graph, Tile, Tiler
+from geocomiss.stack import COUNT
+
+SPARE: Final = 0.001
+"""Degrees beyond an area within which images are looked for: a hundred metres."""
+
+
+@dataclass(frozen=True)
+class Season:
+    """The composites of an area and season, as tiles to be fetched."""
+
+    tiler: Tiler
+    """Fetches them."""
+    calendar: Calendar
+    """T steps."""
+    recipe: Recipe
+    """How to composite."""
+    bands: dict[str, tuple[str, ...]]
+    """Bands that are fetched, of each imaging modality."""
+    pixel: float
+    """Pixel size in metres."""
+    optical: tuple[Acquisition, ...]
+    """Optical acquisitions, oldest first."""
+    radar: tuple[Acquisition, ...]
+    """Radar acquisitions of all directions, oldest first."""
+    directions: Directions
+    """Which of these are used where."""
+    _graphs: dict[Any, Graph] = field(default_factory=dict)
+    _begun: set[Any] = field(default_factory=set)
+
+    def step(self, modality: str, grid: GeoBox, number: int) -> xr.Dataset | None:
+        """The composite of a block in one step; None where no acquisition meets it.
+
+        The first step of a block that is asked for sets all steps and modalities of it going.
+        """
+        place = (tuple(grid.affine), grid.height, grid.width)
+        if place not in self._begun:
+            self._begun.add(place)
+            self.tiler.start(tile for _, _, tile in self.tiles(grid))
+        tile = self.tile(modality, grid, number)
+        if tile is None:
+            return None
+        numbers = self.tiler.read(tile)
+        values = decoded(numbers, tile.graph.bands, CODINGS[modality])
+        group = xr.Dataset({name: (("time", "y", "x"), plane[None]) for name, plane in values.items()})
+        if modality == "optical" and set(ndvi_bands(self.recipe)) <= set(group):
+            group[NDVI] = ndvi(group, self.recipe)
+        return group
+
+    def tiles(self, grid: GeoBox) -> Iterator[tuple[str, int, Tile]]:
+        """(modality, step, tile) of everything there is of a block."""
+        for modality in self.bands:
+            for number in range(self.calendar.number):
+                tile = self.tile(modality, grid, number)
+                if tile is not None:
+                    yield modality, number, tile
+
+    def tile(self, modality: str, grid: GeoBox, number: int) -> Tile | None:
+        """The tile of a block in one step, or None where no acquisition meets it."""
+        margin = margin_pixels(self.recipe, self.pixel) if modality == "optical" else 0
+        area = outline(grid.pad(margin) if margin else grid)
+        found = self._parts(modality, area, number)
+        key = (
+            modality,
+            number,
+            *((tuple(g.id for a in each for g in a.granules), boxes) for each, boxes in found),
+        )
+        if not any(each for each, _ in found):
+            return None
+        if key not in self._graphs:
+            self._graphs[key] = self._graph(modality, found)
+        return Tile(self._graphs[key], grid)
+
+    def acquisitions(self, modality: str, number: int) -> list[Acquisition]:
+        """Those of one step, anywhere in the area."""
+        edges = [np.datetime64(edge, "ns") for edge in self.calendar.edges()[number : number + 2]]
+        every = self.optical if modality == "optical" else self.radar
+        return [each for each in every if edges[0] <= each.time < edges[1]]
+
+    def _parts(self, modality: str, area: Any, number: int) -> list[tuple[tuple[Acquisition, ...], Any]]:
+        """(acquisitions that meet an area, the boxes in which they are used) of one step."""
+        every = self.acquisitions(modality, number)
+        if modality == "optical":
+            return [(_within(every, area), None)]
+        return [
+            (_within([each for each in every if each.direction == direction], area), boxes and tuple(boxes))
+            for direction, boxes in self.directions.areas(area)
+        ]
+
+    def _graph(self, modality: str, found: list[tuple[tuple[Acquisition, ...], Any]]) -> Graph:
+        bands = self.bands[modality]
+        if modality == "optical":
+            image = optical.by_classes(found[0][0], bands, self.recipe, self.pixel)
+        else:
+            image = radar.linear_mean([part for part in found if part[0]], bands)
+        return encoded(image, (*bands, COUNT), CODINGS[modality])
+
+
+def _within(acquisitions: Sequence[Acquisition], area: Any) -> tuple[Acquisition, ...]:
+    """Those that meet an area, with only the granules that do."""
+    return tuple(met for each in acquisitions if (met := each.within(area)) is not None)
+
+
+def outline(grid: GeoBox) -> Any:
+    """A grid in longitude and latitude, a little wider (shapely)."""
+    box = grid.extent.to_crs("EPSG:4326", resolution=grid.extent.boundingbox.span_x / 16).boundingbox
+    return shapely.box(box.left - SPARE, box.bottom - SPARE, box.right + SPARE, box.top + SPARE)
+
+
+def read_bands(modality: str, wanted: tuple[str, ...] | None, recipe: Recipe) -> tuple[str, ...]:
+    """Bands to fetch of an imaging modality: what is wanted, and what NDVI is computed from."""
+    measured = tuple(name for name in MODALITIES[modality].band_names if name != NDVI)
+    if wanted is None:
+        return measured
+    needed = {*wanted, *(ndvi_bands(recipe) if NDVI in wanted else ())}
+    return tuple(name for name in measured if name in needed)

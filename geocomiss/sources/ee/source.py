@@ -1,0 +1,241 @@
+"""Earth Engine as a source of stacks."""
+
+import hashlib
+from dataclasses import replace
+from functools import partial
+from math import cos, radians
+
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from geocomiss.composite import ndvi_bands
+from geocomiss.errors import AreaError, RecipeError
+from geocomiss.grid import crs_of, window_in
+from geocomiss.modalities import IMAGING, MODALITIES
+from geocomiss.recipes import RECIPES, Recipe
+from geocomiss.seasons import Calendar, today
+from geocomiss.sources.base import Reading
+from geocomiss.sources.blocks import bands_made, lazy_steps
+from geocomiss.sources.ee import coarse, passes
+from geocomiss.sources.ee.client import Client
+from geocomiss.sources.ee.kept import Kept
+from geocomiss.sources.ee.listing import Acquisition, Box, Listing
+from geocomiss.sources.ee.passes import Directions
+from geocomiss.sources.ee.season import Season, outline, read_bands
+from geocomiss.sources.ee.tables import ERA5_LAND, S1, S2_L2A, SRTM
+from geocomiss.sources.ee.tiler import Tiler
+from geocomiss.sources.terrain import METRES_PER_DEGREE
+from geocomiss.stack import COUNT, Origin, new_stack, window
+
+WIDEST: float = 180.0
+"""Degrees that an area spans only where it lies across the 180th meridian."""
+
+
+class EarthEngineSource:
+    """Composites computed by Earth Engine. Implements `Source`, `Accounting`.
+
+    Args:
+        recipe: What the model wants; `monthly-l2a` where nobody asks for another.
+        reading: What is read, how Earth Engine is reached, and where tiles are kept.
+
+    Raises:
+        RecipeError: A recipe that has no graph here.
+        SourceError: No project, no credentials, no answer.
+    """
+
+    name = "Earth Engine"
+    simulated = False
+    grid = None
+    held = None
+
+    def __init__(self, recipe: Recipe | None, reading: Reading) -> None:
+        self.recipe: Recipe = _made(recipe or RECIPES["monthly-l2a"])
+        self._reading = reading
+        self._client = Client(reading.ee)
+        kept = Kept(reading.keep)
+        self._listing = Listing(self._client, kept)
+        self._tiler = Tiler(self._client, kept, reading.ee.parallel)
+        self._last: tuple[GeoBox, Calendar, xr.DataTree] | None = None
+        self._state = ""
+
+    @property
+    def bands(self) -> dict[str, tuple[str, ...]]:
+        """Bands per modality that are wanted."""
+        wanted = self._reading.wanted
+        found = {}
+        for name, modality in MODALITIES.items():
+            if wanted is not None and name not in wanted:
+                continue
+            read = self._read(name) if modality.imaging else ()
+            found[name] = (
+                bands_made(name, read, ndvi_bands(self.recipe)) if modality.imaging else modality.band_names
+            )
+        return {name: bands for name, bands in found.items() if bands}
+
+    @property
+    def state(self) -> str:
+        """Digest of the images found last, and of the radar passes used."""
+        return self._state
+
+    def account(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What was asked of Earth Engine, and what a user should worry about."""
+        sent, tally = self._client.transport.sent, self._client.tally
+        said = (
+            f"Earth Engine, project {self._client.identity.project}: "
+            f"{sent['image:computePixels']} requests of pixels, {sent['value:compute']} of lists, "
+            f"{self._client.transport.received / 1e6:.1f} MB",
+            f"{self._tiler.fetched} tiles fetched, {self._tiler.reused} there already, "
+            f"{tally.repeated} requests sent again, {tally.split} divided",
+        )
+        slow = (
+            "the project has used up its compute of this month: Earth Engine serves it slowly (restricted "
+            "mode, https://developers.google.com/earth-engine/guides/noncommercial_tiers); wait for the next "
+            "month, or move it to a higher tier",
+        )
+        return said, slow if self._client.transport.restricted else ()
+
+    def open(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
+        """The composites of a grid and season (see `Source.open`); lists images, and reads no pixel yet.
+
+        A window of the grid opened last is cut out of it: it reads the same tiles.
+
+        Raises:
+            SourceError: Earth Engine refuses, or does not answer.
+        """
+        if self._last and self._last[1] == season:
+            whole = self._last[0]
+            try:
+                return window(self._last[2], *window_in(grid, whole), whole)
+            except AreaError:
+                pass  # another area
+        stack = self._opened(grid, season)
+        self._last = grid, season, stack
+        return stack
+
+    def _opened(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
+        found, notes = self._season(grid, season)
+        groups: dict[str, xr.Dataset] = {}
+        for name in found.bands:
+            step = partial(found.step, name)
+            groups[name] = lazy_steps(name, self.bands[name], grid, season, self._reading.tile, step)
+        recipe = self.recipe
+        if "weather" in self.bands:
+            group, words = self._weather(grid, season)
+            groups |= {"weather": group} if group is not None else {}
+            notes += words
+        if "topography" in self.bands:
+            model = coarse.terrain_model(grid)
+            tile = coarse.terrain_tile(grid, model)
+            groups["topography"] = coarse.topography(tile, self._tiler.read, grid)
+            recipe = replace(recipe, terrain_product=model.made)
+            notes += [f"terrain is {model.made}: SRTM does not reach here"] if model is not SRTM else []
+        self._state = _state(found)
+        origin = Origin(self.name, recipe, season, radar_pass=found.directions.name, notes=tuple(notes))
+        return new_stack(groups, origin)
+
+    def _season(self, grid: GeoBox, season: Calendar) -> tuple[Season, list[str]]:
+        """The images of an area and season, and what a user should know of them."""
+        box, notes = _box(grid), []
+        optical: tuple[Acquisition, ...] = ()
+        radar: tuple[Acquisition, ...] = ()
+        directions = Directions({})
+        read = {name: self._read(name) for name in IMAGING if name in self.bands}
+        if "optical" in read:
+            most = self._reading.max_cloud
+            optical, cloudy, older = self._listing.optical(box, season, most)
+            notes += (
+                [f"{cloudy} optical images with over {most:g} % cloud cover are left out"] if cloudy else []
+            )
+            notes += [f"{older} optical images are older versions of others: left out"] if older else []
+        if "radar" in read:
+            cells = passes.cells_of(box)
+            radar = self._listing.radar(passes.around(cells), season)
+            directions = passes.decide(cells, radar)
+            notes += directions.notes()
+        pixel = _metres(grid)
+        found = Season(self._tiler, season, self.recipe, read, pixel, optical, radar, directions)
+        return found, [*_gaps(found, outline(grid)), *notes]
+
+    def _weather(self, grid: GeoBox, season: Calendar) -> tuple[xr.Dataset | None, list[str]]:
+        """The weather, fetched at once: a handful of cells."""
+        tile = coarse.weather_tile(grid, season, self._listing.months(season))
+        if tile is None:
+            return None, [f"weather: {ERA5_LAND.made} holds no month of the season yet"]
+        group, filled = coarse.weather(self._tiler.read(tile), tile, season)
+        notes = [f"weather of {filled} cells of sea is taken from the nearest land"] if filled else []
+        empty = int((group[COUNT].max(("y", "x")) == 0).sum())
+        return group, [*notes, *([f"weather: {empty} steps are not there yet"] if empty else [])]
+
+    def _read(self, name: str) -> tuple[str, ...]:
+        wanted = self._reading.wanted
+        return read_bands(name, None if wanted is None else wanted.get(name, ()), self.recipe)
+
+
+def _made(recipe: Recipe) -> Recipe:
+    """As wanted, with what Earth Engine's products are and nobody can choose.
+
+    Raises:
+        RecipeError: There is no graph for it.
+    """
+    known = recipe.cloud_rule == "scl" and recipe.optical_compositing == "median"
+    if not known or recipe.radar_averaging != "linear-mean":
+        raise RecipeError(
+            f"Earth Engine and the recipe {recipe.name!r}",
+            expected="monthly-l2a: clouds by scene classification, median, mean power",
+            todo="choose another --recipe or model, or map an export made with this recipe",
+        )
+    return replace(
+        recipe,
+        s2_level=S2_L2A.made,
+        s1_product=S1.made,
+        weather_product=ERA5_LAND.made,
+        terrain_product=SRTM.made,
+    )
+
+
+def _box(grid: GeoBox) -> Box:
+    """Longitudes and latitudes in which images are looked for.
+
+    Raises:
+        AreaError: The area lies across the 180th meridian.
+    """
+    west, south, east, north = outline(grid).bounds
+    if east - west > WIDEST:
+        raise AreaError(
+            "an area across the 180th meridian",
+            expected="an area on one side of it",
+            todo="map the two sides one after the other",
+        )
+    return west, south, east, north
+
+
+def _gaps(found: Season, area: object) -> list[str]:
+    """Steps that have begun and hold no acquisition of the area."""
+    begun = [n for n, edge in enumerate(found.calendar.edges()[:-1]) if edge <= today()]
+    words = []
+    for name in found.bands:
+        empty = [
+            f"{found.calendar.edges()[number]:%Y-%m}"
+            for number in begun
+            if not any(each.within(area) for each in found.acquisitions(name, number))
+        ]
+        if len(empty) == len(begun):
+            words.append(f"{name}: no acquisition in the whole season")
+        elif empty:
+            words.append(f"{name}: no acquisition in {', '.join(empty)}")
+    return words
+
+
+def _state(found: Season) -> str:
+    names = sorted(granule.id for each in (*found.optical, *found.radar) for granule in each.granules)
+    cells = sorted(f"{cell} {direction}" for cell, direction in found.directions.by_cell.items())
+    return hashlib.sha256("\n".join([*names, *cells]).encode()).hexdigest()
+
+
+def _metres(grid: GeoBox) -> float:
+    """Pixel size in metres, east-west where the CRS is geographic."""
+    size = float(abs(grid.resolution.x))
+    if not crs_of(grid).geographic:
+        return size
+    middle = grid.extent.boundingbox
+    return size * METRES_PER_DEGREE * cos(radians((middle.bottom + middle.top) / 2))

@@ -1,0 +1,277 @@
+"""A loopback Earth Engine: real HTTP for the real client, expressions evaluated, faults on demand.
+
+The discovery document and the list of algorithms are those of the client's own wheel. It runs in a process of
+its own, so that a client may be killed and started again.
+"""
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from urllib.request import Request, urlopen
+
+import ee
+import numpy as np
+from affine import Affine
+from ee_evaluator import Evaluator, Image, Refused
+from ee_scenes import catalogue
+from odc.geo.geobox import GeoBox
+
+WHEEL = Path(ee.__file__).parent / "tests"
+LIMIT = 50_331_648
+PIXELS, VALUE = "image:computePixels", "value:compute"
+
+
+class Service:
+    """Answers for one catalogue; runs in the child process."""
+
+    def __init__(self) -> None:
+        self.catalogue = catalogue()
+        self.documents = {
+            "discovery": (WHEEL / "cloud_api_discovery_document.json").read_bytes(),
+            "algorithms": (WHEEL / "algorithms.json").read_bytes(),
+        }
+        self.lock = threading.Lock()
+        self.requests: list[dict[str, Any]] = []
+        self.settings: dict[str, Any] = {}
+        self.under_way = self.most = 0
+        self.tokens = 0
+        self.httpd = _Server(("127.0.0.1", 0), _handler(self))
+        self.url = f"http://127.0.0.1:{self.httpd.server_address[1]}"
+
+    def control(self, asked: dict[str, Any]) -> Any:
+        """What the test wants changed or told."""
+        with self.lock:
+            self.settings.update(asked.get("settings", {}))
+            if asked.get("forget"):
+                self.requests, self.most, self.settings = [], 0, asked.get("settings", {})
+            return {"requests": self.requests, "most": self.most, "tokens": self.tokens}
+
+    def fault(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The fault that is due for a request: each has `path`, `after` requests, `times`."""
+        with self.lock:
+            for each in self.settings.get("faults", []):
+                if each["path"] == path and each.get("times", 1) > 0:
+                    if each.get("after", 0) > 0:
+                        each["after"] -= 1
+                        continue
+                    each["times"] = each.get("times", 1) - 1
+                    return dict(each)
+        most = self.settings.get("memory_pixels")
+        if path == PIXELS and most and _pixels(body) > most:
+            return {"status": 400, "text": "User memory limit exceeded."}
+        return None
+
+    def value(self, body: Mapping[str, Any]) -> Any:
+        return {"result": Evaluator(body["expression"], self.catalogue).result()}
+
+    def pixels(self, body: Mapping[str, Any]) -> bytes:
+        image = Evaluator(body["expression"], self.catalogue).result()
+        if not isinstance(image, Image) or body["fileFormat"] != "NPY":
+            raise Refused("An image as NPY is expected.")
+        names = body.get("bandIds") or list(image.bands)
+        kinds = [np.dtype(image.bands[name].dtype) for name in names]
+        size, grid = body["grid"]["dimensions"], grid_of(body["grid"])
+        total = size["width"] * size["height"] * sum(kind.itemsize + 1 for kind in kinds)
+        if total > LIMIT:
+            raise Refused(f"Total request size ({total} bytes) must be less than or equal to {LIMIT} bytes.")
+        if max(size.values()) > 32_000 or len(names) > 1024:
+            raise Refused(f"Pixel grid dimensions ({size}) or bands ({len(names)}) are too large.")
+        table = np.zeros(grid.shape, dtype=list(zip(names, kinds, strict=True)))
+        for name in names:
+            values, valid = image.bands[name].on(grid)
+            table[name] = np.where(valid, values, 0)  # NPY knows no mask
+        answer = io.BytesIO()
+        np.save(answer, table)
+        return answer.getvalue()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+def grid_of(told: Mapping[str, Any]) -> GeoBox:
+    """The grid of a request; every field must be there."""
+    at, size = told["affineTransform"], told["dimensions"]
+    affine = Affine(*(at[k] for k in ("scaleX", "shearX", "translateX", "shearY", "scaleY", "translateY")))
+    return GeoBox((size["height"], size["width"]), affine, told.get("crsCode") or told["crsWkt"])
+
+
+def _pixels(body: Mapping[str, Any]) -> int:
+    size = body["grid"]["dimensions"]
+    return int(size["width"]) * int(size["height"])
+
+
+def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            path = urlsplit(self.path).path
+            if path == "/$discovery/rest":
+                self._send(service.documents["discovery"])
+            elif path.endswith("/algorithms"):
+                if self._allowed():
+                    self._send(service.documents["algorithms"])
+            else:
+                self._fail(404, f"{path} not found.")
+
+        def do_POST(self) -> None:
+            path = urlsplit(self.path).path
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if path == "/control":
+                self._send(json.dumps(service.control(json.loads(body))).encode())
+            elif path == "/token":
+                self._token(parse_qs(body.decode()))
+            elif self._allowed():
+                self._computed(path, json.loads(body))
+
+        def _computed(self, path: str, body: dict[str, Any]) -> None:
+            name = path.rsplit("/", 1)[-1]
+            with service.lock:
+                service.under_way += 1
+                service.most = max(service.most, service.under_way)
+            told = {
+                "name": name,
+                "project": path.split("/projects/")[1].split("/")[0],
+                "key": hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest(),
+                "tag": body.get("workloadTag"),
+                "bands": len(body.get("bandIds", [])),
+                "pixels": _pixels(body) if name == PIXELS else 0,
+            }
+            time.sleep(service.settings.get("slow", 0.0) if name == PIXELS else 0.0)
+            status, answer = self._answer(name, body)
+            with service.lock:
+                service.under_way -= 1
+                service.requests.append(told | {"status": status})
+            if status == 0:  # hangs: says nothing until the client has gone
+                time.sleep(service.settings.get("hang", 3.0))
+                self.close_connection = True
+            elif status == 200:
+                self._send(answer)
+            elif status == -1:  # cut short
+                self._send(answer, cut=len(answer) // 2)
+            else:
+                self._fail(status, answer.decode())
+
+        def _answer(self, name: str, body: dict[str, Any]) -> tuple[int, bytes]:
+            fault = service.fault(name, body)
+            if fault and fault.get("status", 200) != -1:
+                return int(fault["status"]), str(fault.get("text", "A fault.")).encode()
+            try:
+                if name == PIXELS:
+                    answer = service.pixels(body)
+                elif name == VALUE:
+                    answer = json.dumps(service.value(body)).encode()
+                else:
+                    return 404, f"{name} not found.".encode()
+            except Refused as error:
+                return 400, str(error).encode()
+            except Exception as error:  # a mistake of this server must not look like Earth Engine's
+                return 400, f"TEST SERVER BROKE: {type(error).__name__}: {error}".encode()
+            return (-1 if fault else 200), answer
+
+        def _token(self, asked: dict[str, list[str]]) -> None:
+            """A service account's signed assertion for a token that soon expires."""
+            if "assertion" not in asked:
+                self._fail(400, "invalid_grant")
+                return
+            with service.lock:
+                service.tokens += 1
+                token = {
+                    "access_token": f"secret-{service.tokens}",
+                    "expires_in": 3600,
+                    "token_type": "Bearer",
+                }
+            self._send(json.dumps(token).encode())
+
+        def _allowed(self) -> bool:
+            """With `auth`, the newest token only, and each for so many requests."""
+            lasts = service.settings.get("auth")
+            if not lasts:
+                return True
+            with service.lock:
+                used = service.settings.setdefault("used", Counter())
+                given = self.headers.get("Authorization", "").removeprefix("Bearer ")
+                used[given] = used.get(given, 0) + 1
+                good = given == f"secret-{service.tokens}" and used[given] <= lasts
+            if not good:
+                self._fail(401, "Request had invalid authentication credentials.")
+            return good
+
+        def _fail(self, status: int, text: str) -> None:
+            error = {"error": {"code": status, "message": text, "status": "FAILED"}}
+            self._send(json.dumps(error).encode(), status)
+
+        def _send(self, body: bytes, status: int = 200, cut: int | None = None) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            if quota := service.settings.get("quota"):
+                self.send_header("x-earth-engine-quota-status", quota)
+            self.end_headers()
+            try:
+                self.wfile.write(body if cut is None else body[:cut])
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+            self.close_connection |= cut is not None
+
+    return Handler
+
+
+class EarthEngineServer:
+    """A service in a child process, as the tests see it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def tell(self, **asked: Any) -> Any:
+        body = json.dumps(asked).encode()
+        with urlopen(Request(f"{self.url}/control", data=body, method="POST")) as answer:
+            return json.loads(answer.read())
+
+    def set(self, **settings: Any) -> None:
+        """Forget what was, and behave like this from now on."""
+        self.tell(forget=True, settings=settings)
+
+    def asked(self, name: str = PIXELS) -> list[dict[str, Any]]:
+        """Requests since the last `set`."""
+        return [each for each in self.tell()["requests"] if each["name"] == name]
+
+    @property
+    def most(self) -> int:
+        """Most requests under way at a time."""
+        return int(self.tell()["most"])
+
+
+@contextmanager
+def serving() -> Iterator[EarthEngineServer]:
+    """A running server."""
+    child = subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout is not None
+        yield EarthEngineServer(child.stdout.readline().strip())
+    finally:
+        child.terminate()
+        child.wait(timeout=10)
+        child.stdout.close()
+
+
+if __name__ == "__main__":
+    service = Service()
+    print(service.url, flush=True)
+    service.httpd.serve_forever(0.05)
