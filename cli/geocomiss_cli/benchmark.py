@@ -42,7 +42,7 @@ WeightsOption = Annotated[
     typer.Option(
         metavar="METHOD=PATH",
         help="Published weights of galileo (a folder) or anysat (a file); repeat for both.",
-        show_default="(without them these two take no part)",
+        show_default="without them these two take no part",
     ),
 ]
 AblateOption = Annotated[
@@ -158,6 +158,7 @@ def benchmark(
 
     if gaps and patterns_only:
         raise typer.BadParameter("--patterns-only has no gaps", param_hint="--gaps")
+    numbers = _seeds(seeds)
     classes = given.legend_at(legend)
     wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity, target)
     table = given.read_wanted(wanted, recipe_named(recipe))
@@ -174,7 +175,7 @@ def benchmark(
         legend=classes,
         folds=folds,
         fold_count=fold_count,
-        seeds=_seeds(seeds),
+        seeds=numbers,
         gaps=read_samples(SampleRequest(gaps, None, None, recipe_named(recipe))) if gaps else None,
         settings=Settings(epochs, batch_size, learning_rate, patience, device=place),
         labels_per_class=labels_per_class,

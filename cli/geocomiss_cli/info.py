@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -58,7 +58,9 @@ def _table_of(title: str, rows: list[dict[str, Any]]) -> Any:
 
     table = Table(title=Text(title), title_justify="left")
     for heading, value in rows[0].items():
-        table.add_column(heading.replace("_", " "), justify="right" if _is_number(value) else "left")
+        justify: Literal["left", "right"] = "right" if _is_number(value) else "left"
+        # names are to be copied: they are never cut
+        table.add_column(heading.replace("_", " "), justify=justify, no_wrap=heading == next(iter(rows[0])))
     for row in rows:
         table.add_row(*(Text(_worded(value)) for value in row.values()))
     return table

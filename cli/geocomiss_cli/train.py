@@ -47,7 +47,7 @@ ChoiceOption = Annotated[
         metavar="NAME=VALUE",
         help="A choice of the method, for example temperature=1; repeat for several. `geocomiss info "
         "comiss+` lists those of comiss+.",
-        show_default="(the method's own)",
+        show_default="the method's own",
     ),
 ]
 PresetOption = Annotated[
@@ -161,12 +161,17 @@ def train(
 
 
 def choices_of(pairs: list[str]) -> "dict[str, JsonValue]":
-    """NAME=VALUE as a mapping; values are numbers and true or false where they read like it."""
+    """NAME=VALUE as a mapping; values are numbers and true or false where they read like it.
+
+    What has an option of its own is refused: it would be said twice.
+    """
     choices: dict[str, JsonValue] = {}
     for pair in pairs:
         name, separator, text = pair.partition("=")
         if not (name and separator):
             raise typer.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--option")
+        if name in ("preset", "weights", "freeze"):
+            raise typer.BadParameter(f"{name} is an option of its own, --{name}", param_hint="--option")
         try:
             choices[name] = json.loads(text)
         except ValueError:

@@ -6,6 +6,7 @@ N samples.
 import json
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -102,12 +103,19 @@ class Bench:
         """(N,) class indices, or values of the target."""
         return np.asarray(self.data.y.numpy())
 
+    @property
+    def few(self) -> int | None:
+        """Most labels of each class that a run learns from, where that leaves any out."""
+        if not self.labels_per_class or self.spec.task == "value":
+            return None
+        return self.labels_per_class if np.bincount(self.y).max() > self.labels_per_class else None
+
     def split(self, fold: str, seed: int) -> "Split":
         """The samples of a run: to learn from, to stop by, to predict."""
         held = self.fold == fold
         rows = np.flatnonzero(~held)
-        if self.labels_per_class:
-            rows = few_of(self.y[rows], self.labels_per_class, np.random.default_rng([seed, 2]), rows)
+        if self.few:
+            rows = few_of(self.y[rows], self.few, np.random.default_rng([seed, 2]), rows)
         # the same random numbers as `geocomiss train` takes, so that its models are those compared
         inner = grouped_split(
             self.inner_group[rows], strata_of(self.y[rows]), INNER, np.random.default_rng([seed, 1])
@@ -133,7 +141,7 @@ class Bench:
             "spec": repr(self.spec),
             "contender": [contender.kind, contender.method, _all_options(contender)],
             "training": _stated(settings) if contender.kind == "method" else None,
-            "labels per class": self.labels_per_class,
+            "labels per class": self.few,
             "seed": seed,
         }
         digest = sha256(json.dumps(stated, sort_keys=True).encode())
@@ -218,6 +226,9 @@ def bench_of(samples: Samples, request: BenchmarkRequest) -> Bench:
         labels_per_class=request.labels_per_class,
     )
     _check_outside(bench, request.folds)
+    if bench.few:
+        for seed, name in product(request.seeds, bench.folds):
+            bench.split(name, seed)  # few labels may lie in a single group: said now, not in the middle
     return bench
 
 

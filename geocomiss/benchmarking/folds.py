@@ -55,11 +55,11 @@ def folds_in_words(fold: NDArray[np.str_], group: NDArray[np.str_], kind: str) -
     made = {
         RANDOM: "drawn at random, sample by sample",
         SPATIAL: "of whole spatial groups",
-    }.get(kind, f"by the column `{kind}`")
+    }.get(kind, f"by the column {kind}")
     pairs = set(zip(group.tolist(), fold.tolist(), strict=True))
     split = sum(number > 1 for number in Counter(each for each, _ in pairs).values())
-    groups = "spatial group" if split == 1 else "spatial groups"
-    apart = f"{split:,} {groups} in more than one fold, which flatters" if split else "no group is split"
+    groups = "spatial group is" if split == 1 else "spatial groups are"
+    apart = f"{split:,} {groups} in more than one, which flatters scores" if split else "no group is split"
     return f"{len(np.unique(fold))} folds {made}; {apart}"
 
 
@@ -110,7 +110,7 @@ def _column(samples: Samples, key: str, number: int | None) -> NDArray[np.str_]:
         )
     column = samples.columns[key]
     names = column.astype(np.str_)
-    if unnamed := int(np.isin(np.char.lower(names), ("", "nan", "nat", "none")).sum()):
+    if unnamed := int(np.isin(np.char.lower(np.char.strip(names)), ("", "nan", "nat")).sum()):
         raise SampleError(
             f"{unnamed} of {len(names)} samples have no value in the column {key!r}",
             expected="a fold for every sample",
@@ -121,16 +121,13 @@ def _column(samples: Samples, key: str, number: int | None) -> NDArray[np.str_]:
 
 def _check(names: NDArray[np.str_], kind: str) -> None:
     found, counts = np.unique(names, return_counts=True)
+    todo = "choose other --folds" + (", or another --fold-count" if kind in NUMBERS else "")
     if len(found) < 2 or len(found) > 100:
         raise SampleError(
-            f"{len(found)} folds by {kind}",
-            expected="2 to 100",
-            todo="choose other --folds, or a --fold-count",
+            f"{len(found)} fold{'' if len(found) == 1 else 's'} by {kind}", expected="2 to 100", todo=todo
         )
     if counts.min() < 2:
         lone = ", ".join(found[counts < 2][:6])
         raise SampleError(
-            f"folds of one sample ({lone}) by {kind}",
-            expected="several samples a fold",
-            todo="choose other --folds, or fewer with --fold-count",
+            f"folds of one sample ({lone}) by {kind}", expected="several samples a fold", todo=todo
         )

@@ -171,5 +171,6 @@ def _whole(path: Path) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
         raise unwritable(path.parent, OSError(str(error))) from error
+    finally:  # also after Ctrl-C; it is gone where it has got its name
+        partial.unlink(missing_ok=True)

@@ -1,12 +1,15 @@
 """All runs of a comparison: those that are missing are made, several at once if wished."""
 
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from contextlib import contextmanager
+from multiprocessing import active_children, get_context
 from pathlib import Path
+from threading import current_thread, main_thread
 
 from geocomiss.benchmarking.bench import Bench, BenchmarkRequest
-from geocomiss.benchmarking.kept import Run, RunKey, read_run
+from geocomiss.benchmarking.kept import Run, RunKey, read_run, read_weights
 from geocomiss.benchmarking.runs import make_run
 
 Progress = Callable[[RunKey, Run, bool], None]
@@ -46,7 +49,8 @@ def _kept(bench: Bench, request: BenchmarkRequest, key: RunKey, folder: Path) ->
     """A run made before; None where there is none, or where its weights are wanted and not there."""
     which = (request, key.contender, key.seed, key.fold)
     if request.keep_models and key.contender.kind == "method":
-        if not key.weights(folder, bench.training_identity(*which)).exists():
+        training = bench.training_identity(*which)
+        if read_weights(key.weights(folder, training), training) is None:
             return None
     digest = bench.identity(*which)
     return read_run(key.path(folder, digest), digest)
@@ -72,8 +76,26 @@ def _made(
     # spawned, not forked: OpenMP's threads do not survive a fork
     pool = ProcessPoolExecutor(min(request.jobs, len(todo)), get_context("spawn"))
     try:
-        waiting = {pool.submit(make_run, bench, request, key, folder): key for key in todo}
+        with _deaf():
+            waiting = {pool.submit(make_run, bench, request, key, folder): key for key in todo}
         for done in as_completed(waiting):
             yield waiting[done], done.result()
+    except KeyboardInterrupt:
+        for process in active_children():
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes begun inside do not hear Ctrl-C: the one that began them ends them, without tracebacks."""
+    if current_thread() is not main_thread():  # signals are the main thread's
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

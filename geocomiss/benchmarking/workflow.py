@@ -77,7 +77,7 @@ def results_of(bench: Bench, request: BenchmarkRequest, runs: Mapping[tuple[str,
 
 def _step(samples: Samples) -> Literal["months", "steps"]:
     follow = np.diff(samples.months, axis=1) % 12 == 1
-    return "months" if follow.all() else "steps"
+    return "months" if follow.size and follow.all() else "steps"
 
 
 def _published(bench: Bench) -> bool:
@@ -107,7 +107,7 @@ def _pooled(
 def notes_of(bench: Bench) -> list[str]:
     """What makes a comparison less than it seems, a sentence each; known before anything is trained."""
     notes = [*bench.notes]
-    if bench.labels_per_class:
+    if bench.few:
         notes.append(
             f"at most {bench.labels_per_class} labels of each class outside a fold were used, to learn "
             "from and to stop by, drawn anew with each seed"
@@ -115,6 +115,7 @@ def notes_of(bench: Bench) -> list[str]:
     folds = {name: len(set(bench.fold[bench.y == place])) for place, name in enumerate(bench.classes)}
     if lone := [name for name, number in folds.items() if number == 1]:
         notes.append(
-            f"samples of {', '.join(lone)} lie in one fold only: what predicts them never saw one, F1 is 0"
+            f"all samples of {', '.join(lone)} lie in one fold: the models that predict it never saw this "
+            "class, so its F1 is 0"
         )
     return notes

@@ -42,7 +42,8 @@ def inspect(text: str) -> Facts:
     except AreaError as error:
         if "does not exist" not in error.found:
             raise
-        raise SourceError(f"{text!r} does not exist", expected=KNOWN, todo="check the path") from error
+        methods = f"{KNOWN}: {', '.join(_methods())}"
+        raise SourceError(f"{text!r} does not exist", expected=methods, todo="check the path") from error
 
 
 def _exists(path: Path) -> bool:

@@ -1,7 +1,8 @@
 """All methods by name: a new one is a file in this folder and a line in `METHODS`."""
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
+from difflib import get_close_matches
 from typing import Final
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -13,6 +14,7 @@ from geocomiss.methods.anysat import AnySat
 from geocomiss.methods.base import Losses, Method, MethodOptions
 from geocomiss.methods.comiss import CoMiss
 from geocomiss.methods.comiss_plus import CoMissPlus
+from geocomiss.methods.described import described
 from geocomiss.methods.dsensd import DSensD
 from geocomiss.methods.dsensd_plus import DSensDPlus
 from geocomiss.methods.fcom import FCoMAverage
@@ -75,13 +77,26 @@ def checked_options(name: str, options: Mapping[str, JsonValue] | None = None) -
     try:
         return TypeAdapter(kind).validate_python(dict(options or {}))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise MethodError(
-            f"option {'.'.join(str(part) for part in first['loc'])} of {name}: {first['msg']}",
-            expected=f"one of the options {', '.join(field.name for field in fields(kind))}, with a value "
-            f"that the docstring of {kind.__name__} allows",
-            todo="correct it",
-        ) from error
+        raise _wrong_option(name, str(error.errors()[0]["loc"][0]), error.errors()[0]["input"]) from error
+
+
+def _wrong_option(name: str, option: str, value: object) -> MethodError:
+    """What to say of an option that a method does not have, or of a value that it cannot have."""
+    known = {each.option: each for each in described(METHODS[name].options_type)}
+    todo = f"correct it; `geocomiss info {name}` lists all"
+    if option in known:
+        return MethodError(f"option {option} of {name} is {value}", expected=known[option].allowed, todo=todo)
+    if option in ("weights", "freeze"):
+        others = [each for each in METHODS if begins_from_weights(each)]
+        return MethodError(
+            f"{name} begins from no weights of others",
+            expected=" or ".join(others),
+            todo=f"leave --{option} out",
+        )
+    near = get_close_matches(option, known, 1)
+    return MethodError(
+        f"{name} has no option {option}", expected=near[0] if near else ", ".join(known), todo=todo
+    )
 
 
 def check_weights_given(name: str, options: Mapping[str, JsonValue]) -> None:

@@ -24,7 +24,8 @@ class CoMissPlusOptions(CoMissOptions):
     """Who learns from the prediction from everything: each modality's own prediction as in FullCo,
     that from a random subset as in Co-Miss, or both."""
     average: float = Field(default=0.98, ge=0, lt=1)
-    """Decay of the running mean of the weights, which predicts (see `MethodOptions`)."""
+    """Highest decay of a running mean of the weights over training steps, which predicts in their place
+    (in the first steps it is lower); 0 keeps the weights themselves, as the papers do."""
     repeated: float = Field(default=0.5, ge=0, le=1)
     """Share of the training pixels that are shown a second time with time steps missing."""
     cut: float = Field(default=0.5, ge=0, le=1)

@@ -166,9 +166,10 @@ def _classed(samples: Samples, legend: Legend | None) -> Samples:
     names = sorted(set(classes[kept].tolist()))
     if len(names) < 2 or len(names) > 254:
         rule = f" after {legend.name}" if legend else ""
-        found = ", ".join(sorted(set(labels.tolist()))[:8])
+        found = sorted(set(labels.tolist()))
+        shown = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
         raise SampleError(
-            f"{samples.name} has {len(names)} classes{rule} (labels {found}, ...)",
+            f"{samples.name} has {len(names)} class{'es' if len(names) != 1 else ''}{rule} (labels {shown})",
             expected="2 to 254 classes",
             todo="check --label" + (" and --legend" if legend else ", or merge labels with --legend"),
         )

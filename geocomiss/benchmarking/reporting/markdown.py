@@ -63,7 +63,7 @@ def _heading(results: Results, command: str) -> str:
     lines += [
         f"* {len(results.truth):,} samples in {_several(len(np.unique(results.group)), 'spatial group')} "
         f"({plain(results.grouped_by)})",
-        f"* {folds_in_words(results.fold, results.group, results.folds_by)}",
+        f"* {plain(folds_in_words(results.fold, results.group, results.folds_by))}",
         f"* {_truth(results)}",
         f"* modalities: {', '.join(results.modalities)}",
         f"* seeds: {', '.join(map(str, results.seeds))}",
