@@ -219,7 +219,7 @@ def _confidence(folder: Path, part: Any) -> np.ndarray[Any, Any]:
         return np.full(len(part), np.nan)
     with rasterio.open(path) as file:
         found = _library()(file, part, ["mean"], output="pandas")
-        return np.asarray(np.round(found["mean"].to_numpy(float) * file.scales[0], 4))
+        return np.asarray(np.round(found["mean"].to_numpy(float), 4))  # the scale is applied by the library
 
 
 def _library() -> Any:

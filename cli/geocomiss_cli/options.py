@@ -22,6 +22,9 @@ Mismatch = Literal["refuse", "drop", "allow"]
 Numbers = Literal["auto", "float32", "bfloat16"]
 """What encoders compute with."""
 
+StackFormat = Literal["zarr", "cog"]
+"""What `geocomiss fetch` writes."""
+
 
 def modality_named(name: str) -> str:
     """The name itself, where it is a modality. Raises typer.BadParameter where it is none."""
@@ -94,6 +97,19 @@ def on_mismatch_of(text: str) -> Mismatch:
         if text == known:
             return cast(Mismatch, known)
     raise typer.BadParameter(f"{text!r} is none of {', '.join(get_args(Mismatch))}.")
+
+
+def check_fetch_format(text: str) -> str:
+    """Hold `--format` to its values."""
+    return fetch_format_of(text)
+
+
+def fetch_format_of(text: str) -> StackFormat:
+    """One of the values of `--format`."""
+    for known in get_args(StackFormat):
+        if text == known:
+            return cast(StackFormat, known)
+    raise typer.BadParameter(f"{text!r} is none of {', '.join(get_args(StackFormat))}.")
 
 
 Source = Annotated[
@@ -173,7 +189,19 @@ EeParallel = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the map.", show_default=False)]
-StackOut = Annotated[Path, typer.Option(help="Zarr folder to write, such as stack.zarr.", show_default=False)]
+StackOut = Annotated[
+    Path, typer.Option(help="Folder to write, such as stack.zarr or images/.", show_default=False)
+]
+FetchFormat = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(get_args(StackFormat)),
+        callback=check_fetch_format,
+        help="zarr: a stack to map from. cog: for the eye and any GIS, a GeoTIFF (COG) for each modality and "
+        "step in canonical units, and true-colour ones; NaN where nothing was seen.",
+        rich_help_panel=WRITTEN,
+    ),
+]
 Aoi = Annotated[
     str | None,
     typer.Option(

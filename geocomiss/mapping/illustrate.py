@@ -15,18 +15,13 @@ from odc.geo.geobox import GeoBox
 
 from geocomiss.grid import Tile
 from geocomiss.maps import Layer
-from geocomiss.modalities import BLUE, GREEN, MODALITIES, NDVI, RED
+from geocomiss.maps.eye import COLORS, bright
+from geocomiss.modalities import MODALITIES, NDVI
 from geocomiss.stack import COUNT, groups_of
 
 IMAGING: Final = tuple(name for name, each in MODALITIES.items() if each.imaging)
 """Modalities whose observations are counted: the bands of `observations.tif`."""
 OPTICAL: Final = IMAGING[0]
-COLORS: Final = (RED, GREEN, BLUE)
-"""Bands of the true-colour picture."""
-BRIGHT: Final = 2800.0
-"""Reflectance x 10000 that is shown white: fields and bare soil lie below."""
-GAMMA: Final = 1.5
-"""Brightens what is dark, as screens and eyes want it."""
 MANY: Final = 65534
 """Most observations that can be stored."""
 
@@ -107,10 +102,7 @@ def can_illustrate(layer: Layer, bands: tuple[str, ...]) -> bool:
 
 def _true_color(group: xr.Dataset) -> NDArray[np.uint8]:
     """The median in time of red, green and blue as bytes 1..255, 0 where never seen: (3, h, w)."""
-    reflectance = np.stack([_median(group[band].values) for band in COLORS])
-    bright = np.clip(reflectance / BRIGHT, 0, 1) ** (1 / GAMMA)
-    seen = np.isfinite(reflectance).all(0)
-    return np.where(seen, 1 + np.rint(254 * np.nan_to_num(bright)), 0).astype(np.uint8)
+    return bright(np.stack([_median(group[band].values) for band in COLORS]))
 
 
 def _median(values: NDArray[np.float64]) -> NDArray[np.float64]:

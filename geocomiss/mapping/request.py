@@ -105,8 +105,6 @@ class MapReport:
     """`value, name, color, pixels, area_ha` per class; the area is a pixel count, not an estimate."""
     modality_share: dict[str, float]
     """Share of the mapped pixels at which each modality was available."""
-    observed: dict[str, list[float]]
-    """Clear observations of a mapped pixel in each time step, on average, by modality."""
     nodata: dict[str, int]
     """Pixels `outside` the area, `masked`, and with `required_missing`."""
     files: list[str]
@@ -117,3 +115,5 @@ class MapReport:
     """Wall-clock time."""
     simulated_model: bool
     """Whether a model of the simulated world was used on real data."""
+    observed: dict[str, list[float]] = field(default_factory=dict)
+    """Clear observations of a mapped pixel in each time step, on average, by modality."""

@@ -23,7 +23,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 
 from geocomiss.grid import crs_of
-from geocomiss.maps import Layer
+from geocomiss.maps import STEP, Layer
 
 WEB: Final = "EPSG:3857"
 """Web Mercator: what map libraries draw without further ado."""
@@ -130,8 +130,8 @@ def _stored(values: NDArray[Any], layer: Layer) -> tuple[NDArray[np.uint8], int]
     step = 1
     if not layer.categories:
         step = max(1, -(-highest // BYTES))
-        if layer.look == "ramp" and layer.scale == 0.005:
-            step = max(step, 4)  # two per cent of probability are enough for the eye, and pack well
+        if layer.scale == STEP:  # two per cent of probability are enough for the eye, and pack well
+            step = max(step, 4)
     return np.where(valid, np.minimum(values // step, BYTES), NOTHING).astype(np.uint8), step
 
 

@@ -211,6 +211,9 @@ def _others(
             continue
         try:
             with rasterio.open(present[name]) as file:
+                if file.crs is None or set(file.dtypes) - {"uint8", "uint16"}:
+                    missing.append(f"{name}.tif: {file.dtypes[0]}, not bytes or whole numbers on a known CRS")
+                    continue
                 file.read(1, window=((0, 1), (0, 1)))
                 yield present[name], _described(name, file, declared.get(name))
         except (RasterioError, MapError) as error:

@@ -95,10 +95,10 @@ def _content(
             for each, pixels, hectares in opened.areas
         ],
         "areaNote": AREA_NOTE,
-        "observations": summary.get("observations") or {},
+        "observations": _part(summary, "observations"),
         "facts": _facts(opened),
-        "warnings": [str(each) for each in summary.get("warnings", [])],
-        "notes": [str(each) for each in summary.get("notes", [])],
+        "warnings": [str(each) for each in summary.get("warnings") or ()],
+        "notes": [str(each) for each in summary.get("notes") or ()],
         "missing": missing,
         "basemap": basemap,
         "distinct": OTHER_COLORS,
@@ -140,7 +140,7 @@ def _facts(opened: OpenedMap) -> list[tuple[str, str]]:
         "Left out": ", ".join(summary.get("without") or ()),
         "A class needs": " or ".join(summary.get("require") or ()),
         "Without a class": ", ".join(
-            f"{key.replace('_', ' ')} {value:,} px" for key, value in nodata.items()
+            f"{key.replace('_', ' ')} {each:,} px" for key, each in nodata.items() if isinstance(each, int)
         ),
         "Grid": f"{grid.width:,} × {grid.height:,} px of {abs(grid.affine.a):.6g}, {_crs(grid.crs)}",
         "Made with": f"geocomiss {_part(summary, 'versions').get('geocomiss', '')}" if summary else "",

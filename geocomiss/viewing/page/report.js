@@ -228,8 +228,8 @@
   const monthOf = (day) => { const date = new Date(`${day}T00:00:00Z`); date.setUTCDate(date.getUTCDate() + 15); return MONTHS[date.getUTCMonth()]; };
   const drawObservations = () => {
     const { steps, ...series } = data.observations;
-    const names = Object.keys(series).filter((name) => series[name].length);
-    if (!steps || !names.length) return byId("observations-part").remove();
+    const names = Object.keys(series).filter((name) => Array.isArray(series[name]) && series[name].length);
+    if (!Array.isArray(steps) || !names.length) return byId("observations-part").remove();
     const wide = 330, high = 62, left = 26;
     const chart = svg("svg", { viewBox: `0 0 ${wide} ${names.length * (high + 34)}`, role: "img",
       "aria-label": names.map((name) => `${name}: ${series[name].map((each) => number(each, 1)).join(", ")}`).join("; ") }, byId("observations"));
