@@ -79,6 +79,7 @@ def _say(found: "Checked") -> None:
             f"{each.n:,}",
             f"{each.groups:,}",
             f"{each.suspicious:,}",
+            f"{each.clear:,}",
             Text(each.mistaken_for),
         )
     console.print(table, soft_wrap=False)

@@ -29,6 +29,8 @@ from geocomiss.training.loop import Run
 
 FEW: Final = 10
 """Samples of a class below which little can be learnt."""
+WEAK: Final = 0.6
+"""Out-of-fold accuracy below which models are wrong more often than labels are likely to be."""
 UNEVEN: Final = 20.0
 """Ratio of the largest to the smallest class above which it is warned of."""
 FOLDS: Final = 5
@@ -78,6 +80,7 @@ def check_samples(samples: Samples, request: CheckRequest, progress: Progress | 
     leak = leaking(samples.lat, samples.lon, samples.group)
     suspicions = _suspicions(samples, names, y, p, np.flatnonzero(judged), confident)
     classes = _classes(samples, infos, y, suspicions)
+    accuracy = float((p[judged].argmax(1) == y[judged]).mean())
     return Checked(
         samples=samples,
         classes=classes,
@@ -91,10 +94,10 @@ def check_samples(samples: Samples, request: CheckRequest, progress: Progress | 
         leaking=leak,
         alike=float((y[spread.neighbour] == y).mean()),
         alike_by_chance=float((shares**2).sum()),
-        accuracy=float((p[judged].argmax(1) == y[judged]).mean()),
+        accuracy=accuracy,
         protocol=f"{len(set(fold.tolist()))} folds of whole spatial groups ({samples.grouped_by}), "
         f"{request.method}",
-        warnings=_warnings(classes, judged, spread, leak),
+        warnings=(*_weakness(accuracy), *_warnings(classes, judged, spread, leak)),
     )
 
 
@@ -219,6 +222,16 @@ def _classes(
             )
         )
     return tuple(found)
+
+
+def _weakness(accuracy: float) -> tuple[str, ...]:
+    """What to say of models that are wrong too often to judge labels."""
+    if accuracy >= WEAK:
+        return ()
+    return (
+        f"out-of-fold accuracy {accuracy:.2f}: these models are wrong more often than labels are likely to "
+        "be; most labels that look wrong are right",
+    )
 
 
 def _warnings(

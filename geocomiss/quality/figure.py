@@ -27,7 +27,8 @@ def write_figure(found: Checked, path: Path) -> None:
     _draw_joint(found, axes[1, 0])
     _draw_distances(found, axes[1, 1])
     figure.suptitle(
-        f"{found.samples.name}: {len(found.samples):,} samples, {len(found.suspicions):,} labels look wrong"
+        f"{found.samples.name}: {len(found.samples):,} samples, {len(found.suspicions):,} labels look wrong, "
+        f"{found.clear:,} clearly"
     )
     figure.savefig(path, dpi=DPI)
 
@@ -39,11 +40,15 @@ def _draw_places(found: Checked, axes: Axes) -> None:
         axes.scatter(
             samples.lon[mine], samples.lat[mine], s=10, color=each.color, label=each.name, linewidths=0
         )
-    if found.suspicions:
-        lon, lat = ([getattr(each, side) for each in found.suspicions] for side in ("lon", "lat"))
-        axes.scatter(lon, lat, s=42, facecolors="none", edgecolors=RED, linewidths=0.9, label="looks wrong")
+    if clear := [each for each in found.suspicions if each.clear]:
+        lon, lat = ([getattr(each, side) for each in clear] for side in ("lon", "lat"))
+        axes.scatter(
+            lon, lat, s=36, facecolors="none", edgecolors=RED, linewidths=0.8, label="clearly wrong?"
+        )
     axes.set(
-        xlabel="degrees east", ylabel="degrees north", title="Samples, ringed where the label looks wrong"
+        xlabel="degrees east",
+        ylabel="degrees north",
+        title="Samples, ringed where the label looks clearly wrong",
     )
     middle = np.cos(np.radians(float(samples.lat.mean())))
     wide, high = np.ptp(samples.lon) * middle, np.ptp(samples.lat)

@@ -36,6 +36,7 @@ def checked(spoilt: tuple[Samples, np.ndarray]) -> Checked:
     return check_samples(spoilt[0], CheckRequest(settings=Settings(epochs=12)))
 
 
+@pytest.mark.slow
 def test_planted_labels_are_found(spoilt: tuple[Samples, np.ndarray], checked: Checked) -> None:
     planted = {int(row) + 1 for row in spoilt[1]}
     found = [each.row for each in checked.suspicions]
@@ -48,12 +49,14 @@ def test_planted_labels_are_found(spoilt: tuple[Samples, np.ndarray], checked: C
     assert all(each.label == truth[each.row - 1] != each.looks_like for each in checked.suspicions)
 
 
+@pytest.mark.slow
 def test_nobody_is_judged_by_a_model_that_saw_the_place(checked: Checked) -> None:
     for group in set(checked.samples.group.tolist()):
         assert len(set(checked.fold[checked.samples.group == group].tolist())) == 1
     assert np.allclose(checked.p.sum(1), 1)
 
 
+@pytest.mark.slow
 def test_files_are_complete_and_not_overwritten(checked: Checked, tmp_path: Path) -> None:
     out = tmp_path / "check"
     files = write_check(checked, out)
@@ -73,6 +76,7 @@ def test_files_are_complete_and_not_overwritten(checked: Checked, tmp_path: Path
         check_out(out, overwrite=True)
 
 
+@pytest.mark.slow
 def test_a_class_of_one_group_is_not_judged_and_said(samples: Samples) -> None:
     labels = samples.labels.astype("U8")
     alone = samples.group == "4"
