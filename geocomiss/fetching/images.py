@@ -52,7 +52,7 @@ def write_images(stack: xr.DataTree, out: Path, progress: Callable[[int, int], N
     try:
         partial.mkdir(parents=True)
         images = list(_images(stack))
-        files = []
+        files: list[dict[str, Any]] = []
         for done, (name, group, bands, tags) in enumerate(images, 1):
             _write_floats(partial / f"{name}.tif", group, bands, tags)
             files.append({"file": f"{name}.tif", "bands": list(bands)} | tags)

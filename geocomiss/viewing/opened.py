@@ -211,13 +211,21 @@ def _others(
             continue
         try:
             with rasterio.open(present[name]) as file:
-                if file.crs is None or set(file.dtypes) - {"uint8", "uint16"}:
-                    missing.append(f"{name}.tif: {file.dtypes[0]}, not bytes or whole numbers on a known CRS")
+                if problem := _problem(file):
+                    missing.append(f"{name}.tif: {problem}")
                     continue
                 file.read(1, window=((0, 1), (0, 1)))
                 yield present[name], _described(name, file, declared.get(name))
         except (RasterioError, MapError) as error:
             missing.append(f"{name}.tif: cannot be read ({str(error).splitlines()[0]})")
+
+
+def _problem(file: DatasetReader) -> str:
+    """Why a raster beside a map cannot be shown; empty where it can."""
+    if file.crs is None:
+        return "cannot be read whole: it has no CRS"
+    wrong = set(file.dtypes) - {"uint8", "uint16"}
+    return f"holds {', '.join(sorted(wrong))}; bytes or 16-bit numbers can be shown" if wrong else ""
 
 
 def _described(name: str, file: DatasetReader, known: Layer | None) -> Layer:
