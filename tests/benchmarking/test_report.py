@@ -127,13 +127,13 @@ def test_the_heading_says_what_was_done() -> None:
     assert all(f"class\\_{i} {count}" in head for i, count in enumerate(counts))
     assert "Random folds" not in text and "poster's way" not in text
     by_column = report(replace(results, folds_by="country")).split("\n## ")[0]
-    assert "5 folds by the column `country`" in by_column
+    assert "5 folds by the column country" in by_column
 
 
 def test_random_folds_are_labelled_and_scored_the_posters_way() -> None:
     text = report(fake_results(FEW, folds_by="random", further=False))
     assert "> **Random folds: neighbours in training and test: parity with the poster only.**" in text
-    assert "40 spatial groups in more than one fold" in text
+    assert "40 spatial groups are in more than one" in text
     assert len(section(text, "Macro F1 × 100, mean of per-fold scores")) == 2 + len(pattern_rows(FOUR))
 
 
