@@ -19,6 +19,7 @@ from geocomiss_cli.evaluate import evaluate
 from geocomiss_cli.fetch import fetch
 from geocomiss_cli.info import info
 from geocomiss_cli.map import map_area
+from geocomiss_cli.plan import plan
 from geocomiss_cli.search import search
 from geocomiss_cli.terminal import say_error
 from geocomiss_cli.train import train
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.command("map")(map_area)
 app.command("fetch")(fetch)
+app.command("plan")(plan)
 app.command("search")(search)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
