@@ -11,6 +11,9 @@ geocomiss benchmark --samples "$data/canada2017.npz" --folds fold --group h3_l3 
     --gaps "$data/france2023_dekad.npz" --methods comiss,comiss+ --ablate --preset small --seeds 0 \
     --out "$out/canada2017_ablation"
 
+# how sure the models may be: confidence before and after calibration, expected accuracy
+python "$(dirname "$0")/calibration.py" "$data/canada2017.npz" "$out/calibration_models" "$out/calibration"
+
 # cropland in Afghanistan, Iran and Sudan: no weather and no terrain in the whole table
 geocomiss benchmark --samples "$data/itu_cropland.npz" --label y --folds region --preset small \
     --out "$out/itu_cropland"

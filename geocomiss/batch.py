@@ -18,9 +18,8 @@ from odc.geo.geobox import GeoBox
 from torch import Tensor
 
 from geocomiss.errors import StackError
-from geocomiss.grid import cells_of, same_grid
 from geocomiss.modalities import BLUE, MODALITIES
-from geocomiss.stack import grid_of_group, grid_of_stack, groups_of, origin_of
+from geocomiss.stack import grid_of_stack, origin_of, series_at
 
 FILL_INSIDE: Final = 3
 """Longest gap between valid steps that is filled, linearly."""
@@ -220,23 +219,13 @@ def batch_of_stack(
         grid: Its pixel grid (H, W), where the stack itself may have nothing but weather.
         whole: The grid that this is a window of, so that any tiling gives the same bits.
     """
-    grid = grid or grid_of_stack(stack)
-    values: dict[str, Floats] = {}
-    index: dict[str, NDArray[np.int64]] = {}
+    series = series_at(stack, spec.bands, chosen, grid or grid_of_stack(stack), whole)
     kept = np.ones((int(chosen.sum()), len(spec.modalities)), bool)
     for column, name in enumerate(spec.modalities):
-        group = groups_of(stack).get(name)
-        if group is None or not set(spec.bands[name]) <= set(group.data_vars):
-            continue
-        own = grid_of_group(group)
-        if same_grid(own, grid):
-            values[name] = _rows(group, spec.bands[name])[chosen.ravel()]
-        else:
-            cells, within = cells_of(grid, own, whole)
-            values[name] = _rows(group, spec.bands[name])
-            index[name], kept[:, column] = cells[chosen], within[chosen]
+        if name in series.within:
+            kept[:, column] = series.within[name]
     months = np.array(origin_of(stack).calendar.months())
-    return batch_of_values(values, spec, index, kept, months)
+    return batch_of_values(series.values, spec, series.rows, kept, months)
 
 
 def fill_gaps(x: Tensor, valid: Tensor) -> Tensor:
@@ -291,15 +280,6 @@ def screen(name: str, x: Floats, valid: Bools, spec: Spec) -> Bools:
     if name == "optical" and BLUE in spec.bands[name]:
         drop = x[:, :, spec.bands[name].index(BLUE)] > CLOUDY_BLUE
     return drop
-
-
-def _rows(group: xr.Dataset, bands: tuple[str, ...]) -> Floats:
-    """All pixels of a modality, (H*W, T, C); T is 1 where there is no time."""
-    arrays = [group[band].values.astype(np.float32, copy=False) for band in bands]
-    stacked = np.stack(arrays, -1)  # (T, H, W, C) or (H, W, C)
-    if stacked.ndim == 3:
-        stacked = stacked[None]
-    return np.ascontiguousarray(np.moveaxis(stacked, 0, 2)).reshape(-1, len(stacked), len(bands))
 
 
 def _pixels(values: Mapping[str, Floats], index: Mapping[str, NDArray[np.int64]], kept: Bools | None) -> int:

@@ -5,6 +5,7 @@ hashes, never points.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import (
@@ -18,6 +19,7 @@ from pydantic import (
 )
 
 from geocomiss.batch import Spec
+from geocomiss.calibration import Calibration, Readout, problem_of
 from geocomiss.footprint import DIGITS, Footprint, split
 from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import Recipe
@@ -76,6 +78,25 @@ class HashedPlaces(_Part):
         return Footprint(self.salt, split(self.pixels))
 
 
+class BegunFrom(_Part):
+    """The trained model that a training began from."""
+
+    model_sha256: str
+    """Digest of its weights."""
+    table: str
+    """Name of the samples table that it was trained on."""
+    n: int
+    """Number of samples it was trained on."""
+    kept: tuple[str, ...]
+    """Classes whose heads were kept."""
+    fresh: tuple[str, ...]
+    """Classes that it did not know."""
+    dropped: tuple[str, ...]
+    """Classes that it knew and the new model does not."""
+    footprints: tuple[HashedPlaces, ...]
+    """Where its samples lie, and those of models before it."""
+
+
 class Training(_Part):
     """What a model was trained on."""
 
@@ -107,6 +128,17 @@ class Training(_Part):
     """Whether the table states its recipe; else the user or the default did."""
     footprint: HashedPlaces | None = Field(default=None, exclude_if=lambda places: places is None)
     """Where the samples lie, hashed; None (and then not written) for the simulated world."""
+    class_weights: dict[str, float] | None = Field(default=None, exclude_if=lambda weights: weights is None)
+    """Weight of each class in the losses; None (and then not written) for a regression and old cards."""
+    begun_from: BegunFrom | None = Field(default=None, exclude_if=lambda begun: begun is None)
+    """The model that this one began from; None (and then not written) where it began afresh."""
+
+    @property
+    def places(self) -> Footprint | None:
+        """Where its samples lie, and those of the models that it began from; None where nobody says it."""
+        earlier = self.begun_from.footprints if self.begun_from else ()
+        known = [each.known for each in (self.footprint, *earlier) if each]
+        return replace(known[0], others=tuple(known[1:])) if known else None
 
 
 class Card(_Part):
@@ -138,6 +170,8 @@ class Card(_Part):
     """What it was trained on."""
     scores: Scores | ValueScores | None
     """How well it does on samples not trained on; None where it was never scored."""
+    calibration: Calibration | None = Field(default=None, exclude_if=lambda known: known is None)
+    """How sure it may be; None (and then not written) for a regression and for old cards."""
     simulated: bool
     """Whether it was trained on the simulated world."""
     model_sha256: str = ""
@@ -158,6 +192,10 @@ class Card(_Part):
         wanted = Scores if self.target is None else ValueScores
         if not isinstance(self.scores, wanted | None):
             raise ValueError("scores of another kind than what the model predicts")
+        if self.calibration and (
+            problem := problem_of(self.calibration, self.spec.modalities, len(self.classes))
+        ):
+            raise ValueError(problem)
         return self
 
     @model_serializer(mode="wrap")
@@ -173,6 +211,24 @@ class Card(_Part):
         if self.target:
             return Spec(self.bands, self.steps, 1, self.min_steps, screened, "value")
         return Spec(self.bands, self.steps, len(self.classes), self.min_steps, screened)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Class shares that the model's probabilities refer to, in the order of `classes`.
+
+        Those of the samples it was calibrated on. A network that was not calibrated and had balanced
+        class weights speaks as if all classes were equally frequent; without weights, as in training.
+        """
+        if self.calibration:
+            return self.calibration.shares
+        counts = [max(self.training.n_by_class.get(info.name, 0), 1) for info in self.classes]
+        if self.options.get("class_weights", "balanced") == "balanced":
+            counts = [1] * len(counts)
+        return tuple(count / sum(counts) for count in counts)
+
+    def readout(self, priors: tuple[float, ...] | None = None) -> Readout:
+        """How its logits become classes and probabilities, with known class shares (K,) if any."""
+        return Readout(self.calibration, self.shares, priors)
 
 
 def _pairs(bands: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:

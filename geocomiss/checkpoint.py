@@ -16,7 +16,7 @@ import safetensors
 import safetensors.torch
 from pydantic import ValidationError
 
-from geocomiss.card import Card, ClassInfo, HashedPlaces, Statistics, Target, Training
+from geocomiss.card import BegunFrom, Card, ClassInfo, HashedPlaces, Statistics, Target, Training
 from geocomiss.errors import CheckpointError
 from geocomiss.methods import Method, new_method
 
@@ -25,6 +25,7 @@ __all__ = [
     "CURVE",
     "SHIPPED",
     "WEIGHTS",
+    "BegunFrom",
     "Card",
     "Checkpoint",
     "ClassInfo",

@@ -72,5 +72,5 @@ def unwritable(folder: Path, error: OSError) -> MapError:
     return MapError(
         f"{folder} cannot be written ({error.strerror or error})",
         expected="a writable folder with free space",
-        todo="free space or choose another --out; the same map command then goes on where it stopped",
+        todo="free space or choose another --out; the same command then goes on where it stopped",
     )

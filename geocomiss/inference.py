@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from geocomiss.batch import Batch
+from geocomiss.calibration import Readout
+from geocomiss.calibration.views import codes_of
 from geocomiss.errors import MapError
 from geocomiss.modalities import MODALITIES
 
 if TYPE_CHECKING:
     from geocomiss.methods.base import Method
 
-PIXELS_AT_ONCE: Final = 8192
+PIXELS_AT_ONCE: Final = 16384
 """Pixels handed to a method at a time: bounds the memory that activations take."""
 
 
@@ -30,6 +32,10 @@ class Prediction:
     """(N,) probability of that class, 0..1; 0 where no modality was available."""
     modalities: NDArray[np.uint8]
     """(N,) bit field of the modalities used: 1 optical, 2 radar, 4 weather, 8 topography."""
+    expected: NDArray[np.float32] | None = None
+    """(N,) expected accuracy of that class, 0..1; None where it is not known."""
+    probabilities: NDArray[np.float32] | None = None
+    """(N, K) probability of each class, 0 where no modality was available; None where not asked for."""
 
 
 def predict(
@@ -37,6 +43,8 @@ def predict(
     batch: Batch,
     device: torch.device | str = "cpu",
     progress: Callable[[int], None] | None = None,
+    readout: Readout = Readout(),
+    probabilities: bool = False,
 ) -> Prediction:
     """Classify N pixels from whatever modalities each has.
 
@@ -45,20 +53,33 @@ def predict(
         batch: N pixels.
         device: Where to compute.
         progress: Told the number of pixels just done.
+        readout: How its logits are read; by default uncalibrated.
+        probabilities: Whether to keep those of all classes.
     """
     method.to(device).eval()
-    values, confidences = [], []
+    values, confidences, expected, kept = [], [], [], []
     with torch.inference_mode():
         for start in range(0, len(batch), PIXELS_AT_ONCE):
             part = batch[start : start + PIXELS_AT_ONCE].to(device)
-            best = torch.softmax(method(part), 1).max(1)
+            logits = method(part)
+            said = readout.read(logits, part)
             some = part.available.any(1)
-            values.append(((best.indices + 1) * some).to(torch.uint8).cpu())
-            confidences.append((best.values * some).float().cpu())
+            values.append(((said.index + 1) * some).to(torch.uint8).cpu())
+            confidences.append((said.confidence * some).float().cpu())
+            right = readout.expected_accuracy(said.index, part)
+            expected += [] if right is None else [(right * some).float().cpu()]
+            if probabilities:
+                shares = readout.probabilities(logits, codes_of(part))
+                kept.append((shares * some[:, None]).float().cpu())
             if progress:
                 progress(len(part))
+    floats = np.dtype(np.float32)
     return Prediction(
-        _array(values, np.dtype(np.uint8)), _array(confidences, np.dtype(np.float32)), bit_field(batch)
+        _array(values, np.dtype(np.uint8)),
+        _array(confidences, floats),
+        bit_field(batch),
+        _array(expected, floats) if readout.knows_accuracy else None,
+        torch.cat(kept).numpy() if kept else None,
     )
 
 

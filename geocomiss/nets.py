@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from geocomiss.batch import Batch
 from geocomiss.modalities import MODALITIES
 
-CHUNK: Final = 256
+CHUNK: Final = 512
 """Rows a network sees at once in evaluation mode: always this many, so that matrix products of one
 shape give one pixel the same bits whatever its neighbours are."""
 

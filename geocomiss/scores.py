@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from geocomiss.batch import Batch
+from geocomiss.calibration import Readout, calibration_error
 from geocomiss.methods.base import Method
 from geocomiss.modalities import patterns
 
@@ -29,6 +30,10 @@ class Score(BaseModel):
     """Mean of the classes' F1."""
     weighted_f1: float = Field(ge=0, le=1)
     """Mean of the classes' F1, weighted by how often each class occurs."""
+    ece_uncalibrated: float | None = Field(default=None, ge=0, le=1, exclude_if=lambda error: error is None)
+    """Expected calibration error of the highest softmax; None (and not written) for old cards."""
+    ece: float | None = Field(default=None, ge=0, le=1, exclude_if=lambda error: error is None)
+    """The same of the confidence that a map shows; None (and not written) where that is not calibrated."""
 
 
 class Scores(BaseModel):
@@ -100,7 +105,9 @@ class ValueScores(BaseModel):
     """Which samples these were."""
 
 
-def score_patterns(method: Method, batch: Batch, y: NDArray[Any], protocol: str) -> Scores | ValueScores:
+def score_patterns(
+    method: Method, batch: Batch, y: NDArray[Any], protocol: str, readout: Readout = Readout()
+) -> Scores | ValueScores:
     """Score all patterns of available modalities on labelled pixels.
 
     Args:
@@ -108,16 +115,31 @@ def score_patterns(method: Method, batch: Batch, y: NDArray[Any], protocol: str)
         batch: N pixels.
         y: (N,) class indices 0..K-1, or values of the target.
         protocol: Which samples these are, in words.
+        readout: How logits become classes; of no account for values.
     """
     names = method.spec.modalities
     kept = {"+".join(pattern): batch.keep_only(pattern) for pattern in patterns(names)}
     if method.spec.task == "value":
         errors = {key: value_score(y, predict_values(method, part)) for key, part in kept.items()}
         return summarise_values(errors, names, len(y), protocol)
-    found = {
-        key: f1_scores(y, predict_classes(method, part), method.spec.classes) for key, part in kept.items()
-    }
+    found = {key: _score(method, part, y, readout) for key, part in kept.items()}
     return summarise(found, names, len(y), protocol)
+
+
+def _score(method: Method, batch: Batch, y: NDArray[np.int64], readout: Readout) -> Score:
+    """F1 of the classes written, and how far confidence is from the share of pixels that are right."""
+    method.eval()
+    with torch.inference_mode():
+        logits, some = method(batch), batch.available.any(1).cpu().numpy()
+        said, plain = (each.read(logits, batch) for each in (readout, Readout()))
+    written, highest = (each.index.cpu().numpy() for each in (said, plain))
+    errors = [
+        calibration_error(each.confidence.cpu().numpy()[some], (index == y)[some])
+        for each, index in ((plain, highest), (said, written))
+    ]
+    score = f1_scores(y, np.where(some, written, NO_MODALITY), method.spec.classes)
+    known = {"ece_uncalibrated": errors[0]} | ({"ece": errors[1]} if readout.calibration else {})
+    return score.model_copy(update=known)
 
 
 def predict_classes(method: Method, batch: Batch) -> NDArray[np.int64]:

@@ -47,7 +47,8 @@ def fake_results(
         modalities=modalities, truth=truth, group=group.astype(str), grouped_by="cells of a test",
         fold=fold.astype(str), folds_by=folds_by, contenders=tuple(contender(each) for each in names),
         seeds=tuple(range(seeds)), conditions=conditions, predicted=predicted,
-        seconds={each: 3.0 + i for i, each in enumerate(names)}, published=published, notes=("made up",),
+        seconds={each: 3.0 + i for i, each in enumerate(names)},
+        step="months", published=published, notes=("made up",),
     )  # fmt: skip
 
 

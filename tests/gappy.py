@@ -23,13 +23,14 @@ SEASON = RECIPE.cycle.ending_in(2021)
 GRID = GeoBox((45, 60), Affine(10, 0, 640000, 0, -10, 5610000), "EPSG:32631")
 COARSE = GeoBox((2, 3), Affine(0.004, 0, 4.9735, 0, -0.004, 50.6265), "EPSG:4326")
 BANDS = {
-    "optical": ("B2", "B4", "B8", "NDVI"),
+    "optical": ("B2", "B3", "B4", "B8", "NDVI"),
     "radar": ("VV", "VH"),
     "weather": ("temperature_2m", "total_precipitation"),
     "topography": ("elevation", "slope"),
 }
 RANGES = {
     "B2": (200, 900),
+    "B3": (200, 1200),
     "B4": (200, 1500),
     "B8": (1500, 4500),
     "NDVI": (0.1, 0.9),
@@ -96,7 +97,8 @@ def store(folder: Path, groups: dict[str, xr.Dataset], recipe: Recipe = RECIPE, 
 
 def untrained(folder: Path, **changes: object) -> Path:
     """An untrained Co-Miss checkpoint that fits `gappy_groups`, its card changed as asked."""
-    method = _new_method(Spec(BANDS, 12, 3, default_min_steps(tuple(BANDS), 12)))
+    classes = len(changes.get("classes", "123"))  # type: ignore[arg-type]
+    method = _new_method(Spec(BANDS, 12, classes, default_min_steps(tuple(BANDS), 12)))
     for name, bands in BANDS.items():
         low, high = np.array([RANGES[band] for band in bands], "f4").T
         method.normaliser(name).mean.copy_(torch.from_numpy((low + high) / 2))

@@ -64,7 +64,8 @@ def assess(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Checkpoint that made the map: points on or beside its training samples are left out.",
+            help="Checkpoint that made the map: points on or beside its training samples, and in the "
+            "polygons that these were drawn in, are left out.",
             show_default="not checked",
             rich_help_panel=POINTS,
         ),
@@ -184,8 +185,7 @@ def _footprint(model: str | None, map_folder: Path) -> "Footprint | None":
             expected="the model that made the map",
             todo="correct --model, or leave it out",
         )
-    places = card.training.footprint
-    return places.known if places else None
+    return card.training.places
 
 
 def _say(found: "Assessment") -> None:

@@ -10,8 +10,17 @@ import typer
 from geocomiss_cli import sampling as given
 from geocomiss_cli.options import RUN, Device
 from geocomiss_cli.tables import comparison_table
-from geocomiss_cli.terminal import screen
-from geocomiss_cli.train import ChoiceOption, EpochsOption, PresetOption, choices_of, say_table
+from geocomiss_cli.terminal import say_notes, screen
+from geocomiss_cli.train import (
+    BatchOption,
+    ChoiceOption,
+    EpochsOption,
+    PatienceOption,
+    PresetOption,
+    RateOption,
+    choices_of,
+    say_table,
+)
 
 if TYPE_CHECKING:
     from geocomiss.benchmarking import BenchmarkRequest, Results
@@ -59,6 +68,21 @@ GapsOption = Annotated[
         show_default="the table itself",
     ),
 ]
+FewOption = Annotated[
+    int | None,
+    typer.Option(
+        min=2,
+        help="Learn from at most this many labels of each class, drawn anew with each seed: what few labels "
+        "would give.",
+        show_default="all outside a fold",
+    ),
+]
+PatternsOption = Annotated[
+    bool,
+    typer.Option(
+        "--patterns-only", help="Leave out seasons cut short, natural gaps and corruption: less to predict."
+    ),
+]
 ReferenceOption = Annotated[
     str | None,
     typer.Option(
@@ -104,8 +128,13 @@ def benchmark(
     n: given.NumberOption = 4000,
     sim_seed: given.SimSeedOption = 0,
     gaps: GapsOption = None,
+    patterns_only: PatternsOption = False,
     reference: ReferenceOption = None,
+    labels_per_class: FewOption = None,
     epochs: EpochsOption = 100,
+    batch_size: BatchOption = 128,
+    learning_rate: RateOption = 1e-3,
+    patience: PatienceOption = 5,
     jobs: JobsOption = None,
     keep_models: KeepOption = False,
     device: Device = "auto",
@@ -115,18 +144,26 @@ def benchmark(
     Each sample is predicted by models that never saw its fold. Interrupted, the same command goes on;
     with more methods or seeds, it makes only the runs that are missing.
     """
-    from geocomiss.benchmarking import BenchmarkRequest, contenders_of, reference_of, with_ablations
+    from geocomiss.benchmarking import (
+        BenchmarkRequest,
+        contenders_of,
+        embedding_columns,
+        reference_of,
+        with_ablations,
+    )
     from geocomiss.inference import device_named
     from geocomiss.recipes import recipe_named
     from geocomiss.samples import SampleRequest, read_samples
     from geocomiss.training import Settings
 
+    if gaps and patterns_only:
+        raise typer.BadParameter("--patterns-only has no gaps", param_hint="--gaps")
     classes = given.legend_at(legend)
     wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity, target)
     table = given.read_wanted(wanted, recipe_named(recipe))
     options = {"preset": preset, **choices_of(option or [])}
     paths = paths_of(weights or [])
-    contenders = contenders_of(methods.split(","), options, tuple(table.columns), paths)
+    contenders = contenders_of(methods.split(","), options, bool(embedding_columns(table.columns)), paths)
     contenders = with_ablations(contenders) if ablate else contenders
     chosen = reference_of(contenders, reference)
     say_table(table)
@@ -139,7 +176,9 @@ def benchmark(
         fold_count=fold_count,
         seeds=_seeds(seeds),
         gaps=read_samples(SampleRequest(gaps, None, None, recipe_named(recipe))) if gaps else None,
-        settings=Settings(epochs=epochs, device=place),
+        settings=Settings(epochs, batch_size, learning_rate, patience, device=place),
+        labels_per_class=labels_per_class,
+        patterns_only=patterns_only,
         jobs=jobs or (1 if place.type == "cuda" else os.cpu_count() or 1),
         keep_models=keep_models,
     )
@@ -166,8 +205,10 @@ def _seeds(text: str) -> tuple[int, ...]:
         raise typer.BadParameter(
             f"{text!r} are no whole numbers joined by commas", param_hint="--seeds"
         ) from error
-    if min(seeds) < 0 or max(seeds) >= 2**32 or len(set(seeds)) < len(seeds):
-        raise typer.BadParameter(f"{text!r}: seeds are from 0 to 4294967295, each once", param_hint="--seeds")
+    if min(seeds) < 0 or max(seeds) > given.MAX_SEED or len(set(seeds)) < len(seeds):
+        raise typer.BadParameter(
+            f"{text!r}: seeds are from 0 to {given.MAX_SEED}, each once", param_hint="--seeds"
+        )
     return seeds
 
 
@@ -176,9 +217,19 @@ def _with_progress(table: "Samples", request: "BenchmarkRequest", out: Path) -> 
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from geocomiss.benchmarking import Run, RunKey, bench_of, keys_of, run_benchmark
+    from geocomiss.benchmarking import (
+        Run,
+        RunKey,
+        bench_of,
+        folds_in_words,
+        keys_of,
+        notes_of,
+        run_benchmark,
+    )
 
     bench = bench_of(table, request)
+    screen().print(f"folds: {folds_in_words(bench.fold, table.group, request.folds)}", markup=False)
+    say_notes(notes_of(bench), [])
     console = Console(stderr=True)
     columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     bar = Progress(
@@ -186,8 +237,9 @@ def _with_progress(table: "Samples", request: "BenchmarkRequest", out: Path) -> 
     )
     task = bar.add_task("runs", total=len(keys_of(bench, request)), last="")
 
-    def tell(key: RunKey, run: Run) -> None:
-        last = f"{key.contender.title}, seed {key.seed}, fold {key.fold}: trained in {run.seconds:.0f} s"
+    def tell(key: RunKey, run: Run, kept: bool) -> None:
+        how = "kept from before" if kept else f"trained in {run.seconds:.0f} s"
+        last = f"{key.contender.title}, seed {key.seed}, fold {key.fold}: {how}"
         bar.update(task, advance=1, last=last)
         if not console.is_terminal:
             typer.echo(last, err=True)

@@ -8,7 +8,7 @@ import typer
 from geocomiss_cli.terminal import screen
 
 if TYPE_CHECKING:
-    from geocomiss.accuracy import DesignReport
+    from geocomiss.accuracy import ClusterReport, DesignReport
 
 Rule = Literal["proportional", "equal", "neyman"]
 """As `geocomiss.accuracy.Allocation`, which would import too much for `--help`."""
@@ -84,6 +84,17 @@ def design(
     min_per_class: Annotated[
         int, typer.Option(min=2, help="Points that each class gets at least. 50 make good intervals.")
     ] = 10,
+    clusters: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="SIDE",
+            help="Draw squares of this side instead (metres for UTM), and pixels in each: less travel, wider "
+            "intervals. Takes --n and --per-cluster.",
+            show_default="points all over the map, by class",
+        ),
+    ] = None,
+    per_cluster: Annotated[int, typer.Option(min=1, help="Points in each square of --clusters.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace --out, with the labels it may hold.")
@@ -96,8 +107,14 @@ def design(
     stands in its columns. The file does not name the mapped class (`stratum` is its number), and points
     come in random order, so that nobody is led.
     """
-    from geocomiss.accuracy import DesignRequest, draw_sample
+    from geocomiss.accuracy import ClusterRequest, DesignRequest, draw_clusters, draw_sample
 
+    if clusters is not None:
+        if n is None:
+            raise typer.BadParameter("--clusters needs --n.")
+        squares = ClusterRequest(map_folder, out, n, clusters, per_cluster, seed, overwrite)
+        _say_clusters(draw_clusters(squares))
+        return
     if (n is None) == (target_se is None):
         raise typer.BadParameter("give either --n or --target-se.")
     named, others = expected_of(expect or [])
@@ -114,6 +131,13 @@ def design(
         overwrite=overwrite,
     )
     _say(draw_sample(request))
+
+
+def _say_clusters(report: "ClusterReport") -> None:
+    console = screen()
+    console.print(f"{report.n:,} points in {report.drawn:,} of {report.squares:,} squares")
+    console.print(f"wrote {report.path}", markup=False)
+    console.print(f"fill in its column `label`, then: geocomiss assess --map MAP --reference {report.path}")
 
 
 def _say(report: "DesignReport") -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from geocomiss_cli import sampling as given
-from geocomiss_cli.options import Device
+from geocomiss_cli.options import Device, Priors
 from geocomiss_cli.tables import scores_table
 from geocomiss_cli.terminal import say_notes, screen
 
@@ -24,6 +24,7 @@ def evaluate(
     json: Annotated[
         Path | None, typer.Option("--json", help="File for the scores.", show_default="none")
     ] = None,
+    priors: Priors = None,
     device: Device = "auto",
 ) -> None:
     """Score a model on labelled samples it was not trained on.
@@ -31,6 +32,10 @@ def evaluate(
     Modalities are taken away from all samples alike, in every combination. --fold KEY=VALUE scores
     only those samples. Samples of classes that the model does not know are left out. A model that
     predicts a value is compared with the column of that name, or with --target.
+
+    ECE is the expected calibration error: how far confidence is from the share of samples that are right,
+    before calibration and as maps show it. With --priors all scores are of the most probable class under
+    these shares, on the samples as they are.
     """
     from geocomiss.checkpoint import read_checkpoint
     from geocomiss.evaluation import evaluate_model, write_scores
@@ -44,7 +49,7 @@ def evaluate(
     wanted = given.Wanted(samples, label, classes, None, n, sim_seed, season, target=target)
     table = given.read_wanted(wanted, checkpoint.card.recipe, checkpoint.card.cycle)
     chosen = table.take(fold_of(table, fold)) if fold else table
-    found = evaluate_model(checkpoint, chosen, device_named(device))
+    found = evaluate_model(checkpoint, chosen, device_named(device), priors)
     say_notes(list(table.notes), list(found.warnings))
     console = screen()
     console.print(scores_table(found.scores, tuple(checkpoint.card.bands)))

@@ -18,6 +18,7 @@ def fetch(
     weather: given.Weather = None,
     max_cloud: given.MaxCloud = 100.0,
     max_unreadable: given.MaxUnreadable = 10.0,
+    format: given.FetchFormat = "zarr",
     ee_project: given.EeProject = None,
     ee_credentials: given.EeCredentials = "auto",
     ee_url: given.EeUrl = None,
@@ -28,7 +29,7 @@ def fetch(
     overwrite: given.Overwrite = False,
     seed: given.Seed = 0,
 ) -> None:
-    """Write the stack of an area and season: what `geocomiss map` would read."""
+    """Write the stack of an area and season: what `geocomiss map` would read, or images to look at."""
     from geocomiss.fetching import FetchRequest, fetch_stack
     from geocomiss.grid import crs_of, crs_text
     from geocomiss.sources.base import EarthEngine
@@ -41,6 +42,7 @@ def fetch(
         recipe=recipe,
         resolution=resolution,
         crs=crs,
+        format=given.fetch_format_of(format),
         overwrite=overwrite,
         seed=seed,
         cloud_dilation=cloud_dilation,

@@ -19,12 +19,12 @@ def info(
         str,
         typer.Argument(
             help="An area (a vector file, W,S,E,N or WKT), a stack, a samples table, a checkpoint, "
-            "a map's folder, or a GeoTIFF."
+            "a map's folder, a GeoTIFF, or the name of a method, whose options it then lists."
         ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
-    """Say what an area, stack, samples table, checkpoint or map is."""
+    """Say what an area, stack, samples table, checkpoint, map or method is."""
     from geocomiss.inspection import inspect
 
     facts = inspect(path)

@@ -13,16 +13,20 @@ from geocomiss import __version__
 from geocomiss.errors import GeocomissError
 from geocomiss_cli.assess import assess
 from geocomiss_cli.benchmark import benchmark
+from geocomiss_cli.check import check
 from geocomiss_cli.data import app as data
 from geocomiss_cli.design import design
 from geocomiss_cli.evaluate import evaluate
 from geocomiss_cli.fetch import fetch
+from geocomiss_cli.fields import fields
 from geocomiss_cli.info import info
 from geocomiss_cli.map import map_area
 from geocomiss_cli.plan import plan
+from geocomiss_cli.sample import sample
 from geocomiss_cli.search import search
 from geocomiss_cli.terminal import say_error
 from geocomiss_cli.train import train
+from geocomiss_cli.view import view
 
 FAILED: Final = 1
 """Exit code of bad input."""
@@ -38,9 +42,13 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("map")(map_area)
+app.command("view")(view)
+app.command("fields")(fields)
 app.command("fetch")(fetch)
 app.command("plan")(plan)
 app.command("search")(search)
+app.command("sample")(sample)
+app.command("check")(check)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("benchmark")(benchmark)
@@ -112,8 +120,8 @@ def _run(arguments: list[str]) -> None:
 def _interrupted() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would cut the message short
     say_error(
-        "Interrupted. A map, a fetch from Earth Engine, a download or a benchmark goes on where it stopped "
-        "when the same command is given again."
+        "Interrupted. A map, a sampling, a fetch from Earth Engine, a download or a benchmark goes on where "
+        "it stopped when the same command is given again, a training with --resume."
     )
     sys.exit(INTERRUPTED)
 

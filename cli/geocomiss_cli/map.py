@@ -29,8 +29,12 @@ def map_area(
     require: given.Require = ",".join(IMAGING),
     cloud_dilation: given.CloudDilation = None,
     weather: given.Weather = None,
+    priors: given.Priors = None,
     max_cloud: given.MaxCloud = 100.0,
     max_unreadable: given.MaxUnreadable = 10.0,
+    probabilities: given.Probabilities = False,
+    smooth: given.Smooth = 0,
+    legend: given.MapLegend = None,
     ee_project: given.EeProject = None,
     ee_credentials: given.EeCredentials = "auto",
     ee_url: given.EeUrl = None,
@@ -39,11 +43,18 @@ def map_area(
     max_eecu_hours: given.EeMaxHours = None,
     dry_run: given.DryRun = False,
     device: given.Device = "auto",
+    precision: given.Precision = "auto",
     tile: given.Tile = 512,
     overwrite: given.Overwrite = False,
     seed: given.Seed = 0,
 ) -> None:
-    """Map an area of interest: crop types, confidence, and which modalities each pixel had."""
+    """Map an area of interest: crop types, how sure they are, and which modalities each pixel had.
+
+    The class written is the one that the network finds likeliest, with its class weights: rare classes are
+    found. Its confidence is the calibrated probability that it is right, expected accuracy how often it is
+    right in the training regions with what the pixel has. With --priors the most probable class under these
+    shares is written instead: fewer pixels of rare classes, and no expected accuracy.
+    """
     from geocomiss.mapping import MapRequest, make_map
     from geocomiss.sources.base import EarthEngine
 
@@ -61,14 +72,19 @@ def map_area(
         mask=mask,
         on_mismatch=given.on_mismatch_of(on_mismatch),
         device=device,
+        precision=given.precision_of(precision),
         tile=tile,
         overwrite=overwrite,
         simulated_model_on_real_data=simulated_model_on_real_data,
         seed=seed,
         cloud_dilation=cloud_dilation,
         weather=weather,
+        priors=priors,
         max_cloud=max_cloud,
         max_unreadable=max_unreadable,
+        probabilities=probabilities,
+        smooth=smooth,
+        legend=legend,
         ee=EarthEngine(
             ee_project,
             ee_url,

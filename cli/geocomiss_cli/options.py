@@ -13,11 +13,17 @@ GRID: Final = "Area, time and grid"
 MODEL: Final = "Model"
 AVAILABILITY: Final = "What is missing"
 RUN: Final = "Run"
+WRITTEN: Final = "What is written"
 EARTH_ENGINE: Final = "Earth Engine"
 NONE: Final = "none"
 
 Mismatch = Literal["refuse", "drop", "allow"]
 """What happens with a modality that was not made as the model wants it."""
+Numbers = Literal["auto", "float32", "bfloat16"]
+"""What encoders compute with."""
+
+StackFormat = Literal["zarr", "cog"]
+"""What `geocomiss fetch` writes."""
 
 
 def modality_named(name: str) -> str:
@@ -77,12 +83,33 @@ def check_on_mismatch(text: str) -> str:
     return on_mismatch_of(text)
 
 
+def precision_of(text: str) -> Numbers:
+    """One of the three values of `--precision`."""
+    for known in get_args(Numbers):
+        if text == known:
+            return cast(Numbers, known)
+    raise typer.BadParameter(f"{text!r} is none of {', '.join(get_args(Numbers))}.", param_hint="--precision")
+
+
 def on_mismatch_of(text: str) -> Mismatch:
     """One of the three values of `--on-mismatch`."""
     for known in get_args(Mismatch):
         if text == known:
             return cast(Mismatch, known)
     raise typer.BadParameter(f"{text!r} is none of {', '.join(get_args(Mismatch))}.")
+
+
+def check_fetch_format(text: str) -> str:
+    """Hold `--format` to its values."""
+    return fetch_format_of(text)
+
+
+def fetch_format_of(text: str) -> StackFormat:
+    """One of the values of `--format`."""
+    for known in get_args(StackFormat):
+        if text == known:
+            return cast(StackFormat, known)
+    raise typer.BadParameter(f"{text!r} is none of {', '.join(get_args(StackFormat))}.")
 
 
 Source = Annotated[
@@ -191,7 +218,19 @@ DryRun = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the map.", show_default=False)]
-StackOut = Annotated[Path, typer.Option(help="Zarr folder to write, such as stack.zarr.", show_default=False)]
+StackOut = Annotated[
+    Path, typer.Option(help="Folder to write, such as stack.zarr or images/.", show_default=False)
+]
+FetchFormat = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(get_args(StackFormat)),
+        callback=check_fetch_format,
+        help="zarr: a stack to map from. cog: for the eye and any GIS, a GeoTIFF (COG) for each modality and "
+        "step in canonical units, and true-colour ones; NaN where nothing was seen.",
+        rich_help_panel=WRITTEN,
+    ),
+]
 Aoi = Annotated[
     str | None,
     typer.Option(
@@ -239,6 +278,16 @@ Model = Annotated[
     typer.Option(
         help="Checkpoint folder, or the name of a shipped one.",
         show_default="the shipped one of the simulated world, for --source simulated only",
+        rich_help_panel=MODEL,
+    ),
+]
+Priors = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Known class shares of the area: CSV with the columns class,share (adding up to 1 or to 100 "
+        "per cent). Probabilities are re-weighted to them, and the most probable class is written.",
+        show_default="as in training",
         rich_help_panel=MODEL,
     ),
 ]
@@ -296,6 +345,45 @@ Require = Annotated[
         callback=check_required,
         help="A class is written only where one of these is available; 'none' switches it off.",
         rich_help_panel=AVAILABILITY,
+    ),
+]
+Probabilities = Annotated[
+    bool,
+    typer.Option(
+        "--probabilities",
+        help="Write the probability of every class, too: probabilities.tif, a band a class.",
+        rich_help_panel=WRITTEN,
+    ),
+]
+Smooth = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="PIXELS",
+        help="Smooth the map over a neighbourhood of so many pixels a side, odd: a pixel that the model "
+        "is unsure of takes over what its neighbours agree on. The most probable class "
+        "is written then, and no expected accuracy. 0: not smoothed.",
+        rich_help_panel=WRITTEN,
+    ),
+]
+MapLegend = Annotated[
+    str | None,
+    typer.Option(
+        "--legend",
+        metavar="FILE",
+        help="CSV with other names and colours of the classes: the column value or class, and name or color "
+        "(#rrggbb) or both. The legend.csv of a map is one.",
+        show_default="as the model has them",
+        rich_help_panel=WRITTEN,
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|float32|bfloat16",
+        help="Numbers that the encoders compute with; auto: bfloat16 where the processor multiplies it fast. "
+        "Fewer than 1 pixel in 200 gets another class.",
+        rich_help_panel=RUN,
     ),
 ]
 Device = Annotated[

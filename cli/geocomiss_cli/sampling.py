@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from geocomiss.seasons import Cycle
 
 SAMPLES: Final = "Samples"
+MAX_SEED: Final = 2**32 - 1
+"""The largest seed that every library takes."""
 LABEL: Final = "label"
 """Column of labels where none is named."""
 
@@ -58,7 +60,10 @@ NumberOption = Annotated[
     int, typer.Option("--n", min=10, help="Number of simulated samples.", rich_help_panel=SAMPLES)
 ]
 SimSeedOption = Annotated[
-    int, typer.Option("--sim-seed", min=0, help="Seed of the simulated world.", rich_help_panel=SAMPLES)
+    int,
+    typer.Option(
+        "--sim-seed", min=0, max=2**32 - 1, help="Seed of the simulated world.", rich_help_panel=SAMPLES
+    ),
 ]
 FoldOption = Annotated[
     str | None,

@@ -28,24 +28,30 @@ def scores_table(scores: "Scores | ValueScores", modalities: tuple[str, ...]) ->
 
 
 def _of_classes(scores: "Scores") -> tuple[str, tuple[str, ...], Rows, Rows]:
+    named = {"macro_f1": "macro F1", "weighted_f1": "weighted F1"}
+    named |= {"ece_uncalibrated": "ECE uncalibrated", "ece": "ECE"}
+    known = [
+        key for key in named if any(getattr(score, key) is not None for score in scores.patterns.values())
+    ]
     rows = {
-        key: (f"{score.macro_f1:.3f}", f"{score.weighted_f1:.3f}") for key, score in scores.patterns.items()
+        pattern: tuple(_known(getattr(score, key)) for key in known)
+        for pattern, score in scores.patterns.items()
     }
-    means = {name: (f"{getattr(scores, name):.3f}", "") for name in MEANS}
-    return "F1 by available modalities", ("macro F1", "weighted F1"), rows, means
+    means = {name: (f"{getattr(scores, name):.3f}", *[""] * (len(known) - 1)) for name in MEANS}
+    return "F1 by available modalities", tuple(named[key] for key in known), rows, means
 
 
 def _of_values(scores: "ValueScores") -> tuple[str, tuple[str, ...], Rows, Rows]:
     rows = {
-        key: (f"{score.rmse:.4g}", _r2(score.r2), f"{score.mae:.4g}", f"{score.bias:+.3g}")
+        key: (f"{score.rmse:.4g}", _known(score.r2), f"{score.mae:.4g}", f"{score.bias:+.3g}")
         for key, score in scores.patterns.items()
     }
     rmse, r2 = (part.model_dump() if part else {} for part in (scores.rmse, scores.r2))
-    means = {name: (f"{rmse[name]:.4g}", _r2(r2.get(name)), "", "") for name in MEANS}
+    means = {name: (f"{rmse[name]:.4g}", _known(r2.get(name)), "", "") for name in MEANS}
     return "Errors by available modalities", ("RMSE", "R2", "MAE", "bias"), rows, means
 
 
-def _r2(value: float | None) -> str:
+def _known(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 

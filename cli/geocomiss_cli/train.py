@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from geocomiss_cli import sampling as given
+from geocomiss_cli.beginning import FromOption, FromRateOption, model_to_begin_from, say_beginning
 from geocomiss_cli.options import RUN, Device, Overwrite
 from geocomiss_cli.tables import scores_table
 from geocomiss_cli.terminal import say_notes, screen
@@ -44,7 +45,8 @@ ChoiceOption = Annotated[
     typer.Option(
         "--option",
         metavar="NAME=VALUE",
-        help="A choice of the method, for example temperature=1; repeat for several.",
+        help="A choice of the method, for example temperature=1; repeat for several. `geocomiss info "
+        "comiss+` lists those of comiss+.",
         show_default="(the method's own)",
     ),
 ]
@@ -54,8 +56,25 @@ PresetOption = Annotated[
 EpochsOption = Annotated[
     int, typer.Option(min=1, help="Most passes; early stopping ends sooner.", rich_help_panel=RUN)
 ]
+BatchOption = Annotated[
+    int, typer.Option(min=2, max=65536, help="Samples a training step.", rich_help_panel=RUN)
+]
+RateOption = Annotated[
+    float, typer.Option(min=1e-8, max=1.0, help="Learning rate of Adam, constant.", rich_help_panel=RUN)
+]
+PatienceOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Epochs without improvement (0.01 of the monitored loss) after which training ends.",
+        rich_help_panel=RUN,
+    ),
+]
 SeedOption = Annotated[
-    int, typer.Option(min=0, help="Seed of weights, order, drop-out and splits.", rich_help_panel=RUN)
+    int,
+    typer.Option(
+        min=0, max=given.MAX_SEED, help="Seed of weights, order, drop-out and splits.", rich_help_panel=RUN
+    ),
 ]
 
 ResumeOption = Annotated[
@@ -74,6 +93,7 @@ def train(
     label: given.LabelOption = None,
     target: given.TargetOption = None,
     legend: given.LegendOption = None,
+    from_model: FromOption = None,
     method: MethodOption = "comiss+",
     weights: WeightsOption = None,
     freeze: FreezeOption = False,
@@ -87,6 +107,9 @@ def train(
     n: given.NumberOption = 4000,
     sim_seed: given.SimSeedOption = 0,
     epochs: EpochsOption = 100,
+    batch_size: BatchOption = 128,
+    learning_rate: FromRateOption = None,
+    patience: PatienceOption = 5,
     seed: SeedOption = 0,
     device: Device = "auto",
     resume: ResumeOption = False,
@@ -103,22 +126,33 @@ def train(
     from geocomiss.inference import device_named
     from geocomiss.methods import check_weights_given, checked_options
     from geocomiss.recipes import recipe_named
-    from geocomiss.training import Settings, TrainRequest, begin, draw_curve, forget, train_model
+    from geocomiss.training import Settings, TrainRequest, check_unfinished, draw_curve, forget, train_model
     from geocomiss.training import unfinished_folder as folder_of
+    from geocomiss.training.finetune import LATER_RATE
 
+    decided = {"--method": method != "comiss+", "--weights": bool(weights), "--freeze": freeze}
+    decided |= {"--preset": preset != "full", "--option": bool(option)}
+    start = model_to_begin_from(from_model, decided)
     check_free(out, overwrite)
-    begin(state := folder_of(out), resume, overwrite)
+    check_unfinished(state := folder_of(out), resume, overwrite)
     options = {"preset": preset, **choices_of(option or [])}
     options |= {"weights": weights} if weights else {}
     options |= {"freeze": True} if freeze else {}
+    method, options = (start.card.method, start.card.options) if start else (method, options)
     checked_options(method, options)
     check_weights_given(method, options)
     classes = given.legend_at(legend)
     wanted = given.Wanted(samples, label, classes, group, n, sim_seed, season, parity, target)
-    table = given.read_wanted(wanted, recipe_named(recipe))
+    made, cycle = (start.card.recipe, start.card.cycle) if start else (recipe_named(recipe), None)
+    table = given.read_wanted(wanted, made, cycle)
     say_table(table)
-    settings = Settings(epochs=epochs, seed=seed, device=device_named(device))
-    request = TrainRequest(wanted.column, classes, method, options, fold, settings)
+    if start:
+        say_beginning(start, set(table.labels.tolist()))
+    rate = learning_rate or (LATER_RATE if start else Settings.learning_rate)
+    settings = Settings(epochs, batch_size, rate, patience, seed=seed, device=device_named(device))
+    request = TrainRequest(wanted.column, classes, method, options, fold, settings, start)
+    if not resume:
+        forget(state)  # only now, when nothing is left to be refused
     with shown_progress() as tell:
         trained = train_model(table, request, tell, state)
     card = write_checkpoint(out, trained.card, trained.method, overwrite, draw_curve(trained.history))

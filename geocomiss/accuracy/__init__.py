@@ -2,6 +2,7 @@
 
 from geocomiss.accuracy.allocation import Allocation
 from geocomiss.accuracy.assess import assess_map
+from geocomiss.accuracy.clusters import ClusterReport, ClusterRequest, draw_clusters
 from geocomiss.accuracy.columns import Design
 from geocomiss.accuracy.draw import DesignReport, DesignRequest, Stratum, draw_sample
 from geocomiss.accuracy.report import check_out, worded, write_assessment
@@ -21,6 +22,8 @@ __all__ = [
     "AssessRequest",
     "Assessment",
     "ClassFigures",
+    "ClusterReport",
+    "ClusterRequest",
     "Design",
     "DesignReport",
     "DesignRequest",
@@ -30,6 +33,7 @@ __all__ = [
     "Stratum",
     "assess_map",
     "check_out",
+    "draw_clusters",
     "draw_sample",
     "worded",
     "write_assessment",

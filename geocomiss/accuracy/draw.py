@@ -7,16 +7,12 @@ of each stratum are a sample themselves where time runs out.
 N points, H strata.
 """
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import geopandas
 import numpy as np
-import pyogrio
 import rasterio
-import shapely
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
@@ -30,14 +26,11 @@ from geocomiss.accuracy.columns import (
     PROBABILITY,
     STRATUM,
 )
-from geocomiss.accuracy.raster import CROP_TYPE, TILE, MapOnDisk, open_map, pixel_centres, tally
+from geocomiss.accuracy.points import check_file, write_points
+from geocomiss.accuracy.raster import CROP_TYPE, TILE, MapOnDisk, open_map, tally
 from geocomiss.errors import MapError, SampleError
-from geocomiss.grid import crs_of, tiles_of
+from geocomiss.grid import tiles_of
 
-POINTS: Final = "points"
-"""Layer with the points."""
-FOOTPRINTS: Final = "pixels"
-"""Layer with the outlines of their pixels: what a label describes."""
 EXPECTED: Final = 0.8
 """User's accuracy expected where nothing is said."""
 AT_LEAST: Final = 10
@@ -110,7 +103,7 @@ def draw_sample(request: DesignRequest) -> DesignReport:
         MapError: No finished map, or the file cannot be written.
         SampleError: Numbers that do not fit the map.
     """
-    _check(request)
+    check_file(request.out, request.overwrite)
     one = open_map(request.map)
     counted = tally(one)
     values = np.array([value for value in one.classes if counted.pixels[value]])
@@ -131,21 +124,9 @@ def draw_sample(request: DesignRequest) -> DesignReport:
         Stratum(one.classes[value], int(size), float(counted.hectares[value]), int(number), float(accuracy))
         for value, size, number, accuracy in zip(values, pixels, points, expected, strict=True)
     )
-    _write(request.out, one, _Chosen(row[order], col[order], values[stratum[order]], stratum[order]), strata)
+    chosen = _Chosen(row[order], col[order], values[stratum[order]], stratum[order])
+    write_points(request.out, one, (chosen.row, chosen.col), _columns(chosen, strata))
     return DesignReport(request.out, strata, expected_se(points, pixels, expected))
-
-
-def _check(request: DesignRequest) -> None:
-    if request.out.suffix.lower() != ".gpkg":
-        raise SampleError(
-            f"the file {request.out.name!r}", expected="a GeoPackage, *.gpkg", todo="correct --out"
-        )
-    if request.out.exists() and not request.overwrite:
-        raise MapError(
-            f"{request.out} exists already, perhaps with labels in it",
-            expected="a new file",
-            todo="choose another --out, or give --overwrite to lose what it holds",
-        )
 
 
 def _expected(request: DesignRequest, one: MapOnDisk, values: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -202,32 +183,6 @@ class _Chosen:
     """Class value of the stratum."""
     stratum: NDArray[np.int64]
     """Position of the stratum."""
-
-
-def _write(path: Path, one: MapOnDisk, chosen: _Chosen, strata: tuple[Stratum, ...]) -> None:
-    """Write the points and the outlines of their pixels; the file appears when it is whole."""
-    affine, crs = one.grid.affine, crs_of(one.grid).to_wkt()
-    x, y = pixel_centres(one.grid, chosen.row, chosen.col)
-    points = geopandas.GeoDataFrame(_columns(chosen, strata), geometry=shapely.points(x, y), crs=crs)
-    degrees = points.geometry.to_crs(4326)
-    points["lon"], points["lat"] = degrees.x.round(7), degrees.y.round(7)
-    half_x, half_y = abs(affine.a) / 2, abs(affine.e) / 2
-    outlines = geopandas.GeoDataFrame(
-        {"id": points["id"]}, geometry=shapely.box(x - half_x, y - half_y, x + half_x, y + half_y), crs=crs
-    )
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial.gpkg")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        points.to_file(partial, layer=POINTS, driver="GPKG", engine="pyogrio")
-        outlines.to_file(partial, layer=FOOTPRINTS, driver="GPKG", engine="pyogrio", mode="a")
-        partial.replace(path)
-    except (OSError, pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-        partial.unlink(missing_ok=True)
-        raise MapError(
-            f"{path} cannot be written ({str(error).splitlines()[0]})",
-            expected="a folder that can be written to, with free space",
-            todo="choose another --out",
-        ) from error
 
 
 def _columns(chosen: _Chosen, strata: tuple[Stratum, ...]) -> dict[str, Any]:

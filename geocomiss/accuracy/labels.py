@@ -3,13 +3,13 @@
 'Maize', 'maize ' and 'MAIZE' are one label; so are 'non crop', 'non-crop' and 'non_crop'.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
 from geocomiss.errors import SampleError
+from geocomiss.wording import plain
 
 NO_LABEL: Final = 0
 """Code of a point without a label, or whose label the legend leaves out."""
@@ -26,11 +26,6 @@ class Matched:
     """Names of the labels that the map does not know, by code."""
     merged: dict[str, tuple[str, ...]]
     """Classes whose labels were written in more than one way, with these ways."""
-
-
-def plain(label: str) -> str:
-    """A label without case, spaces at its ends, and the difference between space, '-' and '_'."""
-    return re.sub(r"[\s_-]+", " ", label.strip()).casefold()
 
 
 def match_labels(

@@ -1,15 +1,14 @@
 """Vector files with points or districts."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import geopandas
 import numpy as np
-import pyogrio
 import shapely
 
 from geocomiss.errors import SampleError
+from geocomiss.vectors import read_layer
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -21,7 +20,7 @@ def read_points(path: Path) -> "GeoDataFrame":
     Raises:
         SampleError: Missing, unreadable, empty, no points, or no CRS.
     """
-    frame = _read(path, "the reference points", "points", "POINT")
+    frame = read_layer(path, "the reference points", "points", "POINT")
     kinds = sorted(set(frame.geometry.geom_type.dropna()) - {"Point", "MultiPoint"})
     if kinds:
         raise SampleError(
@@ -50,7 +49,7 @@ def read_districts(path: Path, column: str | None) -> "GeoDataFrame":
     Raises:
         SampleError: Missing, unreadable, no polygons, no CRS, or no such column.
     """
-    frame = _read(path, "the districts", "polygons", "POLYGON")
+    frame = read_layer(path, "the districts", "polygons", "POLYGON")
     frame = frame[frame.geometry.geom_type.isin(["Polygon", "MultiPolygon"])]
     if frame.empty:
         raise SampleError(
@@ -80,36 +79,3 @@ def _names(frame: "GeoDataFrame", column: str | None, path: Path) -> list[str]:
 
 def _kind(series: Any) -> Any:
     return series.dtype if isinstance(series.dtype, np.dtype) else np.dtype(object)
-
-
-def _read(path: Path, what: str, wanted: str, kind: str) -> "GeoDataFrame":
-    """The first layer of a kind, or the first with geometries."""
-    if not path.exists():
-        raise SampleError(
-            f"{what} '{path}' do not exist", expected=f"a vector file with {wanted}", todo="check the path"
-        )
-    try:
-        layers = [(str(name), str(shape)) for name, shape in pyogrio.list_layers(path) if shape is not None]
-        fitting = [name for name, shape in layers if kind in shape.upper()] or [name for name, _ in layers]
-        frame = geopandas.read_file(path, layer=fitting[0] if fitting else None, engine="pyogrio")
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError, OSError, ValueError) as error:
-        raise _unusable(path, what, wanted)(f"cannot be read ({str(error).splitlines()[0]})") from error
-    unusable = _unusable(path, what, wanted)
-    if not isinstance(frame, geopandas.GeoDataFrame):
-        raise unusable("are a table without geometries")
-    if frame.empty or frame.geometry.isna().all():
-        raise unusable("are empty")
-    if frame.crs is None:
-        raise unusable("state no CRS, so that nobody can tell where they lie")
-    return frame
-
-
-def _unusable(path: Path, what: str, wanted: str) -> Callable[[str], SampleError]:
-    def error(why: str) -> SampleError:
-        return SampleError(
-            f"{what} '{path.name}' {why}",
-            expected=f"a vector file with {wanted} and a CRS, such as GeoPackage or GeoJSON",
-            todo="export it again from your GIS",
-        )
-
-    return error

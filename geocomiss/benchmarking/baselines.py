@@ -11,7 +11,7 @@ N samples, F features, E embedding columns.
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -116,21 +116,25 @@ def fit_baseline(
     return Baseline(kind, task, estimator, centre)
 
 
-def usable_baselines(columns: Collection[str]) -> tuple[str, ...]:
-    """Keys of the baselines whose packages are installed and whose columns the table has."""
+def usable_baselines(embeddings: bool) -> tuple[str, ...]:
+    """Keys of the baselines whose packages are installed, and that have what they read.
+
+    Args:
+        embeddings: Whether the table has embeddings.
+    """
     return tuple(
         key
         for key, kind in BASELINES.items()
-        if importlib.util.find_spec(kind.package) and (_has_embeddings(columns) or not kind.embedded)
+        if importlib.util.find_spec(kind.package) and (embeddings or not kind.embedded)
     )
 
 
-def check_baseline(key: str, columns: Collection[str]) -> None:
+def check_baseline(key: str, embeddings: bool) -> None:
     """Refuse a baseline that cannot be run, before anything is trained.
 
     Args:
         key: Key in `BASELINES`.
-        columns: Names of the table's columns.
+        embeddings: Whether the table has embeddings.
 
     Raises:
         GeocomissError: A package is not installed.
@@ -138,7 +142,7 @@ def check_baseline(key: str, columns: Collection[str]) -> None:
     """
     kind = BASELINES[key]
     _optional(kind.package)
-    if kind.embedded and not _has_embeddings(columns):
+    if kind.embedded and not embeddings:
         raise _no_embeddings(kind)
 
 
@@ -151,13 +155,18 @@ def features_of(batch: Batch) -> Floats:
     return np.asarray(torch.cat(parts, 1).cpu().numpy())
 
 
+def embedding_columns(columns: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
+    """Names of the numeric columns `embedding_*` among columns (N,)."""
+    return tuple(
+        name
+        for name, column in columns.items()
+        if name.startswith(EMBEDDING) and np.issubdtype(column.dtype, np.number)
+    )
+
+
 def embeddings_of(samples: Samples) -> Floats | None:
     """The numeric columns `embedding_*` of a table, (N, E), or None where it has none."""
-    columns = [
-        column.astype(np.float32)
-        for name, column in samples.columns.items()
-        if name.startswith(EMBEDDING) and np.issubdtype(column.dtype, np.number)
-    ]
+    columns = [samples.columns[name].astype(np.float32) for name in embedding_columns(samples.columns)]
     return np.stack(columns, 1) if columns else None
 
 
@@ -167,10 +176,6 @@ def _features(kind: BaselineKind, batch: Batch, embeddings: Floats | None) -> Fl
     if embeddings is None:
         raise _no_embeddings(kind)
     return embeddings
-
-
-def _has_embeddings(columns: Collection[str]) -> bool:
-    return any(name.startswith(EMBEDDING) for name in columns)
 
 
 def _no_embeddings(kind: BaselineKind) -> SampleError:

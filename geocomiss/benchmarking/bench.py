@@ -32,7 +32,7 @@ from geocomiss.samples import Legend, Samples
 from geocomiss.samples.folds import grouped_split, strata_of
 from geocomiss.samples.tensors import batch_of_samples, spec_of, truth_of
 from geocomiss.training import INNER, Labelled, Settings, classes_of
-from geocomiss.training.identity import digest_of
+from geocomiss.training.identity import REVISION, digest_of
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,10 @@ class BenchmarkRequest:
     """Table whose gaps are transplanted; None takes those of the table itself."""
     jobs: int = 1
     """Runs at once, each in a process of one thread."""
+    labels_per_class: int | None = None
+    """Most labels of each class to learn from and to stop by; None takes all outside a fold."""
+    patterns_only: bool = False
+    """Whether the short seasons, the gaps and the corruptions are left out: predicting costs less."""
     keep_models: bool = False
     """Whether trained weights are kept, so that new conditions need no new training."""
 
@@ -85,6 +89,8 @@ class Bench:
     """What a reader should know of the conditions, a sentence each."""
     digest: str
     """Of the samples as they were read, and of their groups."""
+    labels_per_class: int | None = None
+    """Most labels of each class that a run learns from; None for all."""
 
     @property
     def folds(self) -> tuple[str, ...]:
@@ -100,9 +106,11 @@ class Bench:
         """The samples of a run: to learn from, to stop by, to predict."""
         held = self.fold == fold
         rows = np.flatnonzero(~held)
+        if self.labels_per_class:
+            rows = few_of(self.y[rows], self.labels_per_class, np.random.default_rng([seed, 2]), rows)
         # the same random numbers as `geocomiss train` takes, so that its models are those compared
         inner = grouped_split(
-            self.inner_group[rows], strata_of(self.y)[rows], INNER, np.random.default_rng([seed, 1])
+            self.inner_group[rows], strata_of(self.y[rows]), INNER, np.random.default_rng([seed, 1])
         )
         return Split(rows[~inner], rows[inner], np.flatnonzero(held))
 
@@ -115,8 +123,8 @@ class Bench:
     def training_identity(self, request: BenchmarkRequest, contender: Contender, seed: int, fold: str) -> str:
         """Digest of everything that the trained weights of a run depend on."""
         settings = request.settings
-        stated = {
-            "version": __version__,
+        stated: dict[str, object] = {
+            "version": [__version__, REVISION],
             "data": self.digest,
             "ndvi": ndvi_bands(self.samples.recipe),
             "embeddings": self.samples.sha256 if contender.method == "embeddings" else None,
@@ -124,15 +132,20 @@ class Bench:
             "classes": self.classes,
             "spec": repr(self.spec),
             "contender": [contender.kind, contender.method, _all_options(contender)],
-            "training": [settings.epochs, settings.batch_size, settings.learning_rate],
-            "stop": [settings.patience, settings.min_delta],
-            "device": str(settings.device),
+            "training": _stated(settings) if contender.kind == "method" else None,
+            "labels per class": self.labels_per_class,
             "seed": seed,
         }
         digest = sha256(json.dumps(stated, sort_keys=True).encode())
         for array in (self.fold == fold, self.samples.months):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+
+def _stated(settings: Settings) -> dict[str, JsonValue]:
+    """How methods are trained; the seed is that of the run."""
+    stated = {name: value for name, value in vars(settings).items() if name != "seed"}
+    return {**stated, "device": str(settings.device)}
 
 
 def _all_options(contender: Contender) -> dict[str, JsonValue]:
@@ -154,18 +167,40 @@ class Split:
     """To predict."""
 
 
+def few_of(
+    y: NDArray[np.int64], most: int, rng: np.random.Generator, rows: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Some of the rows (n,), at most a number of each class, drawn at random and in their order.
+
+    Args:
+        y: (n,) class indices of the rows.
+        most: Of each class.
+        rng: Source of randomness.
+        rows: (n,) rows of a table.
+    """
+    order = rng.permutation(len(y))
+    drawn = np.concatenate([order[y[order] == each][:most] for each in np.unique(y)])
+    return np.sort(rows[drawn])
+
+
 def bench_of(samples: Samples, request: BenchmarkRequest) -> Bench:
     """Prepare a table for a comparison.
 
     Raises:
         SampleError: The table, the folds or the classes cannot be used.
     """
+    if request.labels_per_class and samples.target is not None:
+        raise SampleError(
+            "a number of labels per class, and a target that has no classes",
+            expected="one or the other",
+            todo="leave --labels-per-class out",
+        )
     classes = tuple(info.name for info in classes_of(samples, request.legend))
     spec = spec_of(samples, len(classes))
     y = truth_of(samples, classes)
     fold = folds_of(samples, strata_of(np.asarray(y.numpy())), request.folds, request.fold_count)
     batch = batch_of_samples(samples, spec)
-    conditions, notes = _conditions(samples, spec, batch, request.gaps or samples)
+    conditions, notes = _conditions(samples, spec, batch, request)
     # random folds split neighbours, and so does what training is stopped by
     inner = np.arange(len(y)).astype(np.str_) if request.folds == RANDOM else samples.group
     data = Labelled(batch, y)
@@ -180,18 +215,22 @@ def bench_of(samples: Samples, request: BenchmarkRequest) -> Bench:
         embeddings=embeddings_of(samples),
         notes=notes,
         digest=digest_of(data, inner),
+        labels_per_class=request.labels_per_class,
     )
     _check_outside(bench, request.folds)
     return bench
 
 
 def _conditions(
-    samples: Samples, spec: Spec, batch: Batch, donors: Samples
+    samples: Samples, spec: Spec, batch: Batch, request: BenchmarkRequest
 ) -> tuple[tuple[Condition, ...], tuple[str, ...]]:
-    """All conditions of a table, patterns first, and what to say of them."""
-    gaps, notes = gap_conditions(batch, samples.months, donors)
+    """The conditions that are asked for, patterns first, and what to say of them."""
+    patterns = pattern_conditions(spec)
+    if request.patterns_only:
+        return patterns, ()
+    gaps, notes = gap_conditions(batch, samples.months, request.gaps or samples)
     corruptions = corruption_conditions(spec, ndvi_bands(samples.recipe))
-    return (*pattern_conditions(spec), *month_conditions(spec), *gaps, *corruptions), notes
+    return (*patterns, *month_conditions(spec), *gaps, *corruptions), notes
 
 
 def _check_outside(bench: Bench, folds_by: str) -> None:

@@ -1,6 +1,6 @@
 """Who is compared: the methods, their ablations, and what users would pick instead."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Final, Literal
@@ -15,6 +15,7 @@ from geocomiss.methods import (
     begins_from_weights,
     check_weights_given,
     checked_options,
+    stated_options,
 )
 
 ALL: Final = "all"
@@ -55,17 +56,17 @@ class Contender:
 def contenders_of(
     names: Sequence[str],
     options: Mapping[str, JsonValue],
-    columns: Collection[str] = (),
+    embeddings: bool = False,
     weights: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Contender, ...]:
     """The contenders named, each with those of the given options that it has.
 
     Args:
         names: Keys of methods and baselines; or 'all' for every method, and every baseline that is
-            installed and can be run on a table with these columns. Methods that begin from weights
+            installed and finds what it reads. Methods that begin from weights
             are among them where theirs are given, fine-tuned and as a probe.
         options: Options of methods by name.
-        columns: Names of the table's columns.
+        embeddings: Whether the table has columns of embeddings.
         weights: Path of the pretrained weights, by method.
 
     Raises:
@@ -74,13 +75,13 @@ def contenders_of(
         CheckpointError: There are no weights at a path.
         GeocomissError: A baseline cannot be run: its package or its columns are not there.
     """
-    every = (*_usable_methods(weights), *usable_baselines(columns))
+    every = (*_usable_methods(weights), *usable_baselines(embeddings))
     wanted = [each for name in names for each in (every if name.strip() == ALL else (name.strip(),))]
     if twice := sorted({name for name in wanted if wanted.count(name) > 1}):
         raise MethodError(f"{', '.join(twice)} named twice", expected="each once", todo="correct --methods")
     for name in wanted:
         if name in BASELINES:
-            check_baseline(name, columns)
+            check_baseline(name, embeddings)
     contenders = tuple(_contender(name, options, weights) for name in wanted)
     _check_used(options, contenders)
     _check_weights_used(weights, contenders)
@@ -124,7 +125,8 @@ def with_ablations(contenders: Sequence[Contender]) -> tuple[Contender, ...]:
 def _ablations(whole: Contender) -> Iterator[Contender]:
     for title, changes in ABLATIONS.get(whole.method, {}).items():
         options = {**whole.options, **changes}
-        checked_options(whole.method, options)
+        if stated_options(whole.method, options) == stated_options(whole.method, whole.options):
+            continue  # the user left this part out already
         key = f"{whole.key}_{'-'.join(title.replace('/', ' ').split())}"
         yield Contender(key, f"{whole.title} {title}", whole.method, options)
 

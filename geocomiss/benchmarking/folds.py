@@ -3,6 +3,7 @@
 N samples.
 """
 
+from collections import Counter
 from typing import Final
 
 import numpy as np
@@ -41,6 +42,25 @@ def folds_of(samples: Samples, y: NDArray[np.int64], kind: str, number: int | No
         names = _column(samples, kind, number)
     _check(names, kind)
     return names
+
+
+def folds_in_words(fold: NDArray[np.str_], group: NDArray[np.str_], kind: str) -> str:
+    """How folds were made, and whether they keep neighbours apart.
+
+    Args:
+        fold: (N,) names of folds.
+        group: (N,) names of spatial groups.
+        kind: 'random', 'spatial', or a column of the table.
+    """
+    made = {
+        RANDOM: "drawn at random, sample by sample",
+        SPATIAL: "of whole spatial groups",
+    }.get(kind, f"by the column `{kind}`")
+    pairs = set(zip(group.tolist(), fold.tolist(), strict=True))
+    split = sum(number > 1 for number in Counter(each for each, _ in pairs).values())
+    groups = "spatial group" if split == 1 else "spatial groups"
+    apart = f"{split:,} {groups} in more than one fold, which flatters" if split else "no group is split"
+    return f"{len(np.unique(fold))} folds {made}; {apart}"
 
 
 def _spatial(samples: Samples, y: NDArray[np.int64], number: int) -> NDArray[np.str_]:
@@ -88,7 +108,15 @@ def _column(samples: Samples, key: str, number: int | None) -> NDArray[np.str_]:
             expected="one or the other: the column says how many folds there are",
             todo="leave --fold-count out",
         )
-    return np.asarray(samples.columns[key].astype(np.str_))
+    column = samples.columns[key]
+    names = column.astype(np.str_)
+    if unnamed := int(np.isin(np.char.lower(names), ("", "nan", "nat", "none")).sum()):
+        raise SampleError(
+            f"{unnamed} of {len(names)} samples have no value in the column {key!r}",
+            expected="a fold for every sample",
+            todo="complete the column, leave these samples out, or choose other --folds",
+        )
+    return np.asarray(names)
 
 
 def _check(names: NDArray[np.str_], kind: str) -> None:

@@ -29,7 +29,8 @@ RUNS: Final = "runs"
 """Folder of the predictions in that of the comparison."""
 MODELS: Final = "models"
 """Folder of the weights, where they are kept."""
-
+DIGITS: Final = 8
+"""Of the digest of what a file depends on, in its name."""
 
 WRITTEN: Final = (
     RUNS,
@@ -79,13 +80,16 @@ class RunKey:
         mark = sha256(self.fold.encode()).hexdigest()[:6]  # two names may be alike once made safe
         return f"{self.contender.key}/seed{self.seed}-fold_{safe}_{mark}"
 
-    def path(self, folder: Path) -> Path:
-        """Where its predictions are kept in the folder of the comparison."""
-        return folder / RUNS / f"{self.stem}.npz"
+    def path(self, folder: Path, digest: str) -> Path:
+        """Where its predictions are kept in the folder of the comparison.
 
-    def weights(self, folder: Path) -> Path:
-        """Where its trained weights are kept, if they are."""
-        return folder / MODELS / f"{self.stem}.safetensors"
+        Part of the digest is in the name: a run with other settings takes nothing away from this one.
+        """
+        return folder / RUNS / f"{self.stem}-{digest[:DIGITS]}.npz"
+
+    def weights(self, folder: Path, digest: str) -> Path:
+        """Where its trained weights are kept, if they are; the digest is that of the training."""
+        return folder / MODELS / f"{self.stem}-{digest[:DIGITS]}.safetensors"
 
 
 @dataclass(frozen=True)

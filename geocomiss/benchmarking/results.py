@@ -48,10 +48,11 @@ class Results:
     """The C conditions, patterns first."""
     predicted: Mapping[str, NDArray[Any]]
     """By key of a contender (S, C, N): class index, -1 where no modality was left, `NOT_DEFINED`
-    where the contender cannot be asked; or the number, NaN for both (methods predict their
-    training mean where no modality was left)."""
+    where the contender cannot be asked; or the number, NaN for both."""
     seconds: Mapping[str, float]
     """Mean seconds of training a fold took, by key of a contender."""
+    step: Literal["months", "steps"]
+    """What the steps of a season are: months that follow each other, or anything else."""
     published: bool
     """Whether these are the samples of the poster, whose numbers are then shown beside."""
     notes: tuple[str, ...] = ()

@@ -51,7 +51,8 @@ def make_run(bench: Bench, request: BenchmarkRequest, key: RunKey, folder: Path)
         predicted = np.stack([predict(condition, case) for condition in bench.conditions])
     stored = np.float32 if bench.spec.task == "value" else np.int16
     run = Run(split.test, predicted.astype(stored), seconds)
-    write_run(key.path(folder), run, bench.identity(request, key.contender, key.seed, key.fold))
+    digest = bench.identity(request, key.contender, key.seed, key.fold)
+    write_run(key.path(folder, digest), run, digest)
     return run
 
 
@@ -59,12 +60,13 @@ def _learn_method(
     bench: Bench, request: BenchmarkRequest, key: RunKey, split: Split, folder: Path
 ) -> tuple[Predict, float]:
     """A method, and the seconds that training took: kept from before, or trained now."""
-    contender, path = key.contender, key.weights(folder)
+    contender = key.contender
     digest = bench.training_identity(request, contender, key.seed, key.fold)
+    path = key.weights(folder, digest)
     if kept := read_weights(path, digest):
         method = new_method(contender.method, bench.spec, contender.options)
         method.load_state_dict(kept.tensors)
-        return _predictor(method), kept.seconds
+        return _predictor(method, request.settings.device), kept.seconds
     train, validation = (bench.data[torch.from_numpy(rows)] for rows in (split.train, split.validation))
     settings = replace(request.settings, seed=key.seed)
     start = time.monotonic()
@@ -74,21 +76,25 @@ def _learn_method(
     seconds = time.monotonic() - start
     if request.keep_models:
         write_weights(path, method.state_dict(), seconds, digest)
-    return _predictor(method), seconds
+    return _predictor(method, request.settings.device), seconds
 
 
-def _predictor(method: Method) -> Predict:
-    return lambda condition, case: _predicted(method, condition.change(case))
+def _predictor(method: Method, device: torch.device | str) -> Predict:
+    method.to(device)
+    return lambda condition, case: _predicted(method, condition.change(case).to(device))
 
 
 def _predicted(method: Method, batch: Batch) -> NDArray[Any]:
     """What a method says (n,); not defined where a condition leaves nothing that it can read."""
     value = method.spec.task == "value"
-    readable = torch.tensor([name in method.supported for name in batch.modalities])
+    readable = torch.tensor([name in method.supported for name in batch.modalities], device=batch.kept.device)
     if not batch.kept[:, readable].any():
         return np.full(len(batch), np.nan if value else NOT_DEFINED)
-    predict = predict_values if value else predict_classes
-    return predict(method, batch.keep_only(method.supported))
+    batch = batch.keep_only(method.supported)
+    if not value:
+        return predict_classes(method, batch)
+    there = batch.available.any(1).cpu().numpy()
+    return np.where(there, predict_values(method, batch), np.nan)
 
 
 def _learn_baseline(

@@ -9,8 +9,8 @@ from geocomiss.benchmarking.bench import Bench, BenchmarkRequest
 from geocomiss.benchmarking.kept import Run, RunKey, read_run
 from geocomiss.benchmarking.runs import make_run
 
-Progress = Callable[[RunKey, Run], None]
-"""Told of each run, in the order in which they end."""
+Progress = Callable[[RunKey, Run, bool], None]
+"""Told of each run, in the order in which they end, and whether it was kept from before."""
 
 
 def run_all(
@@ -30,16 +30,26 @@ def run_all(
     found: dict[tuple[str, int, str], Run] = {}
     todo = []
     for key in keys_of(bench, request):
-        kept = read_run(key.path(folder), bench.identity(request, key.contender, key.seed, key.fold))
+        kept = _kept(bench, request, key, folder)
         if kept is None:
             todo.append(key)
             continue
         found[key.contender.key, key.seed, key.fold] = kept
-        progress(key, kept)
+        progress(key, kept, True)
     for key, run in _made(bench, request, folder, todo):
         found[key.contender.key, key.seed, key.fold] = run
-        progress(key, run)
+        progress(key, run, False)
     return found
+
+
+def _kept(bench: Bench, request: BenchmarkRequest, key: RunKey, folder: Path) -> Run | None:
+    """A run made before; None where there is none, or where its weights are wanted and not there."""
+    which = (request, key.contender, key.seed, key.fold)
+    if request.keep_models and key.contender.kind == "method":
+        if not key.weights(folder, bench.training_identity(*which)).exists():
+            return None
+    digest = bench.identity(*which)
+    return read_run(key.path(folder, digest), digest)
 
 
 def keys_of(bench: Bench, request: BenchmarkRequest) -> list[RunKey]:

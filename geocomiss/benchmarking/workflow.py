@@ -6,7 +6,7 @@ N samples, S seeds, C conditions.
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from geocomiss.benchmarking.bench import Bench, BenchmarkRequest
 from geocomiss.benchmarking.kept import Run, check_folder
 from geocomiss.benchmarking.results import NOT_DEFINED, Results
 from geocomiss.benchmarking.schedule import Progress, run_all
+from geocomiss.samples import Samples
 
 POSTER_RECIPE: Final = "cropharvest"
 """Recipe of the samples that the poster compares on."""
@@ -44,7 +45,7 @@ def run_benchmark(
         MapError: The folder cannot be written, or holds something else.
     """
     check_folder(folder)
-    runs = run_all(bench, request, folder, progress or (lambda key, run: None))
+    runs = run_all(bench, request, folder, progress or (lambda key, run, kept: None))
     return results_of(bench, request, runs)
 
 
@@ -68,9 +69,15 @@ def results_of(bench: Bench, request: BenchmarkRequest, runs: Mapping[tuple[str,
         conditions=tuple(condition.name for condition in bench.conditions),
         predicted={key: _pooled(bench, request, runs, key) for key in keys},
         seconds={key: fmean(run.seconds for (who, _, _), run in runs.items() if who == key) for key in keys},
+        step=_step(samples),
         published=_published(bench),
-        notes=(*samples.notes, *_notes(bench)),
+        notes=(*samples.notes, *notes_of(bench)),
     )
+
+
+def _step(samples: Samples) -> Literal["months", "steps"]:
+    follow = np.diff(samples.months, axis=1) % 12 == 1
+    return "months" if follow.all() else "steps"
 
 
 def _published(bench: Bench) -> bool:
@@ -97,9 +104,14 @@ def _pooled(
     return pooled
 
 
-def _notes(bench: Bench) -> list[str]:
-    """What makes a comparison less than it seems."""
+def notes_of(bench: Bench) -> list[str]:
+    """What makes a comparison less than it seems, a sentence each; known before anything is trained."""
     notes = [*bench.notes]
+    if bench.labels_per_class:
+        notes.append(
+            f"at most {bench.labels_per_class} labels of each class outside a fold were used, to learn "
+            "from and to stop by, drawn anew with each seed"
+        )
     folds = {name: len(set(bench.fold[bench.y == place])) for place, name in enumerate(bench.classes)}
     if lone := [name for name, number in folds.items() if number == 1]:
         notes.append(

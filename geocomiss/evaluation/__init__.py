@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geocomiss.calibration import Readout, read_priors
 from geocomiss.checkpoint import Card, Checkpoint
 from geocomiss.errors import RecipeError, SampleError
 from geocomiss.recipes import differences
@@ -31,7 +32,7 @@ class Evaluation:
 
 
 def evaluate_model(
-    checkpoint: Checkpoint, samples: Samples, device: torch.device | str = "cpu"
+    checkpoint: Checkpoint, samples: Samples, device: torch.device | str = "cpu", priors: Path | None = None
 ) -> Evaluation:
     """Score a model on samples, by all patterns of its modalities.
 
@@ -42,10 +43,11 @@ def evaluate_model(
         checkpoint: The model.
         samples: Labelled samples.
         device: Where to compute.
+        priors: CSV of known class shares, see `read_priors`.
 
     Raises:
         SampleError: No sample of the model's classes, labels for a regression or a target for a
-            classifier, other steps, or bands missing.
+            classifier, other steps, or bands missing; or priors that are not of the model's classes.
         RecipeError: The table states a recipe that the model cannot use.
     """
     card = checkpoint.card
@@ -53,6 +55,9 @@ def evaluate_model(
     _check_steps(card, samples)
     _check_task(card, samples)
     names = tuple(info.name for info in card.classes)
+    readout = _readout(card, priors)
+    if readout.calibration is None and names:
+        warnings.append("the model's card holds no calibration: its confidence is uncalibrated")
     known = np.isin(samples.labels, names) if samples.target is None else np.isfinite(samples.target)
     if samples.target is None and not known.all():
         warnings.append(_left_out(samples, known, names))
@@ -61,8 +66,22 @@ def evaluate_model(
     method = checkpoint.method.to(device)
     batch = batch_of_samples(kept, card.spec).to(device)
     protocol = f"{len(kept)} samples of {samples.name}"
-    scores = score_patterns(method, batch, np.asarray(truth_of(kept, names)), protocol)
+    if priors:
+        protocol += f", re-weighted to the class shares of {priors.name}"
+    scores = score_patterns(method, batch, np.asarray(truth_of(kept, names)), protocol, readout)
     return Evaluation(scores, tuple(warnings))
+
+
+def _readout(card: Card, priors: Path | None) -> Readout:
+    """How logits become classes, with known shares where there are any."""
+    if card.target and priors:
+        raise SampleError(
+            f"the priors {priors} for a model that predicts {card.target.name}, a value",
+            expected="a model of classes",
+            todo="leave --priors out",
+        )
+    known = read_priors(priors, tuple(info.name for info in card.classes)) if priors else None
+    return Readout() if card.target else card.readout(known)
 
 
 def write_scores(scores: Scores | ValueScores, path: Path) -> None:

@@ -1,18 +1,19 @@
 """What a file or folder is: the facts behind `geocomiss info`. Everything is recognised by looking."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 from geocomiss.errors import AreaError, SourceError
 from geocomiss.inspection.facts import Facts
-from geocomiss.inspection.learned import model_facts, samples_facts
+from geocomiss.inspection.learned import method_facts, model_facts, samples_facts
 from geocomiss.inspection.mapped import layer_facts, map_facts
 from geocomiss.inspection.places import area_facts, stack_facts
 from geocomiss.maps import SUMMARY
 
 KNOWN: Final = (
-    "an area (vector file, W,S,E,N or WKT), a stack, a samples table, a model, or a map "
-    "(its folder or one of its GeoTIFFs)"
+    "an area (vector file, W,S,E,N or WKT), a stack, a samples table, a model, a map "
+    "(its folder or one of its GeoTIFFs), or the name of a method"
 )
 PARTS: Final = (SUMMARY, "card.json", "model.safetensors")
 """Files that speak for their folder."""
@@ -24,7 +25,7 @@ def inspect(text: str) -> Facts:
     """Say what something is.
 
     Args:
-        text: A path, an area as `--aoi` takes it, or the name of a shipped model.
+        text: A path, an area as `--aoi` takes it, or the name of a shipped model or of a method.
 
     Raises:
         GeocomissError: It does not exist, is damaged, or is nothing of ours.
@@ -34,6 +35,8 @@ def inspect(text: str) -> Facts:
         return _folder(path) if path.is_dir() else _file(path)
     if text in _shipped():
         return model_facts(text)
+    if text in _methods():
+        return method_facts(text)
     try:
         return area_facts(text)
     except AreaError as error:
@@ -53,6 +56,12 @@ def _shipped() -> tuple[str, ...]:
     from geocomiss.checkpoint import shipped_models
 
     return shipped_models()
+
+
+def _methods() -> Collection[str]:
+    from geocomiss.methods import METHODS
+
+    return METHODS
 
 
 def _folder(path: Path) -> Facts:

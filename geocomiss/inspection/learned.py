@@ -1,10 +1,13 @@
 """Facts about samples tables and models."""
 
+import inspect
+import json
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from geocomiss.footprint import DIGITS
 from geocomiss.inspection.facts import Facts, rounded
 from geocomiss.modalities import MODALITIES
 
@@ -89,7 +92,7 @@ def model_facts(name_or_path: str) -> Facts:
         "options": stored["options"],
         "time steps": str(card.cycle) if card.cycle else f"{card.steps}, mixed",
         "recipe": stored["recipe"],
-        "training": stored["training"],
+        "training": _training(stored["training"]),
         "sha256": card.model_sha256,
         **({"target": stored["target"]} if card.target else {"classes": stored["classes"]}),
         "modalities": [
@@ -97,7 +100,51 @@ def model_facts(name_or_path: str) -> Facts:
             for name, bands in card.bands.items()
         ],
         "scores": _scores(scores) if scores else "never scored",
+        **({"calibrated on": card.calibration.samples} if card.calibration else {}),
+        "calibration": _calibration(stored) if card.calibration else "none: the confidence is uncalibrated",
     }
+
+
+def method_facts(name: str) -> Facts:
+    """What a method is, and its options.
+
+    Args:
+        name: Key in `METHODS`.
+    """
+    from geocomiss.methods import METHODS
+    from geocomiss.methods.described import described
+
+    method = METHODS[name]
+    return {
+        "what": f"a method: {inspect.getdoc(method)}",
+        "modalities": list(method.supported),
+        "options": [
+            {**vars(each), "default": json.dumps(each.default).strip('"')}
+            for each in described(method.options_type)
+        ],
+    }
+
+
+def _training(stored: Facts) -> Facts:
+    """Hashes are for machines: how many there are says it all."""
+    places = stored.get("footprint")
+    if not places:
+        return stored
+    return {**stored, "footprint": f"{len(places['pixels']) // DIGITS} hashed training pixels"}
+
+
+def _calibration(stored: Facts) -> list[Facts]:
+    """A row per availability pattern."""
+    names, known = [info["name"] for info in stored["classes"]], stored["calibration"]
+    return [
+        {
+            "available": pattern,
+            "samples": each["n"],
+            "temperature": round(each["temperature"], 3),
+            "bias": [f"{name} {bias:+.2f}" for name, bias in zip(names, each["bias"], strict=True)],
+        }
+        for pattern, each in known["patterns"].items()
+    ]
 
 
 def _scores(scores: Facts) -> list[Facts]:

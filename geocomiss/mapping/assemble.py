@@ -13,18 +13,35 @@ import rasterio
 from numpy.typing import NDArray
 
 from geocomiss import __version__
-from geocomiss.checkpoint import Card
 from geocomiss.errors import unwritable
 from geocomiss.grid import crs_of, pixel_hectares
+from geocomiss.mapping.illustrate import IMAGING, coarse_grid, picked
+from geocomiss.mapping.package import write_sidecars
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.request import MapReport
-from geocomiss.mapping.tiles import NOT_MAPPED, TileStore
-from geocomiss.maps import AREA_NOTE, SUMMARY, Category, Layer, write_cog
+from geocomiss.mapping.tiles import TileStore
+from geocomiss.maps import (
+    AREA_NOTE,
+    EXPECTED_ACCURACY,
+    NOT_MAPPED,
+    PROBABILITIES,
+    QML_SUFFIX,
+    SUMMARY,
+    Asset,
+    Layer,
+    write_cog,
+    write_style,
+)
 from geocomiss.modalities import MODALITIES
 from geocomiss.sources.base import Accounting
 from geocomiss.stack import origin_of
 
 SIMULATED_MODEL: Final = "SIMULATED MODEL"
+STALE: Final = (
+    *(f"{name}.*" for name in (EXPECTED_ACCURACY, PROBABILITIES, "true_color", "ndvi")),
+    *("preview.png", "report.html"),
+)
+"""What not every map has, and what shows a map that is replaced."""
 PACKAGES: Final = ("torch", "numpy", "xarray", "dask", "rasterio", "odc-geo")
 
 
@@ -46,12 +63,10 @@ def assemble(
     """
     before = elapsed()
     counts = _count(plan, store)
-    tags = _tags(plan)
-    layers = _layers(plan.checkpoint.card)
     finished = store.folder / "finished"
-    for layer in layers:
-        path = finished / f"{layer.name}.tif"
-        write_cog(path, layer, plan.grid, _windows(plan, store, layer.name), tags, store.folder)
+    assets = _write_layers(plan, store, finished, counts.pop("patterns"))
+    observed = counts.pop("observed")
+    write_sidecars(finished, plan, assets)
     files = _publish(finished, plan.request.out)
     timings = timings | {"write": elapsed() - before}
     read, worries = plan.source.account() if isinstance(plan.source, Accounting) else ((), ())
@@ -65,10 +80,25 @@ def assemble(
         px_per_s=pixels / elapsed(),
         seconds=elapsed(),
         simulated_model=plan.simulated_model,
+        observed=observed,
         **counts,
     )
     _write_run(plan, report, timings)
     return report
+
+
+def _write_layers(
+    plan: Plan, store: TileStore, finished: Path, patterns: tuple[int, ...]
+) -> tuple[Asset, ...]:
+    """Write all rasters, each with its style for QGIS."""
+    tags, assets = _tags(plan), []
+    for layer in plan.layers(patterns):
+        grid = coarse_grid(plan.grid, layer.every)
+        windows = _windows(plan, store, layer)
+        statistics = write_cog(finished / f"{layer.name}.tif", layer, grid, windows, tags, store.folder)
+        write_style(finished / f"{layer.name}{QML_SUFFIX}", layer, statistics[0])
+        assets.append(Asset(layer, grid, statistics))
+    return tuple(assets)
 
 
 def _publish(finished: Path, out: Path) -> list[str]:
@@ -76,6 +106,9 @@ def _publish(finished: Path, out: Path) -> list[str]:
     names = sorted(path.name for path in finished.iterdir())
     try:
         (out / SUMMARY).unlink(missing_ok=True)
+        for name in STALE:
+            for stale in out.glob(name):
+                stale.unlink()
         for name in reversed(names):  # a sidecar before its raster
             (finished / name).replace(out / name)
         finished.rmdir()
@@ -84,37 +117,18 @@ def _publish(finished: Path, out: Path) -> list[str]:
     return names
 
 
-def _layers(card: Card) -> tuple[Layer, ...]:
-    crops = tuple(Category(each.value, each.name, each.color) for each in card.classes)
-    return (
-        Layer("crop_type", nodata=0, description="crop type", categories=crops, overviews="mode"),
-        Layer(
-            "confidence",
-            nodata=NOT_MAPPED,
-            description="probability of the mapped class",
-            scale=0.005,
-            unit="1",
-            overviews="average",
-        ),
-        Layer(
-            "modalities",
-            nodata=NOT_MAPPED,
-            description="modalities used: " + ", ".join(f"{m.bit} {m.name}" for m in MODALITIES.values()),
-            overviews="mode",
-        ),
-    )
-
-
-def _windows(plan: Plan, store: TileStore, layer: str) -> Iterator[tuple[slice, slice, NDArray[np.uint8]]]:
+def _windows(plan: Plan, store: TileStore, layer: Layer) -> Iterator[tuple[slice, slice, NDArray[Any]]]:
     for tile in plan.tiles():
-        yield tile.y, tile.x, getattr(store.read_tile(tile), layer)
+        at = picked(plan.grid, tile, layer.every)
+        if at.y.size and at.x.size:
+            yield at.rows, at.cols, store.read_tile(tile).layer(layer.name)
 
 
 def _count(plan: Plan, store: TileStore) -> dict[str, Any]:
     """Pixels and hectares per class, availability of each modality, and what is not mapped and why."""
-    classes = plan.checkpoint.card.classes
     pixels, hectares = np.zeros(256, np.int64), np.zeros(256)
     bits, outside, masked = np.zeros(256, np.int64), 0, 0
+    observed = np.zeros((len(IMAGING), plan.calendar.number), np.int64)
     for tile in plan.tiles():
         result = store.read_tile(tile)
         pixels += np.bincount(result.crop_type.ravel(), minlength=256)
@@ -122,6 +136,7 @@ def _count(plan: Plan, store: TileStore) -> dict[str, Any]:
         hectares += np.bincount(result.crop_type.ravel(), area, minlength=256)
         bits += np.bincount(result.modalities.ravel(), minlength=256)
         outside, masked = outside + result.outside, masked + result.masked
+        observed += result.observed
     looked_at = bits[:NOT_MAPPED].sum()
     unclassified = int(pixels[0]) - outside - masked
     reason = "required_missing" if plan.request.require else "nothing_available"
@@ -131,11 +146,21 @@ def _count(plan: Plan, store: TileStore) -> dict[str, Any]:
     }
     return {
         "classes": [
-            each.model_dump(include={"value", "name", "color"})
-            | {"pixels": int(pixels[each.value]), "area_ha": round(float(hectares[each.value]), 4)}
-            for each in classes
+            {
+                "value": each.value,
+                "name": each.name,
+                "color": each.color,
+                "pixels": int(pixels[each.value]),
+                "area_ha": round(float(hectares[each.value]), 4),
+            }
+            for each in plan.classes
         ],
         "modality_share": share,
+        "patterns": tuple(np.flatnonzero(bits[:NOT_MAPPED]).tolist()),
+        "observed": {
+            name: [round(float(each), 4) for each in observed[number] / max(looked_at, 1)]
+            for number, name in enumerate(IMAGING)
+        },
         "nodata": {"outside": outside, "masked": masked, "required_missing": 0} | {reason: unclassified},
     }
 
@@ -151,11 +176,21 @@ def _tags(plan: Plan) -> dict[str, str]:
         "source": origin.source,
         "season": f"{plan.calendar.start}/{plan.calendar.last_day}",
     }
+    if plan.request.smooth:
+        tags["smooth"] = f"neighbourhood of {plan.request.smooth} pixels a side"
+    if plan.readout.priors:
+        tags["priors"] = ", ".join(f"{name} {share:.4f}" for name, share in _priors(plan).items())
     if plan.warnings:
         tags["warnings"] = "; ".join(plan.warnings)
     if card.simulated:
         tags["label"] = SIMULATED_MODEL if plan.simulated_model else "SIMULATED WORLD"
     return tags
+
+
+def _priors(plan: Plan) -> dict[str, float]:
+    """Known shares by class; empty where none were given."""
+    names = (info.name for info in plan.checkpoint.card.classes)
+    return dict(zip(names, plan.readout.priors or (), strict=False))
 
 
 def _write_run(plan: Plan, report: MapReport, timings: dict[str, float]) -> None:
@@ -177,6 +212,7 @@ def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, 
         "classes": report.classes,
         "nodata": report.nodata,
         "modality_share": report.modality_share,
+        "observations": {"steps": [str(day) for day in calendar.edges()[:-1]], **report.observed},
         "season": {
             "start": str(calendar.start),
             "end": str(calendar.last_day),
@@ -192,13 +228,20 @@ def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, 
         "model": {
             "sha256": card.model_sha256,
             "method": card.method,
+            "precision": plan.precision,
             "simulated": card.simulated,
             "trained_on": card.training.table,
             "recipe": asdict(card.recipe),
             "bands": {name: list(bands) for name, bands in card.bands.items()},
         },
+        "confidence": {
+            "calibrated": plan.readout.calibration is not None,
+            "class_shares": dict(zip((info.name for info in card.classes), card.shares, strict=True)),
+            "priors": _priors(plan) or None,
+        },
         "without": list(plan.request.without),
         "require": list(plan.request.require),
+        "smooth": plan.request.smooth,
         "min_steps": dict(plan.spec.min_steps),
         "on_mismatch": plan.request.on_mismatch,
         "notes": report.notes,

@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
@@ -15,9 +16,12 @@ from odc.geo.geobox import GeoBox
 from geocomiss import __version__
 from geocomiss.aoi import read_aoi
 from geocomiss.batch import Spec
+from geocomiss.calibration import Readout, read_priors
 from geocomiss.checkpoint import Card, Checkpoint, read_checkpoint
+from geocomiss.engine import Precision, precision_of, prepared
 from geocomiss.errors import CheckpointError, MapError
 from geocomiss.grid import Tile, crs_of, crs_text, inside, tiles_of
+from geocomiss.inference import device_named
 from geocomiss.mapping.checks import (
     drift_warnings,
     model_warnings,
@@ -27,14 +31,35 @@ from geocomiss.mapping.checks import (
     unit_differences,
 )
 from geocomiss.mapping.contract import Contract, band_differences, recipe_differences, settle
+from geocomiss.mapping.illustrate import OPTICAL, can_illustrate, every_of
 from geocomiss.mapping.mask import Mask, read_mask
 from geocomiss.mapping.request import SHIPPED_MODEL, MapRequest
+from geocomiss.maps import (
+    EXPECTED_ACCURACY,
+    Category,
+    Layer,
+    expected_accuracy,
+    map_layers,
+    ndvi_curve,
+    probabilities,
+    read_map_legend,
+    renamed,
+    true_color,
+)
+from geocomiss.methods import Method
 from geocomiss.modalities import MODALITIES
 from geocomiss.seasons import Calendar, Cycle
 from geocomiss.sources import SIMULATED
 from geocomiss.sources.base import Accounting, Reading, Source
-from geocomiss.sources.resolve import Asked, future_steps, resolve_grid, source_asked, uncovered
+from geocomiss.sources.resolve import Asked, files_state, future_steps, resolve_grid, source_asked, uncovered
 from geocomiss.stack import bands_of, origin_of, without
+
+BASIC: Final = ("crop_type", "confidence", "modalities", EXPECTED_ACCURACY)
+"""Layers that every tile has."""
+PICTURE: Final = 1000
+"""Most pixels a side of the true-colour picture."""
+CURVES: Final = 384
+"""Most pixels a side at which vegetation curves are kept."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +84,54 @@ class Plan:
     """Where a map is wanted, if not everywhere."""
     calendar: Calendar
     """The season."""
+    classes: tuple[Category, ...]
+    """The classes as the map calls them: the model's, or as the user's legend has it."""
     notes: tuple[str, ...] = ()
     """What was done on the user's behalf."""
     warnings: tuple[str, ...] = ()
     """What the user should worry about."""
+    readout: Readout = field(default_factory=Readout)
+    """How logits become classes and probabilities."""
+    precision: Precision = "float32"
+    """Numbers that encoders are computed with."""
+
+    @cached_property
+    def method(self) -> Method:
+        """The network that predicts."""
+        return prepared(self.checkpoint.method, self.precision)
+
+    def layers(self, patterns: tuple[int, ...] = ()) -> tuple[Layer, ...]:
+        """All rasters of the map.
+
+        Args:
+            patterns: Values of the modalities that occur; none: all.
+        """
+        optical = bands_of(self.stack).get(OPTICAL, ())
+        steps = tuple(str(day) for day in self.calendar.edges()[:-1])
+        shown = (true_color(every_of(self.grid, PICTURE)), ndvi_curve(every_of(self.grid, CURVES), steps))
+        asked = (probabilities(self.classes),) if self.request.probabilities else ()
+        possible = (each for each in shown if can_illustrate(each, optical))
+        sure = "calibrated" if self.readout.calibration else "uncalibrated"
+        expected = (expected_accuracy(),) if self.knows_accuracy else ()
+        return (*map_layers(self.classes, patterns, sure), *expected, *asked, *possible)
+
+    @property
+    def further(self) -> tuple[Layer, ...]:
+        """What tiles hold beyond class, confidence and modalities."""
+        further = tuple(layer for layer in self.layers() if layer.name not in BASIC)
+        if self.request.smooth and not self.request.probabilities:
+            return (*further, probabilities(self.classes))
+        return further
+
+    @property
+    def knows_accuracy(self) -> bool:
+        """Whether it is known how often classes are right: smoothing changes which class is written."""
+        return self.readout.knows_accuracy and not self.request.smooth
+
+    @property
+    def needs_probabilities(self) -> bool:
+        """Whether the probability of every class is asked for, or smoothed."""
+        return self.request.probabilities or self.request.smooth > 0
 
     @property
     def simulated_model(self) -> bool:
@@ -90,18 +159,24 @@ class Plan:
             "area": hashlib.sha256(self.area.geom.wkb).hexdigest() if self.area else None,
             "grid": [crs_text(crs_of(self.grid)), *list(self.grid.affine)[:6], *self.grid.shape],
             "season": str(self.calendar),
-            "source": [self.request.source, self.request.seed, *_state(Path(self.request.source))],
+            "source": [self.request.source, self.request.seed, *files_state(Path(self.request.source))],
             "found": self.source.state if isinstance(self.source, Accounting) else None,
-            "weather": [self.request.weather, *_state(Path(self.request.weather))]
+            "weather": [self.request.weather, *files_state(Path(self.request.weather))]
             if self.request.weather
             else None,
             "bands": {name: list(bands) for name, bands in bands_of(self.stack).items()},
             "cloud_dilation": self.source.recipe.cloud_dilation,
             "min_steps": dict(self.spec.min_steps),
             "model": self.checkpoint.card.model_sha256,
-            "mask": [str(self.mask.path), *self.mask.values, *_state(self.mask.path)] if self.mask else None,
+            "readout": self.readout.digest,
+            "precision": self.precision,
+            "mask": [str(self.mask.path), *self.mask.values, *files_state(self.mask.path)]
+            if self.mask
+            else None,
             "require": list(self.request.require),
             "tile": self.request.tile,
+            "smooth": self.request.smooth,
+            "layers": [[each.name, each.every, *each.band_names] for each in self.further],
             "geocomiss": __version__,
         }
 
@@ -118,6 +193,7 @@ def plan_map(request: MapRequest) -> Plan:
     card, cycle = checkpoint.card, _cycle(checkpoint)
     source = source_asked(_asked(request, card))
     _check_simulated(request, checkpoint, source)
+    readout = card.readout(_priors(request, card))
     area = read_aoi(request.aoi) if request.aoi else None
     geometry = area.geometry if area else None
     grid = resolve_grid(source, geometry, request.crs, request.resolution)
@@ -135,7 +211,10 @@ def plan_map(request: MapRequest) -> Plan:
         geometry,
         read_mask(request.mask) if request.mask else None,
         calendar,
-        area.notes if area else (),
+        _classes(request, card),
+        (*(area.notes if area else ()), *_readout_notes(readout)),
+        readout=readout,
+        precision=precision_of(request.precision, device_named(request.device)),
     )
     return _checked(plan, contract)
 
@@ -169,6 +248,16 @@ def _checked(plan: Plan, contract: Contract) -> Plan:
     return replace(plan, stack=stack, notes=notes, warnings=warnings)
 
 
+def _classes(request: MapRequest, card: Card) -> tuple[Category, ...]:
+    own = classes_of(card)
+    return renamed(own, read_map_legend(Path(request.legend), own)) if request.legend else own
+
+
+def classes_of(card: Card) -> tuple[Category, ...]:
+    """The classes as the model calls them."""
+    return tuple(Category(each.value, each.name, each.color) for each in card.classes)
+
+
 def _model_name(request: MapRequest) -> str:
     if request.model:
         return request.model
@@ -188,6 +277,27 @@ def _check_classes(checkpoint: Checkpoint) -> None:
             expected="one that tells classes apart: maps of values are not made",
             todo="map with a model trained with --label; this one can be evaluated",
         )
+
+
+def _priors(request: MapRequest, card: Card) -> tuple[float, ...] | None:
+    names = tuple(info.name for info in card.classes)
+    return read_priors(request.priors, names) if request.priors else None
+
+
+def _readout_notes(readout: Readout) -> tuple[str, ...]:
+    """What to know of confidence and expected accuracy."""
+    notes = []
+    if readout.calibration is None:
+        notes.append(
+            "the confidence is uncalibrated and there is no expected accuracy: this model's card holds no "
+            "calibration, train it again to have one"
+        )
+    if readout.priors is not None:
+        notes.append(
+            "the most probable class under the shares of --priors is written"
+            + ("; expected accuracy is not known for such a map" if readout.calibration else "")
+        )
+    return tuple(notes)
 
 
 def _cycle(checkpoint: Checkpoint) -> Cycle:
@@ -210,6 +320,10 @@ def _check_names(request: MapRequest) -> None:
             raise MapError(
                 f"{option} {', '.join(wrong)}", expected=" or ".join(MODALITIES), todo="correct the name"
             )
+    if request.smooth and (request.smooth < 3 or request.smooth % 2 == 0):
+        raise MapError(
+            f"--smooth {request.smooth}", expected="an odd number of pixels, 3 or more", todo="correct it"
+        )
     if request.tile < 1:
         raise MapError(f"--tile {request.tile}", expected="at least 1 pixel", todo="correct it")
 
@@ -233,14 +347,3 @@ def _min_steps(request: MapRequest, spec: Spec) -> dict[str, int]:
                 todo="correct it",
             )
     return dict(spec.min_steps) | wanted
-
-
-def _state(path: Path) -> list[int]:
-    """Number, size and latest change of the files of a source or mask: other data, other state."""
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    found = [file.stat() for file in files]
-    return [
-        len(found),
-        sum(each.st_size for each in found),
-        max((each.st_mtime_ns for each in found), default=0),
-    ]

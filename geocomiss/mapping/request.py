@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from odc.geo.geobox import GeoBox
 
+from geocomiss.engine import Wanted
 from geocomiss.modalities import IMAGING
 from geocomiss.seasons import Calendar
 from geocomiss.sources.base import EarthEngine
@@ -49,6 +50,8 @@ class MapRequest:
     """What to do with a modality that was not made as the model wants it."""
     device: str = "auto"
     """Where the networks run."""
+    precision: Wanted = "auto"
+    """Numbers that encoders are computed with; 'auto': bfloat16 where the processor multiplies it fast."""
     tile: int = 512
     """Pixels a side of the tiles that are computed and stored one by one."""
     overwrite: bool = False
@@ -61,10 +64,18 @@ class MapRequest:
     """Metres by which clouds are grown, where the source can choose; None: as the recipe has it."""
     weather: str | None = None
     """File from which the weather is taken; None: from the source, if it has any."""
+    priors: Path | None = None
+    """CSV of known class shares; None: as in training."""
     max_cloud: float = 100.0
     """Per cent of cloud cover up to which an image of a catalogue is read."""
     max_unreadable: float = 10.0
     """Per cent of a catalogue's images that may be unreadable."""
+    probabilities: bool = False
+    """Whether the probability of every class is written, too."""
+    smooth: int = 0
+    """Pixels a side of the neighbourhood that smooths the map, odd; 0: not smoothed."""
+    legend: str | None = None
+    """CSV with other names and colours of the classes; None: as the model has them."""
     ee: EarthEngine = field(default_factory=EarthEngine)
     """How Earth Engine is reached, where it is the source."""
     command: str = ""
@@ -104,3 +115,5 @@ class MapReport:
     """Wall-clock time."""
     simulated_model: bool
     """Whether a model of the simulated world was used on real data."""
+    observed: dict[str, list[float]] = field(default_factory=dict)
+    """Clear observations of a mapped pixel in each time step, on average, by modality."""

@@ -4,11 +4,13 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+import xarray as xr
 from numpy.typing import NDArray
 
 from geocomiss.batch import batch_of_stack
@@ -17,14 +19,13 @@ from geocomiss.grid import Tile
 from geocomiss.inference import Prediction, device_named, predict
 from geocomiss.mapping.assemble import assemble
 from geocomiss.mapping.checks import required_bits
+from geocomiss.mapping.illustrate import IMAGING, MANY, count_observations, illustrate, picked
 from geocomiss.mapping.plan import Plan, plan_map
 from geocomiss.mapping.request import MapReport, MapRequest, Progress
-from geocomiss.mapping.tiles import NOT_MAPPED, TileResult, TileStore
-from geocomiss.maps import SUMMARY
+from geocomiss.mapping.smoothing import smooth_tiles
+from geocomiss.mapping.tiles import TileResult, TileStore
+from geocomiss.maps import NOT_MAPPED, PROBABILITIES, STEP, SUMMARY, Layer
 from geocomiss.stack import window
-
-CONFIDENCE_STEP = 0.005
-"""One unit of `confidence.tif`."""
 
 
 @dataclass
@@ -73,7 +74,12 @@ def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport
     store = TileStore(request.out / "tiles", plan.fingerprint(), discard=request.overwrite)
     try:
         _map_tiles(plan, store, device, clock, progress)
-        report = assemble(plan, store, clock.seconds, clock.pixels, lambda: clock.total)
+        if request.smooth:
+            with clock.measure("smooth"):
+                finished = smooth_tiles(plan, store)
+        report = assemble(
+            plan, finished if request.smooth else store, clock.seconds, clock.pixels, lambda: clock.total
+        )
     except GeocomissError:
         if store.empty:
             store.remove()
@@ -151,7 +157,7 @@ def map_tile(
     area, wanted = plan.within_area(tile), plan.wanted(tile)
     counts = {"outside": int((~area).sum()), "masked": int((area & ~wanted).sum())}
     if not wanted.any():
-        return _result(Prediction(*(np.zeros(0, kind) for kind in ("u1", "f4", "u1"))), wanted, 0, counts)
+        return _nothing(plan, tile, counts)
     y, x = _extent(wanted)  # what is not wanted is not read
     with clock.measure("read"):
         part = window(plan.stack, _within(tile.y, y), _within(tile.x, x), plan.grid).compute()
@@ -165,24 +171,83 @@ def map_tile(
         tell(done, len(batch))
 
     with clock.measure("inference"):
-        prediction = predict(plan.checkpoint.method, batch, device, tick)
+        prediction = predict(plan.method, batch, device, tick, plan.readout, plan.needs_probabilities)
     clock.pixels += len(batch)
-    return _result(prediction, wanted, required_bits(plan.request.require), counts)
+    result = _result(prediction, wanted, required_bits(plan.request.require), counts)
+    return _with_further(plan, tile, result, prediction, part)
 
 
 def _result(
     prediction: Prediction, wanted: NDArray[np.bool_], required: int, counts: dict[str, int]
 ) -> TileResult:
-    shown = prediction.value > 0
-    if required:
-        shown &= (prediction.modalities & required) > 0
-    steps = np.rint(prediction.confidence / CONFIDENCE_STEP).astype(np.uint8)
+    shown = _shown(prediction, required)
+    # an area of applicability narrows this one down: outside it the training regions tell nothing
+    trusted = shown & (prediction.expected is not None)
+    expected = prediction.confidence if prediction.expected is None else prediction.expected
     return TileResult(
         _spread(np.where(shown, prediction.value, 0).astype(np.uint8), wanted, 0),
-        _spread(np.where(shown, steps, NOT_MAPPED).astype(np.uint8), wanted, NOT_MAPPED),
+        _spread(_steps(prediction.confidence, shown), wanted, NOT_MAPPED),
         _spread(prediction.modalities, wanted, NOT_MAPPED),
-        **counts,
+        _spread(_steps(expected, trusted), wanted, NOT_MAPPED),
+        counts["outside"],
+        counts["masked"],
     )
+
+
+def _steps(probability: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Probabilities (N,) in steps of `STEP`, nodata where they are not known."""
+    steps = np.rint(probability / STEP).astype(np.uint8)
+    return np.where(known, steps, NOT_MAPPED).astype(np.uint8)
+
+
+def _shown(prediction: Prediction, required: int) -> NDArray[np.bool_]:
+    """Which of N pixels get a class."""
+    shown = prediction.value > 0
+    return shown & ((prediction.modalities & required) > 0) if required else shown
+
+
+def _nothing(plan: Plan, tile: Tile, counts: dict[str, int]) -> TileResult:
+    """A tile without a pixel to map."""
+    none = np.zeros(tile.geobox.shape, bool)
+    empty = Prediction(*(np.zeros(0, kind) for kind in ("u1", "f4", "u1")))
+    further = {layer.name: _blank(plan, tile, layer) for layer in plan.further}
+    steps = np.zeros((len(IMAGING), plan.calendar.number), np.int64)
+    return replace(_result(empty, none, 0, counts), further=further, observed=steps)
+
+
+def _blank(plan: Plan, tile: Tile, layer: Layer) -> NDArray[Any]:
+    """A layer of a tile, full of nodata: (bands, h, w)."""
+    at = picked(plan.grid, tile, layer.every)
+    return np.full((len(layer.band_names), at.y.size, at.x.size), layer.nodata, layer.dtype)
+
+
+def _with_further(
+    plan: Plan, tile: Tile, result: TileResult, prediction: Prediction, part: xr.DataTree
+) -> TileResult:
+    """A tile with the layers beyond class, confidence, modalities and expected accuracy.
+
+    Args:
+        plan: The map.
+        tile: The tile.
+        result: What is known of it.
+        prediction: Of its wanted pixels.
+        part: The computed stack of the rows and columns with wanted pixels.
+    """
+    wanted = plan.wanted(tile)
+    y, x = _extent(wanted)
+    counts = count_observations(part, wanted[y, x])
+    further = {layer.name: _blank(plan, tile, layer) for layer in plan.further}
+    sums = np.minimum(counts.sum(1), MANY).astype(np.uint16)
+    further["observations"][:, y, x] = np.where(wanted[y, x], sums, further["observations"][:, y, x])
+    for layer in plan.further:
+        if layer.name == PROBABILITIES and prediction.probabilities is not None:
+            shown = (result.crop_type > 0)[wanted]
+            further[layer.name][:, wanted] = _steps(prediction.probabilities.T, shown)
+        elif layer.illustrates:
+            at = picked(plan.grid, tile, layer.every)
+            here = replace(at, y=at.y - y.start, x=at.x - x.start)
+            further[layer.name] = illustrate(layer, part, wanted[y, x], here)
+    return replace(result, further=further, observed=counts.sum((2, 3)))
 
 
 def _spread(values: NDArray[np.uint8], wanted: NDArray[np.bool_], elsewhere: int) -> NDArray[np.uint8]:

@@ -8,8 +8,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from geocomiss.errors import MapError, unwritable
 from geocomiss.grid import Tile
 
-NOT_MAPPED: Final = 255
-"""Value of confidence and modalities where nothing was mapped."""
+FURTHER: Final = "further_"
+"""Begins the names of further layers in a tile's file."""
 
 
 @dataclass(frozen=True)
 class TileResult:
-    """What was mapped in one tile, all (H, W) uint8."""
+    """What was mapped in one tile; (H, W) uint8 where nothing else is said."""
 
     crop_type: NDArray[np.uint8]
     """Class value, 0 where there is none."""
@@ -33,10 +33,22 @@ class TileResult:
     """Probability of the class in steps of 0.005, 255 where there is none."""
     modalities: NDArray[np.uint8]
     """Bit field of the available modalities, 255 outside the area and the mask."""
+    expected_accuracy: NDArray[np.uint8]
+    """Expected accuracy of the class in steps of 0.005, 255 where there is none or it is not known."""
     outside: int
     """Pixels outside the area of interest."""
     masked: int
     """Pixels inside the area that the mask leaves out."""
+    further: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Values of the other layers by name, (bands, H, W); of illustrations the picked pixels only."""
+    observed: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    """(modalities, T) clear observations, all mapped pixels together."""
+
+    def layer(self, name: str) -> NDArray[Any]:
+        """The values of a layer."""
+        if name in self.further:
+            return self.further[name]
+        return np.asarray(getattr(self, name))
 
 
 class TileStore:
@@ -72,13 +84,7 @@ class TileStore:
         partial = path.with_suffix(".partial")
         try:
             with partial.open("wb") as file:
-                np.savez_compressed(
-                    file,
-                    crop_type=result.crop_type,
-                    confidence=result.confidence,
-                    modalities=result.modalities,
-                    counts=np.array([result.outside, result.masked]),
-                )
+                np.savez_compressed(file, **_arrays(result))
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
@@ -92,7 +98,14 @@ class TileStore:
         with np.load(self._path(tile)) as stored:
             outside, masked = stored["counts"].tolist()
             return TileResult(
-                stored["crop_type"], stored["confidence"], stored["modalities"], outside, masked
+                stored["crop_type"],
+                stored["confidence"],
+                stored["modalities"],
+                stored["expected_accuracy"],
+                outside,
+                masked,
+                {name[len(FURTHER) :]: stored[name] for name in stored if name.startswith(FURTHER)},
+                stored["observed"],
             )
 
     @property
@@ -146,6 +159,18 @@ class TileStore:
             file.flush()
             os.fsync(file.fileno())
         self._digests[tile.name] = digest
+
+
+def _arrays(result: TileResult) -> dict[str, Any]:
+    """What a tile's file holds."""
+    return {
+        "crop_type": result.crop_type,
+        "confidence": result.confidence,
+        "modalities": result.modalities,
+        "expected_accuracy": result.expected_accuracy,
+        "counts": np.array([result.outside, result.masked]),
+        "observed": result.observed,
+    } | {FURTHER + name: values for name, values in result.further.items()}
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -1,8 +1,55 @@
 """Maps on disk: rasters with colours and class names, and what a map folder says about itself."""
 
-from geocomiss.maps.cog import write_cog
-from geocomiss.maps.layers import Category, Layer
+from geocomiss.maps.cog import Statistics, write_cog
+from geocomiss.maps.layers import (
+    EXPECTED_ACCURACY,
+    NOT_MAPPED,
+    PROBABILITIES,
+    STEP,
+    Category,
+    Layer,
+    expected_accuracy,
+    map_layers,
+    ndvi_curve,
+    probabilities,
+    renamed,
+    true_color,
+)
+from geocomiss.maps.legend import LEGEND, read_map_legend, write_legend
 from geocomiss.maps.sidecar import read_categories
+from geocomiss.maps.stac import ITEM, MODEL_ITEM, Asset, MapFacts, ModelFacts, map_item, model_item
+from geocomiss.maps.style import QML_SUFFIX, write_style
 from geocomiss.maps.summary import AREA_NOTE, SUMMARY, read_summary
 
-__all__ = ["AREA_NOTE", "SUMMARY", "Category", "Layer", "read_categories", "read_summary", "write_cog"]
+__all__ = [
+    "AREA_NOTE",
+    "EXPECTED_ACCURACY",
+    "ITEM",
+    "LEGEND",
+    "MODEL_ITEM",
+    "NOT_MAPPED",
+    "PROBABILITIES",
+    "QML_SUFFIX",
+    "STEP",
+    "SUMMARY",
+    "Asset",
+    "Category",
+    "Layer",
+    "MapFacts",
+    "ModelFacts",
+    "Statistics",
+    "expected_accuracy",
+    "map_item",
+    "map_layers",
+    "model_item",
+    "ndvi_curve",
+    "probabilities",
+    "read_categories",
+    "read_map_legend",
+    "read_summary",
+    "renamed",
+    "true_color",
+    "write_cog",
+    "write_legend",
+    "write_style",
+]

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,12 +50,28 @@ COG: Final = {
 ROOM: Final = 3
 """Times its uncompressed size that writing a map takes on disk, at most: two copies and overviews."""
 WindowOf = tuple[slice, slice, NDArray[Any]]
-"""Rows, columns, and their values (H, W)."""
+"""Rows, columns, and their values (H, W), or (B, H, W) where there are B bands."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a band holds. True values; None where it holds nothing but nodata."""
+
+    minimum: float | None
+    """Lowest value."""
+    maximum: float | None
+    """Highest value."""
+    mean: float | None
+    """Their mean."""
+    stddev: float | None
+    """Their standard deviation."""
+    valid_percent: float
+    """Per cent of the pixels that are not nodata."""
 
 
 def write_cog(
     path: Path, layer: Layer, grid: GeoBox, windows: Iterable[WindowOf], tags: dict[str, str], work: Path
-) -> None:
+) -> tuple[Statistics, ...]:
     """Write a map; it appears under its name only when it is whole and was read back.
 
     The bytes depend on the values alone, not on how they are cut into windows.
@@ -63,9 +80,12 @@ def write_cog(
         path: Final name, `*.tif`. Replaced where it exists.
         layer: What the values are.
         grid: Pixel grid of the map.
-        windows: Rows, columns and values (H, W) of parts that cover the grid once, in any order.
+        windows: Rows, columns and values of parts that cover the grid once, in any order.
         tags: Facts for the file's metadata, never what changes from run to run (time, tile size).
         work: Folder for files in progress, on the same disk as `path`.
+
+    Returns:
+        Statistics of each band.
 
     Raises:
         MapError: It cannot be written (disk full, no permission), the windows do not cover the
@@ -73,13 +93,15 @@ def write_cog(
     """
     plain, cog = work / f"{path.stem}.plain.tif", work / f"{path.stem}.cog.tif"
     pixels = grid.height * grid.width
-    with _tidy(path, work, (plain, cog), pixels * np.dtype(layer.dtype).itemsize):
+    size = pixels * len(layer.band_names) * np.dtype(layer.dtype).itemsize
+    with _tidy(path, work, (plain, cog), size):
         written = _write_plain(plain, layer, grid, windows, tags)
         rasterio.shutil.copy(plain, cog, driver="COG", OVERVIEW_RESAMPLING=layer.overviews.upper(), **COG)
         if layer.categories:  # beside the copy, so that the sidecar holds what we wrote and nothing else
             write_categories(cog, layer.categories)
         _check_counts(cog, layer, written, pixels)
         _publish(cog, path)
+    return tuple(_statistics(layer, counts) for counts in written)
 
 
 @contextmanager
@@ -116,45 +138,80 @@ def _unwritable(path: Path, error: Exception, size: int) -> MapError:
 def _write_plain(
     plain: Path, layer: Layer, grid: GeoBox, windows: Iterable[WindowOf], tags: dict[str, str]
 ) -> NDArray[np.int64]:
-    """Write the file to be copied. Returns how often each value was written."""
+    """Write the file to be copied. Returns how often each value was written, (bands, values)."""
     profile = PLAIN | {
         "width": grid.width,
         "height": grid.height,
-        "count": 1,
+        "count": len(layer.band_names),
         "dtype": layer.dtype,
         "nodata": layer.nodata,
         "crs": rasterio.crs.CRS.from_wkt(crs_of(grid).to_wkt()),
         "transform": grid.affine,
     }
-    written = np.zeros(_values(layer), np.int64)
+    if layer.rgb:
+        profile["photometric"] = "RGB"
+    written = _no_counts(layer)
     with rasterio.open(plain, "w", **profile) as file:
         for rows, cols, values in windows:
-            file.write(values.astype(layer.dtype, copy=False), 1, window=Window.from_slices(rows, cols))
-            written += np.bincount(values.ravel(), minlength=written.size)
-        file.set_band_description(1, layer.name)
-        file.units, file.scales = (layer.unit,), (layer.scale,)
-        file.update_tags(**tags, DESCRIPTION=layer.description)
-        if layer.categories:
-            file.write_colormap(1, {entry.value: (*entry.rgb, 255) for entry in layer.categories})
+            bands = values.reshape(-1, *values.shape[-2:]).astype(layer.dtype, copy=False)
+            file.write(bands, window=Window.from_slices(rows, cols))
+            _add_counts(written, bands)
+        _describe(file, layer, tags)
     return written
 
 
-def _values(layer: Layer) -> int:
-    return int(np.iinfo(layer.dtype).max) + 1
+def _describe(file: Any, layer: Layer, tags: dict[str, str]) -> None:
+    """Names, units, scales, tags and colours of an open file."""
+    bands = len(layer.band_names)
+    file.descriptions = layer.band_names
+    file.units, file.scales, file.offsets = (
+        (layer.unit,) * bands,
+        (layer.scale,) * bands,
+        (layer.offset,) * bands,
+    )
+    file.update_tags(**tags, DESCRIPTION=layer.description)
+    if layer.categories:
+        file.write_colormap(1, {entry.value: (*entry.rgb, 255) for entry in layer.categories})
+
+
+def _no_counts(layer: Layer) -> NDArray[np.int64]:
+    return np.zeros((len(layer.band_names), int(np.iinfo(layer.dtype).max) + 1), np.int64)
+
+
+def _add_counts(counts: NDArray[np.int64], bands: NDArray[Any]) -> None:
+    """Count the values of bands (B, H, W) in place."""
+    for number, values in enumerate(bands):
+        counts[number] += np.bincount(values.ravel(), minlength=counts.shape[1])
+
+
+def _statistics(layer: Layer, counts: NDArray[np.int64]) -> Statistics:
+    """Of a band whose values occur so often, (values,)."""
+    valid = counts.copy()
+    valid[layer.nodata] = 0
+    share = round(100 * float(valid.sum() / counts.sum()), 4)
+    if not valid.any():
+        return Statistics(None, None, None, None, share)
+    values = np.flatnonzero(valid)
+    true, times = layer.offset + layer.scale * values, valid[values]
+    mean = float(np.average(true, weights=times))
+    spread = float(np.sqrt(np.average((true - mean) ** 2, weights=times)))
+    low, high, mean, spread = (round(float(each), 6) for each in (true[0], true[-1], mean, spread))
+    return Statistics(low, high, mean, spread, share)
 
 
 def _check_counts(raster: Path, layer: Layer, written: NDArray[np.int64], pixels: int) -> None:
     """Read every block back: GDAL can leave blocks out on a full disk and still close the file."""
-    if written.sum() != pixels:
+    computed = int(written[0].sum())
+    if computed != pixels:
         raise MapError(
-            f"{written.sum():,} pixels computed for {layer.name}",
+            f"{computed:,} pixels computed for {layer.name}",
             expected=f"{pixels:,}, each pixel of the grid once",
             todo="delete the output folder and make the map again",
         )
     found = np.zeros_like(written)
     with rasterio.open(raster) as file:
         for _, block in file.block_windows(1):
-            found += np.bincount(file.read(1, window=block).ravel(), minlength=found.size)
+            _add_counts(found, file.read(window=block))
     if wrong := int(abs(found - written).sum()) // 2:
         raise MapError(
             f"{layer.name} read back differs from what was written in {wrong:,} pixels",

@@ -9,6 +9,7 @@ from typing import Final
 
 from geocomiss.errors import MapError
 from geocomiss.maps.layers import Category
+from geocomiss.maps.text import printable
 
 PAM_SUFFIX: Final = ".aux.xml"
 """GDAL's sidecar, next to the raster: holds what a TIFF cannot."""
@@ -32,7 +33,7 @@ def write_categories(raster: Path, categories: tuple[Category, ...]) -> None:
     """Write class names and the attribute table; rasterio has no call for either."""
     root = ET.Element("PAMDataset")
     band = ET.SubElement(root, "PAMRasterBand", band="1")
-    names = {entry.value: entry.name for entry in categories}
+    names = {entry.value: printable(entry.name) for entry in categories}
     listed = ET.SubElement(band, "CategoryNames")
     for value in range(max(names) + 1):  # the position is the value
         ET.SubElement(listed, "Category").text = names.get(value, "")
@@ -43,7 +44,7 @@ def write_categories(raster: Path, categories: tuple[Category, ...]) -> None:
             ET.SubElement(column, key).text = text
     for index, entry in enumerate(categories):
         row = ET.SubElement(table, "Row", index=str(index))
-        for cell in (entry.value, entry.name, *entry.rgb):
+        for cell in (entry.value, names[entry.value], *entry.rgb):
             ET.SubElement(row, "F").text = str(cell)
     ET.indent(root)
     # without an XML declaration: GDAL ignores a sidecar that does not begin with <PAMDataset>

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 import torch
-from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from geocomiss.batch import Batch, Spec
 from geocomiss.errors import MethodError
-from geocomiss.methods.base import MethodOptions
+from geocomiss.methods.base import OPTIONS, MethodOptions
 from geocomiss.methods.late import placed
 from geocomiss.methods.pretrained import Pretrained, PretrainedOptions, months_of
 from geocomiss.nets import in_chunks
@@ -34,7 +33,7 @@ MIDDLE: Final = (15, 45, 74, 105, 135, 166, 196, 227, 258, 288, 319, 349)
 """Day of the year, from 0, in the middle of each month."""
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=OPTIONS)
 class AnySatOptions(PretrainedOptions):
     """Choices of AnySat."""
 

@@ -28,12 +28,15 @@ from geocomiss.nets import Normalise, Preset
 Losses = dict[str, Tensor]
 """Scalar loss terms by name. 'total' is what training minimises; the others are for the log."""
 
+OPTIONS: Final = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+"""How the options of every method are checked."""
+
 MONITORED: Final = 128
 """Pixels at once where the whole objective is monitored, as many as in a published training batch:
 the contrastive loss compares every pixel with every other."""
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=OPTIONS)
 class MethodOptions:
     """Choices that all methods share. Validated on construction."""
 

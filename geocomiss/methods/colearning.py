@@ -10,17 +10,17 @@ from abc import abstractmethod
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from geocomiss.batch import Batch, Spec
-from geocomiss.methods.base import Losses, MethodOptions, with_total
+from geocomiss.methods.base import OPTIONS, Losses, MethodOptions, with_total
 from geocomiss.methods.losses import distillation, distillation_each, mutual_distillation
 from geocomiss.methods.separated import Outputs, Separated, SeparatedOptions
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=OPTIONS)
 class CoLearningOptions(SeparatedOptions):
     """Choices that the paper leaves open, the first value of each being the default."""
 

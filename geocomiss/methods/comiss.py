@@ -3,18 +3,17 @@
 from typing import ClassVar
 
 import torch
-from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from geocomiss.batch import Spec
-from geocomiss.methods.base import Losses, MethodOptions
+from geocomiss.methods.base import OPTIONS, Losses, MethodOptions
 from geocomiss.methods.colearning import CoLearning, CoLearningOptions
 from geocomiss.methods.fusion import SubsetLaw, random_subset
 from geocomiss.methods.separated import Outputs
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=OPTIONS)
 class CoMissOptions(CoLearningOptions):
     """Choices of Co-Miss."""
 

@@ -3,17 +3,16 @@
 from typing import ClassVar
 
 import torch
-from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from geocomiss.batch import Batch, Spec
-from geocomiss.methods.base import Losses, MethodOptions, with_total
+from geocomiss.methods.base import OPTIONS, Losses, MethodOptions, with_total
 from geocomiss.methods.fusion import SubsetLaw, draw_keep, first_of, mean_of_kept
 from geocomiss.methods.late import LateFusion, LogitNorm, deciding_branches
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=OPTIONS)
 class DSensDOptions(MethodOptions):
     """Choices of DSensD and DSensD+."""
 

@@ -3,17 +3,17 @@
 from typing import ClassVar
 
 import torch
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from geocomiss.batch import Batch, Spec
-from geocomiss.methods.base import Losses, MethodOptions, with_total
+from geocomiss.methods.base import OPTIONS, Losses, MethodOptions, with_total
 from geocomiss.methods.dsensd import DSensD, DSensDOptions
 from geocomiss.methods.losses import distillation_each
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=OPTIONS)
 class DSensDPlusOptions(DSensDOptions):
     """Choices of DSensD+."""
 

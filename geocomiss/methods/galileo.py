@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import ClassVar, Final, Literal
 
 import torch
-from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from geocomiss.batch import Batch, Spec
 from geocomiss.errors import MethodError
-from geocomiss.methods.base import MethodOptions
+from geocomiss.methods.base import OPTIONS, MethodOptions
 from geocomiss.methods.pretrained import Pretrained, PretrainedOptions, months_of
 from geocomiss.nets import in_chunks
 from geocomiss.pretrained.galileo import (
@@ -37,7 +36,7 @@ STEP: Final = 4
 """Pixels are computed together with others that have as many tokens, rounded up to this."""
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=OPTIONS)
 class GalileoOptions(PretrainedOptions):
     """Choices of Galileo."""
 

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from geocomiss.batch import Batch, Spec
 from geocomiss.errors import MethodError
-from geocomiss.methods.base import Losses, Method, MethodOptions, with_total
+from geocomiss.methods.base import OPTIONS, Losses, Method, MethodOptions, with_total
 from geocomiss.methods.fusion import random_subset
 from geocomiss.methods.late import placed, where_kept
 from geocomiss.nets import BatchNorm, in_chunks
 from geocomiss.pretrained.weights import FRESH, Published, check_there, identity_of, is_path
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=OPTIONS)
 class PretrainedOptions(MethodOptions):
     """Choices of a pretrained encoder and its head."""
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass as plain_dataclass
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from geocomiss.batch import Batch, Spec
-from geocomiss.methods.base import Losses, MethodOptions, mean_objective
+from geocomiss.methods.base import OPTIONS, Losses, MethodOptions, mean_objective
 from geocomiss.methods.features import (
     FeaturePair,
     Features,
@@ -29,7 +29,7 @@ from geocomiss.methods.losses import mean_over
 from geocomiss.nets import SIZES, MLPHead
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=OPTIONS)
 class SeparatedOptions(MethodOptions):
     """Choices for features, the first value of each being the default."""
 

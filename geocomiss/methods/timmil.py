@@ -3,12 +3,12 @@
 from typing import ClassVar, Final
 
 import torch
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from geocomiss.batch import Batch, Spec
-from geocomiss.methods.base import Losses, MethodOptions, with_total
+from geocomiss.methods.base import OPTIONS, Losses, MethodOptions, with_total
 from geocomiss.methods.fusion import SubsetLaw, random_subset
 from geocomiss.methods.late import LateFusion, token_branches, where_kept
 from geocomiss.nets import SIZES, MLPHead
@@ -19,7 +19,7 @@ WIDER: Final = 16
 """Width of the feed-forward part in features: 2048 at full size."""
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=OPTIONS)
 class TiMMILOptions(MethodOptions):
     """Choices of the transformer."""
 

@@ -156,7 +156,7 @@ def _grouped(samples: Samples, key: str) -> Samples:
 
 
 def _classed(samples: Samples, legend: Legend | None) -> Samples:
-    """Labels to classes; samples without one are left out.
+    """Labels to classes; samples without one are left out, and that is said.
 
     Raises:
         SampleError: Fewer than two classes are left, or more than fit into a map.
@@ -172,7 +172,18 @@ def _classed(samples: Samples, legend: Legend | None) -> Samples:
             expected="2 to 254 classes",
             todo="check --label" + (" and --legend" if legend else ", or merge labels with --legend"),
         )
-    return replace(samples, labels=classes).take(kept)
+    notes = _left_out(labels, kept, legend)
+    return replace(samples, labels=classes, notes=(*samples.notes, *notes)).take(kept)
+
+
+def _left_out(labels: NDArray[np.str_], kept: NDArray[np.bool_], legend: Legend | None) -> list[str]:
+    """What is said of samples (N,) that are not learnt from."""
+    unlabelled, unnamed = int((labels == "").sum()), ~kept & (labels != "")
+    notes = [f"{unlabelled} samples without a label were left out"] if unlabelled else []
+    if legend and unnamed.any():
+        which = ", ".join(sorted(set(labels[unnamed].tolist()))[:8])
+        notes.append(f"{int(unnamed.sum())} samples were left out: {legend.name} has no class for {which}")
+    return notes
 
 
 def _valued(samples: Samples, target: NDArray[np.float64]) -> Samples:

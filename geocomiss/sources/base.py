@@ -105,3 +105,12 @@ class Accounting(Protocol):
 
     def account(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """(what was read, what a user should worry about), up to now."""
+
+
+@runtime_checkable
+class Listing(Protocol):
+    """A source that can say which STAC Items its values come from."""
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """Addresses of the Items found last, without tokens."""

@@ -13,7 +13,7 @@ from geocomiss.grid import same_grid
 from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import COMPARED, Recipe
 from geocomiss.seasons import Calendar
-from geocomiss.sources.base import Accounting, Source
+from geocomiss.sources.base import Accounting, Listing, Source
 from geocomiss.stack import Origin, groups_of, new_stack, origin_of
 
 PART: Final = re.compile(r"(?:^|,)(" + "|".join(MODALITIES) + ")=")
@@ -70,6 +70,12 @@ class CombinedSource:
     def state(self) -> str:
         """Of the sources that read over a network."""
         return " ".join(part.state for part in self.parts if isinstance(part, Accounting))
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """Addresses of the STAC Items of all parts."""
+        listed = (part.items for part in self.parts if isinstance(part, Listing))
+        return tuple(dict.fromkeys(address for each in listed for address in each))
 
     def account(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Of the sources that read over a network, each by name."""

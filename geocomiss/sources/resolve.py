@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 from odc.geo import Geometry
@@ -144,3 +145,14 @@ def future_steps(season: Calendar) -> Iterator[str]:
     ahead = sum(edge > today() for edge in season.edges()[:-1])
     if ahead:
         yield f"{ahead} of {season.number} steps of the season lie in the future: they are missing"
+
+
+def files_state(path: Path) -> list[int]:
+    """Number, size and latest change of the files of a source or mask: other data, other state."""
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    found = [file.stat() for file in files]
+    return [
+        len(found),
+        sum(each.st_size for each in found),
+        max((each.st_mtime_ns for each in found), default=0),
+    ]

@@ -21,6 +21,7 @@ from geocomiss.stack.layout import (
     with_origin,
     without,
 )
+from geocomiss.stack.pixels import PixelSeries, series_at
 from geocomiss.stack.season import (
     cut_to_season,
     holds,
@@ -40,6 +41,7 @@ __all__ = [
     "COUNT",
     "MAX_OUTSIDE",
     "Origin",
+    "PixelSeries",
     "assign_grid",
     "bands_of",
     "check_units",
@@ -52,6 +54,7 @@ __all__ = [
     "origin_of",
     "periods",
     "read_stack",
+    "series_at",
     "unit_problems",
     "window",
     "with_origin",

@@ -3,8 +3,9 @@
 from geocomiss.training.classes import classes_of
 from geocomiss.training.curve import draw_curve
 from geocomiss.training.loop import Labelled, Progress, Settings, fit
-from geocomiss.training.state import Epoch, begin, forget, unfinished_folder
-from geocomiss.training.workflow import INNER, Trained, TrainRequest, train_model
+from geocomiss.training.plan import INNER, TrainRequest
+from geocomiss.training.state import Epoch, check_unfinished, forget, unfinished_folder
+from geocomiss.training.workflow import Trained, train_model
 
 __all__ = [
     "INNER",
@@ -14,7 +15,7 @@ __all__ = [
     "Settings",
     "TrainRequest",
     "Trained",
-    "begin",
+    "check_unfinished",
     "classes_of",
     "draw_curve",
     "fit",

@@ -1,11 +1,16 @@
 """What an unfinished training is of, so that another one does not go on from it."""
 
 import hashlib
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geocomiss.training.loop import Labelled
+
+REVISION: Final = 1
+"""Of methods, splits and training: to be counted up whenever the same request would train to other
+weights, so that nothing goes on from, or is compared with, what an earlier state of them began."""
 
 
 def digest_of(data: Labelled, group: NDArray[np.str_]) -> str:

@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import cast
 
 import torch
@@ -53,6 +52,8 @@ class Run:
     """What it is for."""
     unfinished: Unfinished | None = None
     """Where its state is kept, so that it can go on after an interruption."""
+    afresh: bool = True
+    """Whether normalisation is taken from the samples; else the method brings it from a trained model."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,10 @@ def fit(
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         method = make()
-        method.fit_normalisation(train.batch)
-        method.fit_labels(train.y)
+        if run.afresh:
+            method.fit_normalisation(train.batch)
+        if run.afresh or method.spec.task == "classes":
+            method.fit_labels(train.y)
         learner = _Learner(method.to(settings.device), settings, run)
         tell = progress or (lambda _: None)
         for epoch in learner.resume():
@@ -224,10 +227,18 @@ class _Learner:
 def _running_mean(method: Method) -> AveragedModel | None:
     """A second set of weights that follows the first, if the method wants one."""
     decay = method.shared_options.average
-    return AveragedModel(method, avg_fn=partial(_followed, decay), use_buffers=True) if decay else None
+    if not decay:
+        return None
+
+    def follow(mean: Tensor, now: Tensor, _: Tensor | int) -> Tensor:
+        # not the number handed over: it is on the device, and reading it would wait for a GPU each time
+        return _followed(decay, mean, now, int(running.n_averaged))
+
+    running = AveragedModel(method, avg_fn=follow, use_buffers=True)
+    return running
 
 
-def _followed(decay: float, mean: Tensor, now: Tensor, steps: Tensor | int) -> Tensor:
+def _followed(decay: float, mean: Tensor, now: Tensor, steps: int) -> Tensor:
     """The running mean after one more step.
 
     The first steps count for less: with few batches an epoch a mean that remembers them would be judged
@@ -235,7 +246,6 @@ def _followed(decay: float, mean: Tensor, now: Tensor, steps: Tensor | int) -> T
     """
     if not now.is_floating_point():
         return now
-    steps = int(steps)
     return torch.lerp(now, mean, min(decay, (1 + steps) / (10 + steps)))
 
 

@@ -150,21 +150,18 @@ def unfinished_folder(out: Path) -> Path:
     return out.with_name(f"{out.name}.partial")
 
 
-def begin(folder: Path, resume: bool, overwrite: bool) -> None:
-    """Make way for a training: one that was interrupted goes on, or is given up, as asked.
+def check_unfinished(folder: Path, resume: bool, overwrite: bool) -> None:
+    """Refuse to begin a training where another was interrupted, unless that is to go on or be given up.
 
     Raises:
         CheckpointError: There is an unfinished training, and neither was asked for.
     """
-    if resume or not folder.exists():
-        return
-    if not overwrite:
+    if folder.exists() and not (resume or overwrite):
         raise CheckpointError(
             f"{folder} is an unfinished training",
             expected="--resume to go on with it, or --overwrite to start from the beginning",
             todo="choose one of these, or another --out",
         )
-    forget(folder)
 
 
 def forget(folder: Path) -> None:

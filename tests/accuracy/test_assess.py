@@ -21,6 +21,7 @@ from geocomiss.accuracy import (
     draw_sample,
     write_assessment,
 )
+from geocomiss.accuracy.reference import TRAINING
 from geocomiss.errors import GeocomissError, MapError
 from geocomiss.footprint import footprint_of
 
@@ -220,9 +221,9 @@ def test_training_points_are_left_out_unless_wanted(map_folder: Path, simple_poi
     places = footprint_of(degrees.y.to_numpy()[:30], degrees.x.to_numpy()[:30], "table")
     request = AssessRequest(map_folder, path, design="simple", footprint=places)
     found = assess_map(request)
-    trained = [point.id for point in found.points if point.status == "on or beside a training sample"]
+    trained = [point.id for point in found.points if point.status == TRAINING]
     assert {str(row) for row in range(1, 31)} - {p.id for p in found.points if p.mapped == ""} <= set(trained)
-    assert any("not used: on or beside a training sample" in each for each in found.warnings)
+    assert any(f"not used: {TRAINING}" in each for each in found.warnings)
     allowed = assess_map(
         AssessRequest(map_folder, path, design="simple", footprint=places, allow_training_points=True)
     )

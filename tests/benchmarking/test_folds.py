@@ -78,6 +78,8 @@ def test_bad_folds_are_said(samples, y, kind, number, words):
         (lambda n: np.zeros(n), "1 folds by own"),
         (lambda n: np.arange(n), "300 folds by own"),
         (lambda n: np.arange(n) == 5, "folds of one sample"),
+        (lambda n: np.where(np.arange(n) < 3, np.nan, np.arange(n) % 2), "3 of 300 samples have no value"),
+        (lambda n: np.where(np.arange(n) < 4, "", "north"), "4 of 300 samples have no value"),
     ],
 )
 def test_a_useless_column_is_said(samples, y, column, words):

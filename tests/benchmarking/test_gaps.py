@@ -155,7 +155,7 @@ def test_conditions_and_bins_without_donors(table: Make) -> None:
     names = [condition.name for condition in conditions]
     assert "gaps:5-6" in names
     assert not {"gaps:0-2", "gaps:3-4"} & set(names)
-    assert any("gaps:0-2 left out" in note and "lender" in note for note in notes)
+    assert len(notes) == 1 and "gaps of lender bring too few" in notes[0] and "gaps:0-2 (" in notes[0]
     rows = np.arange(10, 20)
     case = Case(batch[10:20], rows, batch[20:])
     changed = pickle.loads(pickle.dumps(conditions))[names.index("gaps:5-6")].change(case)

@@ -14,6 +14,7 @@ from geocomiss.benchmarking import (
     NOT_DEFINED,
     BenchmarkRequest,
     contenders_of,
+    embedding_columns,
     reference_of,
     run_benchmark,
     with_ablations,
@@ -41,10 +42,10 @@ def request_for(names, **changes):
 
 
 def made(samples, request, folder):
-    """The results, and the names of the runs that were told of."""
+    """The results, and the names of the runs that were made."""
     told = []
     results = run_benchmark(
-        bench_of(samples, request), request, folder, lambda key, run: told.append(key.stem)
+        bench_of(samples, request), request, folder, lambda key, run, kept: kept or told.append(key.stem)
     )
     return results, told
 
@@ -77,6 +78,14 @@ def test_every_sample_is_predicted_once_under_every_condition(samples, tmp_path)
         assert (predicted < len(results.classes)).all()
 
 
+def test_patterns_alone_where_nothing_else_is_wanted(samples, tmp_path):
+    results, _ = made(samples, request_for("comiss", patterns_only=True), tmp_path)
+    assert len(results.conditions) == 15
+    whole, told = made(samples, request_for("comiss"), tmp_path)
+    assert len(told) == 2
+    assert (whole.predicted["comiss"][:, :15] == results.predicted["comiss"]).all()
+
+
 def test_predictions_are_those_of_a_model_trained_by_hand(samples, tmp_path):
     from geocomiss.methods import new_method
     from geocomiss.training import fit
@@ -99,17 +108,56 @@ def test_a_finished_comparison_trains_nothing_and_a_longer_one_only_the_rest(sam
     first, _ = made(samples, request_for("comiss"), tmp_path)
     before = times(tmp_path)
     again, told = made(samples, request_for("comiss,unimodal", seeds=(0, 1)), tmp_path)
-    assert len(told) == 8
+    assert len(told) == 6
     after = times(tmp_path)
     assert {path: after[path] for path in before} == before
     assert (again.predicted["comiss"][0] == first.predicted["comiss"][0]).all()
 
 
-def test_other_settings_make_the_runs_anew(samples, tmp_path):
+def test_other_settings_make_the_runs_anew_and_take_nothing_away(samples, tmp_path):
     made(samples, request_for("comiss"), tmp_path)
     before = times(tmp_path)
-    made(samples, request_for("comiss", settings=Settings(epochs=1)), tmp_path)
-    assert all(time != before[path] for path, time in times(tmp_path).items())
+    _, told = made(samples, request_for("comiss", settings=Settings(epochs=1)), tmp_path)
+    after = times(tmp_path)
+    assert len(told) == 2 and len(after) == 4
+    assert {path: after[path] for path in before} == before
+    assert made(samples, request_for("comiss"), tmp_path)[1] == []
+
+
+def test_how_methods_are_trained_is_no_business_of_trees(samples, tmp_path):
+    made(samples, request_for("random-forest"), tmp_path)
+    assert made(samples, request_for("random-forest", settings=Settings(epochs=1)), tmp_path)[1] == []
+
+
+@pytest.mark.parametrize("contender", ["comiss", "random-forest"])
+def test_few_labels_of_each_class_are_learnt_from(samples, tmp_path, contender):
+    request = request_for(contender, labels_per_class=4)
+    bench, whole = bench_of(samples, request), bench_of(samples, request_for(contender))
+    for fold in bench.folds:
+        split, other = bench.split(fold, 0), bench.split(fold, 1)
+        learnt = np.concatenate([split.train, split.validation])
+        assert np.bincount(bench.y[learnt]).max() == 4
+        assert not set(learnt) & set(split.test)
+        assert (split.test == whole.split(fold, 0).test).all()
+        assert set(learnt) != set(np.concatenate([other.train, other.validation]))
+    results, told = made(samples, request, tmp_path)
+    assert len(told) == 2
+    assert any("at most 4 labels of each class" in note for note in results.notes)
+    assert len(made(samples, request_for(contender), tmp_path)[1]) == 2
+
+
+def test_few_labels_of_a_target_are_refused(samples):
+    target = replace(samples, target=np.linspace(0, 1, len(samples)))
+    with pytest.raises(SampleError, match="labels per class, and a target"):
+        bench_of(target, request_for("comiss", labels_per_class=4))
+
+
+def test_weights_wanted_later_are_kept_then(samples, tmp_path):
+    first, _ = made(samples, request_for("comiss"), tmp_path)
+    again, told = made(samples, request_for("comiss", keep_models=True), tmp_path)
+    assert len(told) == 2 and len([*tmp_path.glob("models/*/*.safetensors")]) == 2
+    assert (again.predicted["comiss"] == first.predicted["comiss"]).all()
+    assert made(samples, request_for("comiss", keep_models=True), tmp_path)[1] == []
 
 
 @pytest.mark.parametrize("what", ["options", "version"])
@@ -210,12 +258,15 @@ def test_bad_contenders_are_said(names, options, words):
 
 def test_embeddings_are_compared_only_where_there_are_some(samples, tmp_path):
     with pytest.raises(SampleError, match=r"no embeddings.*embedding_"):
-        contenders_of(["embeddings"], {}, tuple(samples.columns))
-    assert "embeddings" not in [each.key for each in contenders_of(["all"], {}, tuple(samples.columns))]
+        contenders_of(["embeddings"], {}, embeddings=False)
+    assert "embeddings" not in [each.key for each in contenders_of(["all"], {})]
+    worded = {"embedding_0": np.full(len(samples), "none"), "crop": samples.labels}
+    assert embedding_columns(worded) == ()
     y = np.unique(samples.labels, return_inverse=True)[1]
     telling = replace(samples, columns={"embedding_0": y + 0.25, "embedding_1": -1.0 * y})
-    contenders = contenders_of(["embeddings"], {}, tuple(telling.columns))
-    assert contenders[0] in contenders_of(["all"], {}, tuple(telling.columns))
+    assert embedding_columns(telling.columns) == ("embedding_0", "embedding_1")
+    contenders = contenders_of(["embeddings"], {}, embeddings=True)
+    assert contenders[0] in contenders_of(["all"], {}, embeddings=True)
     results, _ = made(telling, replace(request_for("comiss"), contenders=contenders), tmp_path)
     predicted = results.predicted["embeddings"][0]
     assert (predicted[0] == results.truth).mean() > 0.9
@@ -231,6 +282,8 @@ def test_an_ablation_stands_beside_its_method(samples, tmp_path):
     assert every[1].options != every[0].options and every[1].options["preset"] == "small"
     results, told = made(samples, replace(request_for("comiss"), contenders=every[:2]), tmp_path)
     assert len(told) == 4 and len(results.predicted) == 2
+    without = contenders_of(["comiss"], {"preset": "small", "contrastive": "none"})
+    assert "comiss_without-contrastive-loss" not in [each.key for each in with_ablations(without)]
     with pytest.raises(MethodError, match="no parts to leave out of unimodal"):
         with_ablations(contenders_of(["unimodal"], {}))
 
@@ -238,8 +291,9 @@ def test_an_ablation_stands_beside_its_method(samples, tmp_path):
 def test_another_lender_of_gaps_makes_the_runs_anew(samples, tmp_path):
     made(samples, request_for("comiss"), tmp_path)
     before = times(tmp_path)
-    made(samples, request_for("comiss", gaps=simulated_samples(100, 5, samples.recipe)), tmp_path)
-    assert all(time != before[path] for path, time in times(tmp_path).items())
+    other = request_for("comiss", gaps=simulated_samples(100, 5, samples.recipe))
+    assert len(made(samples, other, tmp_path)[1]) == 2
+    assert {path: time for path, time in times(tmp_path).items() if path in before} == before
 
 
 def test_a_folder_with_something_else_is_left_alone(samples, tmp_path):
@@ -279,7 +333,11 @@ def test_a_target_is_predicted_out_of_fold_as_train_would(samples, tmp_path):
     results, _ = made(measured, request_for("comiss", settings=Settings(epochs=8)), tmp_path)
     assert results.task == "value" and results.classes == () and results.truth.dtype == np.float32
     predicted = results.predicted["comiss"]
-    assert predicted.dtype == np.float32 and np.isfinite(predicted).all()
+    assert predicted.dtype == np.float32 and np.isfinite(predicted[0, 0]).all()
+    bench = bench_of(measured, request_for("comiss"))
+    for names in (("radar",), ("optical",), ("topography",)):  # NaN where nothing is left, and only there
+        there = bench.data.batch.keep_only(names).available.any(1).numpy()
+        assert (np.isfinite(predicted[0, results.conditions.index(names[0])]) == there).all()
     alone = predicted[0, results.conditions.index("topography")]
     without = predicted[0, results.conditions.index("optical+radar+weather")]
     errors = [np.sqrt(np.mean((each - height) ** 2)) for each in (alone, without)]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 from fake_results import FOUR, contender, fake_results
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,14 +13,15 @@ from numpy.typing import NDArray
 
 from geocomiss.benchmarking.contenders import reference_of
 from geocomiss.benchmarking.reporting import significance
+from geocomiss.benchmarking.reporting.bca import Bootstrap
 from geocomiss.benchmarking.reporting.rows import summaries
 from geocomiss.benchmarking.reporting.significance import (
     MARGIN,
+    absent_share,
     compare,
     holm,
     resampled,
     resamples,
-    two_sided,
 )
 from geocomiss.benchmarking.results import NOT_DEFINED, Results
 from geocomiss.errors import MethodError
@@ -157,11 +159,59 @@ def test_holm_is_the_step_down_procedure(p: list[float]) -> None:
     assert (corrected >= np.array(p)).all() and (corrected <= 1).all()
 
 
+def bootstrap_of(values: NDArray[Any], draws: int = 4000, seed: int = 0) -> Bootstrap:
+    """Of a mean."""
+    rng = np.random.default_rng(seed)
+    drawn = values[rng.integers(0, len(values), (draws, len(values)))].mean(1)
+    return Bootstrap(
+        float(values.mean()), drawn, np.array([np.delete(values, i).mean() for i in range(len(values))])
+    )
+
+
+@given(st.integers(0, 1000))
+def test_intervals_are_those_of_scipy(seed: int) -> None:
+    values = np.random.default_rng(seed).gamma(0.8, size=25)
+    theirs = scipy.stats.bootstrap((values,), np.mean, n_resamples=4000, method="BCa", rng=seed)
+    left_out = np.array([np.delete(values, i).mean() for i in range(25)])
+    ours = Bootstrap(float(values.mean()), theirs.bootstrap_distribution, left_out).interval(0.95)
+    assert ours == pytest.approx(tuple(theirs.confidence_interval), rel=0.01)
+
+
+@given(st.integers(0, 1000), st.floats(-0.4, 0.4))
+def test_a_p_value_is_the_level_at_which_the_interval_begins_to_hold_zero(seed: int, mean: float) -> None:
+    values = np.random.default_rng(seed).gamma(0.8, size=30) - 0.8 + mean
+    found = bootstrap_of(values, seed=seed)
+    p = found.p_value()
+    if p > 0.002:  # at the floor there is nothing beyond
+        low, high = found.interval(1 - p)
+        assert min(abs(low), abs(high)) < 0.02
+
+
 def test_p_values() -> None:
-    assert two_sided(np.full(999, 0.1)) == pytest.approx(2 / 1000)
-    assert two_sided(np.zeros(99)) == 1
-    assert two_sided(np.array([-1.0, 1.0] * 50)) == 1
-    assert two_sided(-np.arange(1.0, 100)) == two_sided(np.arange(1.0, 100))
+    far = Bootstrap(0.1, np.full(999, 0.1), np.full(9, 0.1))
+    assert far.p_value() == pytest.approx(2 / 1000)
+    assert Bootstrap(0.0, np.zeros(99), np.zeros(9)).p_value() == 1
+    assert Bootstrap(0.0, np.zeros(99), np.zeros(9)).interval(0.95) == (0, 0)
+    values = np.random.default_rng(0).normal(0.3, 1, 30)
+    ahead, behind = bootstrap_of(values).p_value(), bootstrap_of(-values).p_value()
+    assert ahead == pytest.approx(behind)
+
+
+def test_a_pull_towards_zero_is_corrected() -> None:
+    """As where classes are absent from resamples: draws are shrunk, plain percentiles miss the estimate."""
+    rng = np.random.default_rng(1)
+    pulled = Bootstrap(1.0, 0.8 * (1 + 0.1 * rng.normal(size=5000)), 1 + 0.02 * rng.normal(size=40))
+    low, _ = pulled.interval(0.95)
+    assert np.quantile(pulled.draws, 0.975) < 1.01 and low > np.quantile(pulled.draws, 0.5)
+    assert low <= 1
+
+
+def test_how_often_a_class_is_absent_from_a_resample() -> None:
+    results = fake_results(("a", "b"), FOUR[:1], n=40, groups=10, classes=2, further=False)
+    lone = (results.group == "3").astype(int)  # the second class lives in one group only
+    share = absent_share(replace(results, truth=lone), draws=4000)
+    assert share == pytest.approx(0.9**10, abs=0.03)
+    assert absent_share(fake_results(("a",), task="value", further=False), draws=10) == 0
 
 
 def test_intervals_hold_the_true_difference_as_often_as_they_say() -> None:

@@ -29,6 +29,7 @@ def report(request: MapRequest) -> MapReport:
             {"value": 2, "name": "[b]wheat", "color": "#a57000", "pixels": 100, "area_ha": 1.0},
         ],
         modality_share={"optical": 0.5, "radar": 1.0},
+        observed={"optical": [1.0, 2.0]},
         nodata={"outside": 7, "masked": 0, "required_missing": 3},
         files=["crop_type.tif", "run.json"],
         px_per_s=1234.5,
@@ -50,7 +51,7 @@ def test_map_passes_every_option_on(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         f"map --source s.nc --out {tmp_path}/o --aoi a.geojson --season 2021 --model m --resolution 20 "
         "--crs EPSG:3035 --min-steps 4 --min-steps radar=6 --without weather --without topography "
         "--without weather --require radar --mask c.tif:40 --on-mismatch drop --device cpu --tile 64 "
-        "--overwrite --simulated-model-on-real-data --seed 3"
+        "--overwrite --simulated-model-on-real-data --seed 3 --probabilities --smooth 5 --legend l.csv"
     )
     done = CliRunner().invoke(entry.app, text.split(), env={"COLUMNS": "200"})
     assert done.exit_code == 0, done.output
@@ -74,6 +75,9 @@ def test_map_passes_every_option_on(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         overwrite=True,
         simulated_model_on_real_data=True,
         seed=3,
+        probabilities=True,
+        smooth=5,
+        legend="l.csv",
         command=request.command,
     )
     assert request == expected

@@ -1,6 +1,7 @@
 """`geocomiss info`: everything is recognised by looking at it."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from geocomiss.errors import GeocomissError
 from geocomiss.grid import pixel_hectares
 from geocomiss.inspection import inspect
 from geocomiss.maps import AREA_NOTE, Category, Layer, write_cog
+from geocomiss.methods import METHODS
 from geocomiss_cli.main import app
 
 CLASSES = (Category(1, "maize", "#ffd300"), Category(2, "[b]wheat", "#a57000"))
@@ -96,6 +98,26 @@ def test_a_model_is_known_by_its_card(tmp_path: Path) -> None:
     assert (facts["what"], facts["method"], facts["scores"]) == ("a model", "comiss", "never scored")
     assert [row["name"] for row in facts["classes"]] == ["maize", "wheat", "non_crop"]  # type: ignore[attr-defined]
     assert facts["time steps"] == "12 steps of a month, January to December"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_lists_every_option_with_its_meaning(name: str) -> None:
+    facts = inspect(name)
+    stated = {each["option"]: each for each in facts["options"]}
+    options = METHODS[name].options_type
+    assert set(stated) == {field.name for field in fields(options)}
+    for field in fields(options):
+        each = stated[field.name]
+        assert each["meaning"] and each["allowed"], field.name
+        assert each["default"] == json.dumps(getattr(options(), field.name)).strip('"')
+
+
+def test_the_options_of_a_method_are_shown() -> None:
+    facts = told("fullco")
+    assert str(facts["what"]).startswith("a method: ")
+    shown = {each["option"]: each for each in facts["options"]}  # type: ignore[attr-defined]
+    assert shown["temperature"]["allowed"] == "> 0" and shown["auxiliary"]["allowed"] == "true | false"
+    assert shown["fusion"]["allowed"] == "logits | probabilities | entropy"
 
 
 @pytest.mark.parametrize("name", ["card.json", "model.safetensors"])

@@ -204,6 +204,13 @@ def test_a_legend_merges_labels_and_leaves_out_the_rest(write, tmp_path):
     assert sorted(set(samples.labels)) == ["cereal", "meadow"] and len(samples) == 24
     fewer = read(write(table()), legend=legend_of(tmp_path, "label,class\nwheat,a\nmaize,b\ngrass,\n"))
     assert len(fewer) == 16 and fewer.values["optical"].shape[0] == 16
+    assert "8 samples were left out: legend.csv has no class for grass" in fewer.notes
+
+
+def test_samples_without_a_label_are_left_out_and_that_is_said(write):
+    labels = np.where(np.arange(24) < 3, "", table()["crop"])
+    samples = read(write({**table(), "crop": labels}))
+    assert len(samples) == 21 and samples.notes == ("3 samples without a label were left out",)
 
 
 @pytest.mark.parametrize(

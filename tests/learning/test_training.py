@@ -154,7 +154,9 @@ def test_evaluation_scores_all_patterns_and_writes_them(samples, trained, tmp_pa
     write_scores(found.scores, tmp_path / "scores.json")
     stored = json.loads((tmp_path / "scores.json").read_text())
     assert len(stored["patterns"]) == 15
-    assert set(stored["patterns"]["optical+radar+weather+topography"]) == {"macro_f1", "weighted_f1"}
+    assert set(stored["patterns"]["optical+radar+weather+topography"]) == {
+        "macro_f1", "weighted_f1", "ece", "ece_uncalibrated"
+    }  # fmt: skip
     assert all(0 <= stored[key] <= 1 for key in ("full", "moderate", "extreme", "overall"))
     assert not found.warnings
     with pytest.raises(SampleError, match="cannot be written"):

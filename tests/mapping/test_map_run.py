@@ -149,9 +149,9 @@ def test_the_layers_are_strictly_valid_cogs_on_the_stacks_grid(request_map: MapR
             assert file.crs.to_epsg() == 32631
             assert file.shape == GRID.shape
             assert "TIFFTAG_DATETIME" not in file.tags()
-    assert sorted(path.name for path in folder.iterdir()) == sorted(
-        ["run.json", "crop_type.tif.aux.xml", *(f"{layer}.tif" for layer in LAYERS)]
-    )
+    stated = json.loads((folder / "run.json").read_text())["files"]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(stated)
+    assert {"crop_type.tif.aux.xml", "legend.csv", *(f"{layer}.tif" for layer in LAYERS)} <= set(stated)
 
 
 def test_outside_the_mask_nothing_is_mapped(request_map: MapRequest, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ TILES = list(tiles_of(GeoBox((20, 30), Affine(10, 0, 0, 0, -10, 0), "EPSG:32631"
 
 def result(tile: Tile, seed: int = 0) -> TileResult:
     rng = np.random.default_rng(seed)
-    layers = (rng.integers(0, 5, tile.geobox.shape, dtype=np.uint8) for _ in range(3))
+    layers = (rng.integers(0, 5, tile.geobox.shape, dtype=np.uint8) for _ in range(4))
     return TileResult(*layers, outside=3, masked=4)
 
 

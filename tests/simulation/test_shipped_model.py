@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rasterio
 from typer.testing import CliRunner
 
 from geocomiss.checkpoint import CARD, SHIPPED, WEIGHTS, read_checkpoint, shipped_models
 from geocomiss.evaluation import evaluate_model
+from geocomiss.mapping import MapRequest, make_map
 from geocomiss.mapping.request import SHIPPED_MODEL
 from geocomiss.recipes import RECIPES
 from geocomiss.samples import SampleRequest, read_samples
@@ -51,3 +53,23 @@ def test_the_readmes_first_command_maps_the_example(tmp_path: Path) -> None:
     assert sum(each["area_ha"] for each in run["classes"]) > 100, "at least a square kilometre"
     with rasterio.open(tmp_path / "map" / "crop_type.tif") as file:
         assert file.tags()["label"] == "SIMULATED WORLD"
+
+
+@pytest.mark.slow
+def test_bfloat16_gives_almost_every_pixel_the_same_class_and_confidence(tmp_path: Path) -> None:
+    layers = {}
+    for precision in ("float32", "bfloat16"):
+        out = tmp_path / precision
+        request = MapRequest(
+            "simulated", out, aoi=str(ROOT / "examples" / "aoi.geojson"), season="2021", precision=precision
+        )
+        make_map(request)
+        assert json.loads((out / "run.json").read_text())["model"]["precision"] == precision
+        layers[precision] = [
+            rasterio.open(out / f"{name}.tif").read(1).astype(int) for name in ("crop_type", "confidence")
+        ]
+    (classes, sure), (fast, nearly) = layers["float32"], layers["bfloat16"]
+    mapped = classes > 0
+    same = (classes == fast)[mapped]
+    assert same.mean() > 0.995
+    assert (np.abs(sure - nearly)[mapped][same] <= 2).mean() > 0.99, "confidence within 0.01"

@@ -157,12 +157,9 @@ def gap_conditions(
         for each, share in shares.items()
         if share >= FITTING
     )
-    notes = (
-        f"{each} left out: gaps of {donors.name} bring {share:.0%} of the samples there"
-        for each, share in shares.items()
-        if share < FITTING
-    )
-    return tuple(conditions), tuple(notes)
+    out = [f"{each} ({share:.0%})" for each, share in shares.items() if share < FITTING]
+    few = f"left out, gaps of {donors.name} bring too few of the samples there: {', '.join(out)}"
+    return tuple(conditions), (few,) if out else ()
 
 
 def _gapped(case: Case, months: Ints, donors: Donors, wanted: Bin, seed: int) -> Batch:

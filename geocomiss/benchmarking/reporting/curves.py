@@ -20,7 +20,7 @@ from geocomiss.benchmarking.reporting.drawing import (
     name_width,
     png,
 )
-from geocomiss.benchmarking.reporting.further import gap_rows, month_rows, season_unit
+from geocomiss.benchmarking.reporting.further import gap_rows, month_rows
 from geocomiss.benchmarking.reporting.pooled import METRICS, Pooled
 from geocomiss.benchmarking.reporting.rows import Row
 from geocomiss.benchmarking.reporting.tables import named, style_of
@@ -71,7 +71,7 @@ def months_figure(results: Results, pooled: Pooled, reference: str) -> bytes | N
     rows = month_rows(results)
     if not rows:
         return None
-    head = f"{season_unit(results)} of the season known"
+    head = f"{results.step} of the season known"
     return png(draw_lines(results, pooled, rows, reference, head))
 
 

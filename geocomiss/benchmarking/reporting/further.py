@@ -13,7 +13,7 @@ def months_section(results: Results, pooled: Pooled) -> str:
     rows = month_rows(results)
     if not rows:
         return ""
-    return _further(results, pooled, rows, "Season cut short", f"{season_unit(results)} known", (
+    return _further(results, pooled, rows, "Season cut short", f"{results.step} known", (
         "Only the first steps of the season are known, of every modality that has steps."
     ))  # fmt: skip
 
@@ -23,11 +23,6 @@ def month_rows(results: Results) -> tuple[Row, ...]:
     cut = prefixed(results.conditions, "months")
     rows = [Row(each, each.removeprefix("months:"), (each,)) for each in cut]
     return (*rows, Row("full", "all", summaries(results.modalities)["full"])) if rows else ()
-
-
-def season_unit(results: Results) -> str:
-    """What a step of the season is called: 11 short seasons are those of a year in months."""
-    return "months" if len(prefixed(results.conditions, "months")) == 11 else "steps"
 
 
 def gaps_section(results: Results, pooled: Pooled) -> str:

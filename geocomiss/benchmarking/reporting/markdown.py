@@ -3,19 +3,18 @@
 N samples, K classes, S seeds.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geocomiss.benchmarking.folds import RANDOM, SPATIAL
+from geocomiss.benchmarking.folds import RANDOM, folds_in_words
 from geocomiss.benchmarking.reporting.further import corruption_section, gaps_section, months_section
 from geocomiss.benchmarking.reporting.parity import WARNING, fold_section, poster_section
 from geocomiss.benchmarking.reporting.pooled import METRICS, Cell, Pooled, class_scores
 from geocomiss.benchmarking.reporting.rows import Row, letters, pattern_rows, summaries, summary_rows
-from geocomiss.benchmarking.reporting.significance import MARGIN, Difference
+from geocomiss.benchmarking.reporting.significance import MARGIN, Difference, absent_share
 from geocomiss.benchmarking.reporting.tables import (
     NOTHING,
     Style,
@@ -64,7 +63,7 @@ def _heading(results: Results, command: str) -> str:
     lines += [
         f"* {len(results.truth):,} samples in {_several(len(np.unique(results.group)), 'spatial group')} "
         f"({plain(results.grouped_by)})",
-        f"* {_folds(results)}",
+        f"* {folds_in_words(results.fold, results.group, results.folds_by)}",
         f"* {_truth(results)}",
         f"* modalities: {', '.join(results.modalities)}",
         f"* seeds: {', '.join(map(str, results.seeds))}",
@@ -77,22 +76,6 @@ def _heading(results: Results, command: str) -> str:
 
 def _several(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _folds(results: Results) -> str:
-    """How the folds were made, and whether they keep neighbours apart."""
-    made = {
-        RANDOM: "drawn at random, sample by sample",
-        SPATIAL: "of whole spatial groups",
-    }.get(results.folds_by, f"by the column `{results.folds_by}`")
-    pairs = set(zip(results.group.tolist(), results.fold.tolist(), strict=True))
-    split = sum(number > 1 for number in Counter(group for group, _ in pairs).values())
-    apart = (
-        f"{_several(split, 'spatial group')} in more than one fold, which flatters"
-        if split
-        else "no group is split"
-    )
-    return f"{_several(len(np.unique(results.fold)), 'fold')} {made}; {apart}"
 
 
 def _truth(results: Results) -> str:
@@ -182,10 +165,19 @@ def _difference_table(results: Results, differences: Sequence[Difference]) -> st
     text = table([f"{reference} against", *(row.title for row in rows)], lines)
     groups = _several(len(np.unique(results.group)), "spatial group")
     return (
-        f"## Differences to {reference}\n\n{named(style)}: above 0, {reference} is better. 95 % intervals of "
-        f"a paired bootstrap of {groups}, seeds averaged; p two-sided, Holm-corrected over the comparisons "
-        f"of a column; bold below 0.05.\n\n{text}\n{_inferiority(rows, differences, names)}"
+        f"## Differences to {reference}\n\n{named(style)}: above 0, {reference} is better. 95 % intervals "
+        f"(BCa) of a paired bootstrap of {groups}, seeds averaged; p two-sided, Holm-corrected over the "
+        f"comparisons of a column; bold below 0.05.{_absent(results)}\n\n"
+        f"{text}\n{_inferiority(rows, differences, names)}"
     )
+
+
+def _absent(results: Results) -> str:
+    """How often a resample lacks a class, where that is often enough to matter."""
+    share = absent_share(results)
+    if share < 0.01:
+        return ""
+    return f" In {share:.0%} of the resamples some class has no sample; its F1 is 0 there."
 
 
 def _compared(difference: Difference | None, style: Style) -> str:

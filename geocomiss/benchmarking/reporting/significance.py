@@ -7,14 +7,15 @@ asked is whether the difference would be found again at other places.
 N samples, G groups, K classes, S seeds, C conditions, B resamples.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geocomiss.benchmarking.contenders import reference_of
+from geocomiss.benchmarking.reporting.bca import Bootstrap
 from geocomiss.benchmarking.reporting.pooled import METRICS
 from geocomiss.benchmarking.reporting.rows import Row, summaries, summary_rows
 from geocomiss.benchmarking.reporting.tally import tally
@@ -24,7 +25,7 @@ LEVEL: Final = 0.95
 """Of the intervals."""
 MARGIN: Final = 0.015
 """F1 by which a contender may be worse and still count as not inferior: 1.5 points."""
-DRAWS: Final = 2000
+DRAWS: Final = 10_000
 """Resamples."""
 CHUNK: Final = 100
 """Resamples held in memory at once."""
@@ -45,7 +46,7 @@ class Difference:
     estimate: float
     """Difference on all samples; of an RMSE the other's less the reference's."""
     low: float
-    """Lower end of the 95 % percentile interval."""
+    """Lower end of the 95 % interval (BCa, see `bca`)."""
     high: float
     """Upper end."""
     p: float
@@ -74,6 +75,8 @@ class Resampled:
     """(C,) on all samples; NaN where not defined."""
     draws: NDArray[np.float64]
     """(B, C) on the resamples."""
+    left_out: NDArray[np.float64]
+    """(G, C) without each group in turn."""
 
 
 def compare(
@@ -122,9 +125,24 @@ def resampled(results: Results, contender: str, draws: int = DRAWS, seed: int = 
     )
     counts = tally(few, contender, group.astype(np.int64), len(groups))
     metric = METRICS[results.task][0].key
-    parts = [counts.weighted(chunk).scores()[metric] for chunk in resamples(len(groups), draws, seed)]
-    whole = counts.weighted(np.ones((1, len(groups)))).scores()[metric]
-    return Resampled(whole[0].mean(0, dtype=np.float64), np.concatenate(parts).mean(1, dtype=np.float64))
+
+    def scored(weights: Iterable[NDArray[Any]]) -> NDArray[np.float64]:
+        parts = [counts.weighted(chunk).scores()[metric] for chunk in weights]
+        return np.asarray(np.concatenate(parts).mean(1, dtype=np.float64))
+
+    whole = scored([np.ones((1, len(groups)))])[0]
+    return Resampled(whole, scored(resamples(len(groups), draws, seed)), scored(_without_one(len(groups))))
+
+
+def absent_share(results: Results, draws: int = DRAWS, seed: int = 0) -> float:
+    """Share of the resamples in which some class has no sample at all; 0 for a regression."""
+    if results.task == "value":
+        return 0.0
+    groups, group = np.unique(results.group, return_inverse=True)
+    occurring = np.zeros((len(groups), len(results.classes)))
+    np.add.at(occurring, (group, results.truth), 1)
+    lacking = [(chunk @ occurring == 0).any(1) for chunk in resamples(len(groups), draws, seed)]
+    return float(np.concatenate(lacking).mean())
 
 
 def resamples(groups: int, draws: int, seed: int) -> Iterator[NDArray[np.int64]]:
@@ -136,6 +154,13 @@ def resamples(groups: int, draws: int, seed: int) -> Iterator[NDArray[np.int64]]
         yield np.bincount(chosen.ravel(), minlength=rows * groups).reshape(rows, groups)
 
 
+def _without_one(groups: int) -> Iterator[NDArray[np.int64]]:
+    """Weights that leave out each group in turn, (G', G) for up to `CHUNK` groups at a time."""
+    for start in range(0, groups, CHUNK):
+        left_out = np.arange(start, min(start + CHUNK, groups))
+        yield (left_out[:, None] != np.arange(groups)).astype(np.int64)
+
+
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
     """P-values corrected for their number (Holm 1979): each smallest times how many are left."""
     order = np.argsort(p, kind="stable")
@@ -143,15 +168,6 @@ def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
     corrected = np.empty(len(p))
     corrected[order] = np.minimum(stepped, 1)
     return corrected
-
-
-def two_sided(draws: NDArray[np.float64]) -> float:
-    """P-value of no difference: twice the smaller share of resamples on either side of 0.
-
-    The observed sample counts as one of them, so that it is never 0.
-    """
-    beyond = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
-    return min(1.0, 2 * (beyond + 1) / (len(draws) + 1))
 
 
 def _difference(
@@ -165,14 +181,16 @@ def _difference(
     if not both.any():
         return None
     kept = columns[both]
-    estimate = metric.sign * (reference[1].estimate[kept] - other[1].estimate[kept]).mean()
-    draws = metric.sign * (reference[1].draws[:, kept] - other[1].draws[:, kept]).mean(1)
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    p = two_sided(draws)
+    found = Bootstrap(
+        float(metric.sign * (reference[1].estimate[kept] - other[1].estimate[kept]).mean()),
+        metric.sign * (reference[1].draws[:, kept] - other[1].draws[:, kept]).mean(1),
+        metric.sign * (reference[1].left_out[:, kept] - other[1].left_out[:, kept]).mean(1),
+    )
+    low, high = found.interval(LEVEL)
+    p = found.p_value()
     return Difference(
-        reference[0], other[0], row, metric.key, float(estimate), float(low), float(high), p, p,
-        partial=not both.all(),
-    )  # fmt: skip
+        reference[0], other[0], row, metric.key, found.estimate, low, high, p, p, partial=not both.all()
+    )
 
 
 def _corrected(family: list[Difference]) -> list[Difference]:

@@ -68,6 +68,13 @@ class StacSource:
         names = sorted(f"{piece.product} {piece.item.id} {piece.shift}" for piece in pieces)
         return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
+    @property
+    def items(self) -> tuple[str, ...]:
+        """Addresses of the items found last, each once."""
+        pieces = self._last[2].pieces if self._last else ()
+        addresses = (piece.item.get_self_href() for piece in pieces)
+        return tuple(dict.fromkeys(each for each in addresses if each and "://" in each))
+
     def account(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """What was read, and what could not be."""
         return self._images.ledger.notes(), self._images.ledger.warnings()

@@ -1,16 +1,17 @@
-"""Fetch a stack: what `geocomiss map` would read, kept on disk for many maps."""
+"""The workflow of `geocomiss fetch`."""
 
 import shutil
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dask.callbacks import Callback
 from odc.geo.geobox import GeoBox
 
 from geocomiss.aoi import read_aoi
 from geocomiss.errors import MapError, SeasonError, unwritable
+from geocomiss.fetching.images import is_images, write_images
 from geocomiss.recipes import recipe_named
 from geocomiss.seasons import Calendar
 from geocomiss.sources.base import Accounting, EarthEngine, Reading
@@ -36,7 +37,7 @@ class FetchRequest:
     source: str
     """As in `open_source`: 'simulated', 'ee', a catalogue, or the path of a local stack."""
     out: Path
-    """Zarr folder to write."""
+    """Folder to write: Zarr, or images."""
     aoi: str | None = None
     """Vector file, 'W,S,E,N' in degrees, or WKT; None takes a local stack whole."""
     season: str | None = None
@@ -61,6 +62,8 @@ class FetchRequest:
     """Per cent of a catalogue's images that may be unreadable."""
     ee: EarthEngine = field(default_factory=EarthEngine)
     """How Earth Engine is reached, where it is the source."""
+    format: Literal["zarr", "cog"] = "zarr"
+    """What is written: a stack to map from, or a COG for each modality and step to look at."""
 
     @property
     def kept(self) -> Path:
@@ -120,8 +123,11 @@ def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> Fetc
         )
     stack = source.open(grid, calendar)
     try:
-        with _Telling(progress):
-            write_stack(stack, request.out)
+        if request.format == "cog":
+            write_images(stack, request.out, progress)
+        else:
+            with _Telling(progress):
+                write_stack(stack, request.out)
     except OSError as error:
         raise unwritable(request.out, error) from error
     shutil.rmtree(request.kept, ignore_errors=True)
@@ -143,9 +149,11 @@ def _check_free(request: FetchRequest) -> None:
         raise MapError(
             f"{request.out} exists", expected="a new path", todo="choose another --out, or add --overwrite"
         )
-    if not StoredSource.recognise(request.out):
+    if not (is_images(request.out) if request.format == "cog" else StoredSource.recognise(request.out)):
         raise MapError(
-            f"{request.out} is not a stack", expected="a stack to replace", todo="choose another --out"
+            f"{request.out} is no {'folder of images' if request.format == 'cog' else 'stack'}",
+            expected="what fetch wrote, to replace it",
+            todo="choose another --out",
         )
 
 

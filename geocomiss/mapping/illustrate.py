@@ -1,0 +1,119 @@
+"""What a map keeps of its stack: clear observations, and a small picture and curve for its report.
+
+T steps, H x W pixels of a tile, h x w of them picked.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from geocomiss.grid import Tile
+from geocomiss.maps import Layer
+from geocomiss.maps.eye import COLORS, bright
+from geocomiss.modalities import MODALITIES, NDVI
+from geocomiss.stack import COUNT, groups_of
+
+IMAGING: Final = tuple(name for name, each in MODALITIES.items() if each.imaging)
+"""Modalities whose observations are counted: the bands of `observations.tif`."""
+OPTICAL: Final = IMAGING[0]
+MANY: Final = 65534
+"""Most observations that can be stored."""
+
+
+@dataclass(frozen=True)
+class Picked:
+    """The pixels of a tile that an illustration holds: every so many-th of the map, whatever the tile."""
+
+    rows: slice
+    """Rows of the illustration."""
+    cols: slice
+    """Columns of the illustration."""
+    y: NDArray[np.int64]
+    """(h,) rows of the tile."""
+    x: NDArray[np.int64]
+    """(w,) columns of the tile."""
+
+
+def every_of(grid: GeoBox, side: int) -> int:
+    """Every how many-th pixel an illustration of at most `side` pixels a side holds."""
+    return max(1, ceil(max(grid.height, grid.width) / side))
+
+
+def coarse_grid(grid: GeoBox, every: int) -> GeoBox:
+    """The grid of an illustration; the pixel it holds lies in the middle of each of its own."""
+    shape = (ceil(grid.height / every), ceil(grid.width / every))
+    a, b, c, d, e, f = list(grid.affine)[:6]
+    return GeoBox(shape, Affine(a * every, b * every, c, d * every, e * every, f), grid.crs)
+
+
+def picked(grid: GeoBox, tile: Tile, every: int) -> Picked:
+    """The pixels of a tile of a grid that an illustration holds."""
+    rows, y = _span(tile.y, grid.height, every)
+    cols, x = _span(tile.x, grid.width, every)
+    return Picked(rows, cols, y, x)
+
+
+def _span(within: slice, size: int, every: int) -> tuple[slice, NDArray[np.int64]]:
+    middles = np.minimum(every // 2 + every * np.arange(ceil(size / every)), size - 1)
+    first, last = np.searchsorted(middles, [within.start, within.stop])
+    return slice(int(first), int(last)), middles[first:last] - within.start
+
+
+def count_observations(part: xr.DataTree, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Clear observations (modalities, T, H, W) of a computed part; 0 where not wanted or not there."""
+    groups = groups_of(part)
+    steps = max((group.sizes.get("time", 0) for group in groups.values()), default=0)
+    counts = np.zeros((len(IMAGING), steps, *wanted.shape), np.int64)
+    for number, name in enumerate(IMAGING):
+        if name in groups and COUNT in groups[name]:
+            counts[number] = np.nan_to_num(groups[name][COUNT].values) * wanted
+    return counts
+
+
+def illustrate(layer: Layer, part: xr.DataTree, wanted: NDArray[np.bool_], at: Picked) -> NDArray[np.uint8]:
+    """An illustration of a tile: (bands, h, w), nodata where not wanted or never seen.
+
+    Args:
+        layer: `true_color` or `ndvi`.
+        part: The computed stack of the rows and columns of the tile that hold what is wanted.
+        wanted: (H, W) of the same rows and columns: pixels that are mapped.
+        at: The picked pixels, `y` and `x` counted from the same corner.
+    """
+    values = np.full((len(layer.band_names), at.y.size, at.x.size), layer.nodata, np.uint8)
+    down = np.flatnonzero((at.y >= 0) & (at.y < wanted.shape[0]))
+    right = np.flatnonzero((at.x >= 0) & (at.x < wanted.shape[1]))
+    group = groups_of(part)[OPTICAL].isel(y=at.y[down], x=at.x[right])
+    drawn = _true_color(group) if layer.rgb else _ndvi(group, layer)
+    shown = wanted[np.ix_(at.y[down], at.x[right])]
+    values[np.ix_(np.arange(len(values)), down, right)] = np.where(shown, drawn, layer.nodata)
+    return values
+
+
+def can_illustrate(layer: Layer, bands: tuple[str, ...]) -> bool:
+    """Whether a stack with these optical bands has what an illustration is made of."""
+    return set(COLORS if layer.rgb else (NDVI,)) <= set(bands)
+
+
+def _true_color(group: xr.Dataset) -> NDArray[np.uint8]:
+    """The median in time of red, green and blue as bytes 1..255, 0 where never seen: (3, h, w)."""
+    return bright(np.stack([_median(group[band].values) for band in COLORS]))
+
+
+def _median(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median in time of what is not NaN, (T, h, w) -> (h, w); NaN where all are."""
+    never = np.isnan(values).all(0)
+    return np.where(never, np.nan, np.nanmedian(np.where(never, 0, values), axis=0))
+
+
+def _ndvi(group: xr.Dataset, layer: Layer) -> NDArray[np.uint8]:
+    """The vegetation index as bytes, (T, h, w)."""
+    stored = (group[NDVI].values - layer.offset) / layer.scale
+    return np.where(
+        np.isfinite(stored), np.clip(np.rint(np.nan_to_num(stored)), 0, 254), layer.nodata
+    ).astype(np.uint8)

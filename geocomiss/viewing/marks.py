@@ -1,0 +1,92 @@
+"""Marks on a printed map: scale bar and north arrow."""
+
+from math import cos, floor, log10, radians
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyArrow, Rectangle
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+
+from geocomiss.grid import crs_of
+
+METRES_PER_DEGREE: Final = 111_320.0
+"""Length of a degree of latitude."""
+CORNER: Final = (0.918, 0.845, 0.07, 0.14)
+"""Left, bottom, width and height of the north arrow, in shares of the map."""
+PAPER: Final = 0.82
+"""Opacity of the white behind a mark: the map shines through."""
+
+
+def draw_scale_bar(axes: Axes, grid: GeoBox, shape: tuple[int, ...]) -> None:
+    """A bar of a round length, about a fifth of the map, with its length above.
+
+    Args:
+        axes: Shows the map, a pixel a unit.
+        grid: The map's own pixels.
+        shape: Rows and columns shown.
+    """
+    metres = _metres_across(grid) / shape[1]
+    length = _round_length(shape[1] * metres / 5)
+    wide, left, bottom = length / metres, 0.03 * shape[1], 0.965 * shape[0]
+    text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
+    thick = 0.012 * shape[0]
+    behind = Rectangle(
+        (left - 0.02 * shape[1], bottom - 0.065 * shape[0]), wide + 0.04 * shape[1], 0.085 * shape[0]
+    )
+    behind.set(facecolor="white", alpha=PAPER, zorder=4)
+    axes.add_patch(behind)
+    for part, color in ((0, "black"), (1, "white")):
+        half = Rectangle((left + part * wide / 2, bottom - thick), wide / 2, thick)
+        half.set(facecolor=color, edgecolor="black", linewidth=0.7, zorder=5)
+        axes.add_patch(half)
+    axes.text(left + wide / 2, bottom - 1.5 * thick, text, ha="center", va="bottom", fontsize=8.5, zorder=6)
+
+
+def _metres_across(grid: GeoBox) -> float:
+    """Width of the map on the ground."""
+    wide = grid.width * abs(grid.affine.a)
+    crs = crs_of(grid)
+    if crs.geographic:
+        box = grid.extent.boundingbox
+        return float(wide * METRES_PER_DEGREE * cos(radians((box.bottom + box.top) / 2)))
+    return float(wide * crs.proj.axis_info[0].unit_conversion_factor)
+
+
+def _round_length(metres: float) -> float:
+    """1, 2 or 5 times a power of ten, at most `metres`."""
+    power = 10.0 ** floor(log10(metres))
+    return max(step * power for step in (1, 2, 5) if step * power <= metres * 1.0000001)
+
+
+def draw_north(axes: Axes, grid: GeoBox) -> None:
+    """An arrow to true north, which grid north is not everywhere.
+
+    Args:
+        axes: Shows the map.
+        grid: The map's own pixels.
+    """
+    behind = Rectangle(CORNER[:2], *CORNER[2:], transform=axes.transAxes)
+    behind.set(facecolor="white", alpha=PAPER, zorder=4)
+    axes.add_patch(behind)
+    inset = axes.inset_axes(CORNER, zorder=5)
+    inset.set(xlim=(-1, 1), ylim=(-1.0, 1.6), aspect="equal")
+    inset.axis("off")
+    right, up = _north(grid)
+    tail, reach = (-0.75 * right, -0.75 * up), (1.5 * right, 1.5 * up)
+    arrow = FancyArrow(
+        *tail, *reach, width=0.16, length_includes_head=True, head_width=0.75, head_length=0.75, color="black"
+    )
+    inset.add_patch(arrow)
+    inset.text(0, 1.0, "N", ha="center", va="bottom", fontsize=9, fontweight="bold")
+
+
+def _north(grid: GeoBox) -> tuple[float, float]:
+    """The direction of true north in the middle of a map, of length 1, right and up."""
+    middle = np.array(grid.extent.centroid.coords[0])
+    to_degrees = Transformer.from_crs(crs_of(grid).proj, 4326, always_xy=True)
+    lon, lat = to_degrees.transform(*middle)
+    further = to_degrees.transform(lon, min(lat + 0.01, 90), direction="INVERSE")
+    right, up = (np.array(further) - middle) / np.hypot(*(np.array(further) - middle))
+    return float(right), float(up)

@@ -1,0 +1,215 @@
+"""`preview.png`: a map for a report or a slide, with all that a reader needs to read it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from warnings import catch_warnings, filterwarnings
+
+import numpy as np
+import rasterio
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+
+from geocomiss.errors import MapError
+from geocomiss.maps import Category, Layer
+from geocomiss.viewing.fonts import fonts_for
+from geocomiss.viewing.marks import draw_north, draw_scale_bar
+from geocomiss.viewing.opened import OpenedMap
+
+SIDE: Final = 1400
+"""Most pixels a side that are drawn."""
+DPI: Final = 150
+"""Dots an inch."""
+BLOCKS: Final = 90
+"""Blocks along the longer side in which confidence is averaged for the hatching."""
+LONG: Final = 34
+"""Letters of a class name that fit into the legend."""
+ENTRIES: Final = 24
+"""Classes that fit into the legend, the largest first."""
+EMPTY: Final = "#f3f4f5"
+"""Colour of pixels without a class."""
+
+
+@dataclass(frozen=True)
+class Raster:
+    """A band, drawn coarser where it is large."""
+
+    values: NDArray[Any]
+    """(h, w) stored values."""
+    layer: Layer
+    """What they mean."""
+
+
+def write_preview(path: Path, opened: OpenedMap, low: float) -> list[str]:
+    """Draw a map with legend, scale bar, north arrow, hatching and the modalities used.
+
+    Args:
+        path: `*.png`.
+        opened: The map.
+        low: Confidence (0..1) below which the map is hatched.
+
+    Returns:
+        What could not be drawn.
+
+    Raises:
+        MapError: The classes cannot be read.
+    """
+    crop = _read(*opened.main)
+    if crop is None:
+        raise MapError(
+            f"{opened.main[0]} cannot be read", expected="a whole GeoTIFF", todo="make the map again"
+        )
+    families, unknown = fonts_for([opened.title, *(each.name for each, _, _ in opened.areas)])
+    with (
+        rc_context({"hatch.linewidth": 0.45, "hatch.color": "#222222", "font.family": families}),
+        catch_warnings(),
+    ):
+        filterwarnings("ignore", "Glyph .* missing")  # said below, once
+        figure = _figure(opened, crop, low)
+        figure.savefig(path, format="png", facecolor="white", metadata={"Software": "geocomiss"})
+    return (
+        [f"{len(unknown)} letters in the picture ({unknown[:10]}): no installed font has them"]
+        if unknown
+        else []
+    )
+
+
+def _figure(opened: OpenedMap, crop: Raster, low: float) -> Figure:
+    tall = crop.values.shape[0] / crop.values.shape[1]
+    width = 7.4
+    height = float(np.clip(width * 0.66 * tall, 4.4, 9.5))
+    figure = Figure(figsize=(width * 1.35, height + 0.9), dpi=DPI, layout="constrained")
+    board = figure.subplot_mosaic([["map", "side"]], width_ratios=[2.3, 1])
+    _draw_classes(board["map"], crop)
+    hatched = _hatch(board["map"], opened, crop.values.shape, low)
+    draw_scale_bar(board["map"], opened.grid, crop.values.shape)
+    draw_north(board["map"], opened.grid)
+    board["map"].set_title(
+        _cut(opened.title, 80), loc="left", fontsize=12, fontweight="bold", parse_math=False
+    )
+    _side(board["side"], opened, low if hatched else None)
+    return figure
+
+
+def _read(path: Path, layer: Layer, side: int = SIDE) -> Raster | None:
+    """The first band of a raster, or None where it is damaged."""
+    try:
+        with rasterio.open(path) as file:
+            coarser = max(1.0, max(file.shape) / side)
+            shape = tuple(max(1, round(size / coarser)) for size in file.shape)
+            return Raster(file.read(1, out_shape=shape), layer)
+    except RasterioError:
+        return None
+
+
+def _draw_classes(axes: Axes, raster: Raster) -> None:
+    """Colours of classes, without axes but with a frame."""
+    table = np.full((256, 3), np.array([int(EMPTY[at : at + 2], 16) for at in (1, 3, 5)]) / 255)
+    for each in raster.layer.categories:
+        table[each.value] = np.array(each.rgb) / 255
+    shown = np.where(raster.values == raster.layer.nodata, 0, raster.values)
+    if raster.layer.nodata != 0:  # 0 may be a class here
+        shown = raster.values
+    axes.imshow(shown, cmap=ListedColormap(table), vmin=0, vmax=255, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_color("#8a9499")
+
+
+def _hatch(axes: Axes, opened: OpenedMap, shape: tuple[int, ...], low: float) -> bool:
+    """Hatch where confidence, averaged over blocks, is low. Returns whether anything is."""
+    found = opened.named("confidence")
+    raster = _read(*found, side=BLOCKS * 8) if found else None
+    if raster is None:
+        return False
+    valid = raster.values != raster.layer.nodata
+    true = np.where(valid, raster.layer.offset + raster.layer.scale * raster.values, 0)
+    size = max(1, round(max(true.shape) / BLOCKS))
+    sums, counts = _blocks(true, size), _blocks(valid.astype(float), size)
+    mean = np.where(counts > 0, sums / np.maximum(counts, 1), 1.0)
+    if min(mean.shape) < 2 or not (mean < low).any():
+        return False
+    stretch = shape[0] / true.shape[0]
+    x = (np.arange(mean.shape[1]) + 0.5) * size * stretch - 0.5
+    y = (np.arange(mean.shape[0]) + 0.5) * size * stretch - 0.5
+    x[0] = y[0] = -0.5  # blocks at the edges reach it
+    x[-1], y[-1] = shape[1] - 0.5, shape[0] - 0.5
+    axes.contourf(x, y, mean, levels=[-1, low], hatches=["////"], colors="none")
+    axes.set_xlim(-0.5, shape[1] - 0.5)
+    axes.set_ylim(shape[0] - 0.5, -0.5)
+    return True
+
+
+def _blocks(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Sums over blocks of size x size; those at the edges hold less."""
+    rows, cols = np.arange(0, values.shape[0], size), np.arange(0, values.shape[1], size)
+    return np.asarray(np.add.reduceat(np.add.reduceat(values, rows, 0), cols, 1))
+
+
+def _side(axes: Axes, opened: OpenedMap, low: float | None) -> None:
+    """Legend with areas, and below it the panel of modalities."""
+    axes.axis("off")
+    total = sum(hectares for _, _, hectares in opened.areas)
+    largest = sorted(opened.areas, key=lambda each: -each[2])[:ENTRIES]
+    shown = [each for each in opened.areas if each in largest]
+    handles = [
+        Patch(facecolor=each.color, edgecolor="#555555", linewidth=0.5, label=_label(each, hectares, total))
+        for each, _, hectares in shown
+    ]
+    if left_out := len(opened.areas) - len(shown):
+        handles.append(Patch(facecolor="white", edgecolor="white", label=f"and {left_out} smaller classes"))
+    handles.append(Patch(facecolor=EMPTY, edgecolor="#999999", linewidth=0.5, label="no class"))
+    if low is not None:
+        text = f"confidence below {low:.0%}"
+        handles.append(Patch(facecolor="white", edgecolor="#333333", hatch="////", linewidth=0.5, label=text))
+    legend = axes.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(-0.05, 1.0),
+        fontsize=8,
+        frameon=False,
+        borderaxespad=0,
+        labelspacing=0.55,
+    )
+    for words in legend.get_texts():
+        words.set_parse_math(False)  # a name may hold dollars
+    _modalities(axes, opened, len(handles))
+
+
+def _label(each: Category, hectares: float, total: float) -> str:
+    share = f", {hectares / total:.1%}" if total else ""
+    return f"{_cut(each.name, LONG)}\n{hectares:,.{0 if total >= 1000 else 1}f} ha{share}"
+
+
+def _cut(text: str, letters: int) -> str:
+    one_line = " ".join(text.split())
+    return one_line if len(one_line) <= letters else one_line[: letters - 1].rstrip() + "…"
+
+
+def _modalities(axes: Axes, opened: OpenedMap, entries: int) -> None:
+    """A small map of what pixels were decided on, where there is room below the legend."""
+    found = opened.named("modalities")
+    raster = _read(*found, side=400) if found else None
+    if raster is None or entries > 10:
+        return
+    inset = axes.inset_axes((0.0, 0.07, 0.62, 0.27))
+    _draw_classes(inset, raster)
+    inset.set_title("decided on", fontsize=8, loc="left", pad=3)
+    present = np.unique(raster.values)
+    rows = [each for each in raster.layer.categories if each.value in present][-4:]
+    handles = [Patch(facecolor=each.color, label=_cut(each.name, 44)) for each in reversed(rows)]
+    inset.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(-0.05, -0.02),
+        fontsize=6.5,
+        frameon=False,
+        labelspacing=0.3,
+        borderaxespad=0.2,
+    )

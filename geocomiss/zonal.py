@@ -1,0 +1,259 @@
+"""Crops of fields: how much of each parcel a map gives to each class, by exact shares of pixels.
+
+A pixel cut by a parcel's edge counts with the share of it that lies inside (exactextract), so that
+narrow parcels are not lost and neighbours do not both claim a pixel.
+
+P parcels, K classes.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import geopandas
+import numpy as np
+import pandas as pd
+import pyogrio
+import rasterio
+from pyogrio.errors import DataLayerError, DataSourceError
+from rasterio.errors import RasterioError
+
+from geocomiss.errors import AreaError, MapError, unwritable
+from geocomiss.maps import Category, read_categories, read_summary
+
+CROP_TYPE: Final = "crop_type.tif"
+CONFIDENCE: Final = "confidence.tif"
+FORMATS: Final = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".csv": None}
+"""Files that can be written, by ending, and their driver; CSV holds no shapes."""
+AT_ONCE: Final = 5000
+"""Parcels that are computed at once."""
+INSTALL: Final = 'pip install "geocomiss[zonal]"'
+"""What brings the library of exact shares."""
+CROP: Final = "crop"
+"""Column with the name of a parcel's most frequent class."""
+COLUMNS: Final = (
+    CROP,
+    "crop_value",
+    "crop_share",
+    "second",
+    "second_share",
+    "mapped_share",
+    "confidence",
+    "pixels",
+)
+"""Columns that are added to the parcels' own, before one share a class."""
+
+
+@dataclass(frozen=True)
+class FieldsRequest:
+    """The arguments of `geocomiss fields`."""
+
+    map: Path
+    """Folder of a finished map."""
+    parcels: Path
+    """Polygons, any vector file and CRS."""
+    out: Path
+    """File to write: `.gpkg`, `.geojson` or `.csv`."""
+    overwrite: bool = False
+    """Whether it may be replaced."""
+
+
+@dataclass(frozen=True)
+class FieldsReport:
+    """What was found."""
+
+    path: Path
+    """The file."""
+    parcels: int
+    """Parcels read."""
+    outside: int
+    """Those without any mapped pixel."""
+    by_crop: tuple[tuple[str, int, float], ...]
+    """Crop, parcels and hectares of the parcels, the most frequent first."""
+
+
+def write_fields(request: FieldsRequest, progress: Callable[[int, int], None] | None = None) -> FieldsReport:
+    """Write the crop of each parcel: its most frequent class and the share of every class.
+
+    Args:
+        request: What to do.
+        progress: Told (parcels done, parcels in all).
+
+    Raises:
+        GeocomissError: Input that cannot be used, or a file that is already there.
+    """
+    _check_out(request)
+    classes = _classes(request.map)
+    parcels = _parcels(request.parcels)
+    table = pd.concat(
+        [_tell(part, progress, at, len(parcels)) for at, part in _parts(request.map, parcels, classes)],
+        ignore_index=True,
+    )
+    clash = [name for name in parcels.columns if name in table.columns]
+    kept = parcels.rename(columns={name: f"{name}_given" for name in clash}).reset_index(drop=True)
+    result = geopandas.GeoDataFrame(pd.concat([kept, table], axis=1), geometry="geometry", crs=parcels.crs)
+    _write(result, request.out)
+    return _report(request.out, result)
+
+
+def _tell(part: pd.DataFrame, progress: Any, done: int, total: int) -> pd.DataFrame:
+    if progress:
+        progress(done, total)
+    return part
+
+
+def _check_out(request: FieldsRequest) -> None:
+    if request.out.suffix.lower() not in FORMATS:
+        raise MapError(
+            f"--out {request.out.name}", expected=" or ".join(FORMATS), todo="choose one of these endings"
+        )
+    if request.out.exists() and not request.overwrite:
+        raise MapError(
+            f"{request.out} exists", expected="a new file", todo="choose another --out, or add --overwrite"
+        )
+
+
+def _classes(folder: Path) -> tuple[Category, ...]:
+    """Classes of a map, by its sidecar or its summary."""
+    if not (folder / CROP_TYPE).exists():
+        raise MapError(
+            f"{folder} holds no {CROP_TYPE}",
+            expected="a folder written by `geocomiss map`",
+            todo="check --map",
+        )
+    if found := read_categories(folder / CROP_TYPE):
+        return found
+    stated = read_summary(folder).get("classes", [])
+    return tuple(Category(each["value"], each["name"], each["color"]) for each in stated)
+
+
+def _parcels(path: Path) -> Any:
+    """Polygons of a file, at least one."""
+    try:
+        found = pyogrio.read_dataframe(path)
+    except (DataSourceError, DataLayerError, OSError) as error:
+        raise AreaError(
+            f"the parcels {path} cannot be read ({str(error).splitlines()[0]})",
+            expected="polygons in a vector file, such as GeoPackage or GeoJSON",
+            todo="check --parcels",
+        ) from error
+    if "geometry" not in found or found.crs is None:
+        raise AreaError(
+            f"the parcels {path} have no geometry or no CRS",
+            expected="polygons on a known CRS",
+            todo="export them with their CRS",
+        )
+    polygons = found.geometry.geom_type.isin(["Polygon", "MultiPolygon"])
+    if not polygons.all() or found.empty:
+        kinds = ", ".join(sorted({str(kind) for kind in found.geometry.geom_type})) or "nothing"
+        raise AreaError(
+            f"the parcels {path} hold {kinds}", expected="polygons only", todo="leave the others out"
+        )
+    return found.set_geometry(found.geometry.make_valid())
+
+
+def _parts(folder: Path, parcels: Any, classes: tuple[Category, ...]) -> Iterator[tuple[int, pd.DataFrame]]:
+    """The columns of some parcels at a time, and how many are done."""
+    try:
+        with rasterio.open(folder / CROP_TYPE) as crop:
+            placed = parcels.geometry.to_crs(crop.crs.to_wkt())
+        for start in range(0, len(parcels), AT_ONCE):
+            shapes = placed.iloc[start : start + AT_ONCE].reset_index(drop=True)
+            part = geopandas.GeoDataFrame(geometry=shapes)
+            yield start + len(part), _columns(folder, part, classes)
+    except RasterioError as error:
+        raise MapError(
+            f"the map in {folder} cannot be read ({str(error).splitlines()[0]})",
+            expected="a finished map",
+            todo="make the map again",
+        ) from error
+
+
+def _columns(folder: Path, part: Any, classes: tuple[Category, ...]) -> pd.DataFrame:
+    """What is said of each parcel of a part."""
+    with rasterio.open(folder / CROP_TYPE) as file:
+        found = _library()(file, part, ["unique", "frac", "count"], output="pandas")
+    pixels = found["count"].to_numpy(float)
+    shares = np.zeros((len(part), len(classes)))  # (P, K)
+    place = {each.value: number for number, each in enumerate(classes)}
+    for row, (values, fractions) in enumerate(zip(found["unique"], found["frac"], strict=True)):
+        for value, fraction in zip(values, fractions, strict=True):
+            if int(value) in place:
+                shares[row, place[int(value)]] = fraction
+    table = _ranked(shares, classes)
+    whole = _pixels(folder, part)
+    table["mapped_share"] = np.round(np.divide(pixels, whole, out=np.zeros_like(pixels), where=whole > 0), 4)
+    table["confidence"] = _confidence(folder, part)
+    table["pixels"] = np.round(pixels, 2)
+    named = [f"share_{each.name}" for each in classes]
+    return pd.concat([table[list(COLUMNS)], pd.DataFrame(np.round(shares, 4), columns=named)], axis=1)
+
+
+def _ranked(shares: np.ndarray[Any, Any], classes: tuple[Category, ...]) -> pd.DataFrame:
+    """The most frequent class of each parcel and the next, None where there is none."""
+    order = np.argsort(-shares, axis=1, kind="stable")  # ties: the class of the lower value
+    rows = np.arange(len(shares))
+    columns: dict[str, Any] = {}
+    for rank, (name, share) in enumerate(((CROP, "crop_share"), ("second", "second_share"))):
+        best = order[:, min(rank, shares.shape[1] - 1)]
+        top = shares[rows, best]
+        columns[name] = [classes[at].name if much > 0 else None for at, much in zip(best, top, strict=True)]
+        columns[share] = np.round(top, 4)
+        if not rank:
+            columns["crop_value"] = np.where(top > 0, [classes[at].value for at in best], 0)
+    return pd.DataFrame(columns)
+
+
+def _pixels(folder: Path, part: Any) -> np.ndarray[Any, Any]:
+    """Pixels that a parcel covers, mapped or not: its area by that of a pixel."""
+    with rasterio.open(folder / CROP_TYPE) as file:
+        size = abs(file.transform.a * file.transform.e - file.transform.b * file.transform.d)
+    return np.asarray(part.geometry.area.to_numpy(float) / size)
+
+
+def _confidence(folder: Path, part: Any) -> np.ndarray[Any, Any]:
+    """Mean probability of the mapped classes, NaN where nothing is mapped or the map has none."""
+    path = folder / CONFIDENCE
+    if not path.exists():
+        return np.full(len(part), np.nan)
+    with rasterio.open(path) as file:
+        found = _library()(file, part, ["mean"], output="pandas")
+        return np.asarray(np.round(found["mean"].to_numpy(float), 4))  # the scale is applied by the library
+
+
+def _library() -> Any:
+    try:
+        from exactextract import exact_extract
+    except ImportError as error:
+        raise MapError(
+            "the library exactextract is not installed", expected="the extra zonal", todo=INSTALL
+        ) from error
+    return exact_extract
+
+
+def _write(result: Any, out: Path) -> None:
+    partial = out.with_name(f".{out.stem}.partial{out.suffix}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        driver = FORMATS[out.suffix.lower()]
+        if driver:
+            result.to_file(partial, driver=driver, layer="fields", engine="pyogrio")
+        else:
+            result.drop(columns="geometry").to_csv(partial, index=False)
+        partial.replace(out)
+    except (OSError, DataSourceError) as error:
+        raise unwritable(out.parent, error if isinstance(error, OSError) else OSError(str(error))) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _report(path: Path, result: Any) -> FieldsReport:
+    hectares = result.geometry.to_crs(result.geometry.estimate_utm_crs()).area / 1e4
+    known = result[CROP].notna()
+    sums = (
+        pd.DataFrame({"crop": result[CROP], "ha": hectares})[known].groupby("crop")["ha"].agg(["size", "sum"])
+    )
+    rows = sums.sort_values("size", ascending=False).itertuples()
+    by_crop = tuple((str(row.Index), int(row.size), float(row.sum)) for row in rows)
+    return FieldsReport(path, len(result), int((~known).sum()), by_crop)

@@ -1,0 +1,101 @@
+"""Networks made fast for prediction say what the trained ones say."""
+
+import numpy as np
+import pytest
+import torch
+from gappy import BANDS
+
+from geocomiss.batch import Spec, batch_of_values, default_min_steps
+from geocomiss.engine import FoldedTempCNN, precision_of, prepared
+from geocomiss.methods import METHODS, new_method
+from geocomiss.nets import SIZES, BatchNorm, TempCNN
+
+
+def trained(bands, steps, preset="small", seed=0):
+    """An encoder whose batch norms have seen something."""
+    generator = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
+    net = TempCNN(bands, steps, SIZES[preset], 0.2)
+    settle(net, generator)
+    return net.eval()
+
+
+def settle(network, generator):
+    for module in network.modules():
+        if isinstance(module, BatchNorm):
+            module.running_mean.normal_(generator=generator)
+            module.running_var.uniform_(0.5, 2, generator=generator)
+            torch.nn.init.normal_(module.weight, generator=generator)
+            torch.nn.init.normal_(module.bias, generator=generator)
+
+
+@pytest.mark.parametrize(("bands", "steps"), [(11, 12), (2, 12), (1, 1), (3, 2), (2, 5), (4, 36)])
+@pytest.mark.parametrize("preset", ["small", "full"])
+def test_a_folded_encoder_is_the_encoder(bands, steps, preset):
+    net = trained(bands, steps, preset)
+    x = torch.randn(7, steps, bands)
+    with torch.inference_mode():
+        wanted = net(x)
+        exact = FoldedTempCNN(net, torch.float32)(x)
+        half = FoldedTempCNN(net, torch.bfloat16)(x)
+    assert exact.dtype == half.dtype == torch.float32
+    assert (exact - wanted).abs().max() < 1e-4 * wanted.std()
+    assert (half - wanted).abs().max() < 0.1 * wanted.std()
+
+
+def test_the_trained_network_stays_as_it_is():
+    net = trained(3, 12)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    FoldedTempCNN(net, torch.bfloat16)(torch.randn(4, 12, 3))
+    assert all((net.state_dict()[name] == tensor).all() for name, tensor in before.items())
+
+
+def a_batch(number, seed=0):
+    rng = np.random.default_rng(seed)
+    shapes = {name: (1 if name == "topography" else 12, len(bands)) for name, bands in BANDS.items()}
+    values = {name: rng.normal(0, 1, (number, *shape)).astype("f4") for name, shape in shapes.items()}
+    for cube in values.values():
+        cube[rng.random(cube.shape[:2]) < 0.2] = np.nan
+    kept = rng.random((number, len(BANDS))) < 0.8
+    spec = Spec(BANDS, 12, 4, default_min_steps(tuple(BANDS), 12), False, "classes")
+    return spec, batch_of_values(values, spec, kept=kept)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("galileo", "anysat")])
+def test_every_method_gives_nearly_the_same_logits_in_bfloat16(name):
+    spec, batch = a_batch(300)
+    torch.manual_seed(0)
+    method = new_method(name, spec, {"preset": "small"}).eval()
+    settle(method, torch.Generator().manual_seed(1))
+    fast = prepared(method, "bfloat16")
+    kinds = [type(module) for module in fast.modules()]
+    assert FoldedTempCNN in kinds and TempCNN not in kinds
+    with torch.inference_mode():
+        wanted, found = method(batch), fast(batch)
+    assert (found[~batch.available.any(1)] == 0).all()
+    assert (found - wanted).abs().max() < 0.1 * wanted.std()
+    assert (found.argmax(1) == wanted.argmax(1)).float().mean() > 0.97
+    assert prepared(method, "float32") is method
+
+
+def test_a_pixel_has_the_same_bits_whatever_its_neighbours():
+    spec, batch = a_batch(600)
+    fast = prepared(new_method("comiss", spec, {"preset": "small"}).eval(), "bfloat16")
+    order = torch.randperm(600, generator=torch.Generator().manual_seed(3))
+    with torch.inference_mode():
+        whole = fast(batch)
+        assert (fast(batch[order]) == whole[order]).all()
+        assert (fast(batch[17:40]) == whole[17:40]).all()
+
+
+def test_the_precision_that_is_asked_for(monkeypatch):
+    assert precision_of("float32", "cpu") == "float32"
+    assert precision_of("bfloat16", "cpu") == "bfloat16"
+    assert precision_of("auto", "cuda") == "bfloat16"
+    for able, wanted in (
+        ({"avx512_bf16": True}, "bfloat16"),
+        ({"amx_bf16": True}, "bfloat16"),
+        ({}, "float32"),
+    ):
+        monkeypatch.setattr("geocomiss.engine._capabilities", lambda able=able: able)
+        assert precision_of("auto", "cpu") == wanted

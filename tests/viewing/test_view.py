@@ -1,0 +1,193 @@
+"""Pictures and pages of maps: whole ones, damaged ones, and those of other tools."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.shutil
+from affine import Affine
+from packaged import NASTY
+from PIL import Image
+
+from geocomiss.errors import MapError
+from geocomiss.viewing import ViewRequest, open_map_to_view, view_map
+from geocomiss.viewing.frames import frame_of, picture_of
+from geocomiss.viewing.report import write_report
+
+FIELDS = np.kron(np.random.default_rng(0).integers(1, 5, (30, 40)), np.ones((4, 4))).astype("u1")
+
+
+def content(page: Path) -> dict:
+    found = re.search(
+        '<script id="content" type="application/json">(.*?)</script>', page.read_text("utf-8"), re.S
+    )
+    assert found
+    return json.loads(found[1])
+
+
+def foreign(path: Path, values: np.ndarray = FIELDS, crs: str = "EPSG:32631", **profile: object) -> Path:
+    """A classification of another tool."""
+    pixel = (
+        Affine(10, 0, 640_000, 0, -10, 5_610_000) if crs != "EPSG:4326" else Affine(1e-4, 0, 5, 0, -1e-4, 50)
+    )
+    given = {"driver": "GTiff", "height": values.shape[0], "width": values.shape[1], "count": 1}
+    with rasterio.open(
+        path, "w", **given | {"dtype": values.dtype, "crs": crs, "transform": pixel} | profile
+    ) as file:
+        file.write(values, 1)
+    return path
+
+
+def test_the_page_holds_everything_and_links_to_nothing(folder: Path, tmp_path: Path) -> None:
+    report = view_map(ViewRequest(folder, tmp_path))
+    assert all("no installed font" in each for each in report.missing)
+    page = tmp_path / "report.html"
+    text = page.read_text("utf-8")
+    assert not re.findall(r"""(?:src|href)=["']?(?!data:)[^"' >]+""", text.split("<script", 1)[0])
+    assert "url(images" not in text and text.count("<script") == text.count("</script>") == 3
+    held = content(page)
+    assert [each["name"] for each in held["areas"]] == list(NASTY)
+    assert {each["name"] for each in held["layers"]} == {
+        "crop_type", "confidence", "modalities", "observations", "true_color", "ndvi"
+    }  # fmt: skip
+    run = json.loads((folder / "run.json").read_text("utf-8"))
+    assert [each["ha"] for each in held["areas"]] == pytest.approx(
+        [each["area_ha"] for each in run["classes"]], abs=1e-3
+    )
+
+
+def test_the_picture_is_drawn_with_names_of_all_kinds(folder: Path, tmp_path: Path) -> None:
+    view_map(ViewRequest(folder, tmp_path))
+    with Image.open(tmp_path / "preview.png") as picture:
+        assert min(picture.size) > 600 and len(picture.convert("RGB").getcolors(1 << 24)) > 50
+
+
+def test_a_user_legend_wins(folder: Path, tmp_path: Path) -> None:
+    legend = tmp_path / "legend.csv"
+    legend.write_text("value,name,color\n2,Café,#123456\n", encoding="utf-8")
+    view_map(ViewRequest(folder, tmp_path, legend=legend))
+    held = content(tmp_path / "report.html")
+    assert [(each["name"], each["color"]) for each in held["areas"]][1] == ("Café", "#123456")
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32631", "EPSG:4326", "EPSG:3035"])
+def test_a_map_of_another_tool_is_shown(tmp_path: Path, crs: str) -> None:
+    report = view_map(ViewRequest(foreign(tmp_path / "theirs.tif", crs=crs, nodata=0)))
+    assert any("names and colours" in each for each in report.missing)
+    held = content(tmp_path / "report.html")
+    assert [each["name"] for each in held["areas"]] == [f"class {value}" for value in (1, 2, 3, 4)]
+    assert (tmp_path / "preview.png").exists()
+
+
+def test_more_classes_than_the_legend_has(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "map")
+    with rasterio.open(folder / "crop_type.tif") as file:
+        values = file.read(1)
+    values[:20, :20] = 9
+    (tmp_path / "map" / "crop_type.tif").unlink()
+    foreign(tmp_path / "map" / "crop_type.tif", values, nodata=0)
+    report = view_map(ViewRequest(tmp_path / "map"))
+    assert any("names of the values 9" in each for each in report.missing)
+    assert content(tmp_path / "map" / "report.html")["areas"][-1]["name"] == "class 9"
+
+
+def test_what_is_lost_is_named_and_the_rest_is_shown(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "map"
+    shutil.copytree(folder, copy)
+    (copy / "run.json").unlink()
+    (copy / "crop_type.tif.aux.xml").unlink()
+    (copy / "modalities.tif").unlink()
+    whole = (copy / "confidence.tif").read_bytes()
+    (copy / "confidence.tif").write_bytes(whole[: len(whole) // 2])
+    missing = " | ".join(view_map(ViewRequest(copy)).missing)
+    for each in (
+        "run.json",
+        "aux.xml: not there",
+        "modalities.tif: not there",
+        "confidence.tif: cannot be read",
+    ):
+        assert each in missing
+    held = content(copy / "report.html")
+    assert [each["color"] for each in held["areas"]][:2] == ["#ffd300", "#a57000"]  # the palette is left
+    assert {"crop_type", "observations", "true_color", "ndvi"} == {each["name"] for each in held["layers"]}
+
+
+def test_a_truncated_map_is_said(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(1, 9, (900, 900)).astype("u1")
+    rasterio.shutil.copy(foreign(tmp_path / "plain.tif", noise, nodata=0), tmp_path / "cut.tif", driver="COG")
+    (tmp_path / "plain.tif").unlink()
+    whole = (tmp_path / "cut.tif").read_bytes()
+    (tmp_path / "cut.tif").write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(MapError, match="cannot be read"):
+        view_map(ViewRequest(tmp_path / "cut.tif"))
+    assert [each.name for each in tmp_path.iterdir()] == ["cut.tif"]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda at: at / "nowhere", "does not exist"),
+        (lambda at: at, "crop_type.tif does not exist"),
+        (lambda at: foreign(at / "f.tif", FIELDS.astype("f4")), "float32"),
+        (lambda at: foreign(at / "c.tif", crs=None), "without CRS"),
+    ],
+)
+def test_what_is_no_map_is_said(tmp_path: Path, make: object, said: str) -> None:
+    with pytest.raises(MapError, match=said):
+        view_map(ViewRequest(make(tmp_path)))  # type: ignore[operator]
+
+
+def test_base_tiles_are_there_only_when_asked_for(folder: Path, tmp_path: Path) -> None:
+    view_map(ViewRequest(folder, tmp_path))
+    assert content(tmp_path / "report.html")["basemap"] is None
+    view_map(ViewRequest(folder, tmp_path, basemap="https://tiles.test/{z}/{x}/{y}.png"))
+    assert content(tmp_path / "report.html")["basemap"] == "https://tiles.test/{z}/{x}/{y}.png"
+    with pytest.raises(MapError, match="--basemap"):
+        view_map(ViewRequest(folder, tmp_path, basemap="javascript:alert(1)"))
+
+
+def test_pictures_hold_the_values_of_the_pixels_they_show(tmp_path: Path) -> None:
+    """Compared pixel by pixel with the raster, at the centres of the picture's pixels."""
+    path = foreign(tmp_path / "x.tif", nodata=0)
+    opened = open_map_to_view(path)
+    frame = frame_of(opened.grid, 500)
+    picture = picture_of(*opened.main, frame, 500)
+    import base64
+    import io
+
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture.url.split(",")[1]))))
+    west, south, east, north = frame.bounds
+    rng = np.random.default_rng(1)
+    agree = 0
+    with rasterio.open(path) as file:
+        for row, col in rng.integers(0, (shown.shape[0], shown.shape[1]), (200, 2)):
+            x = west + (col + 0.5) * (east - west) / shown.shape[1]
+            y = north - (row + 0.5) * (north - south) / shown.shape[0]
+            (x,), (y,) = rasterio.warp.transform("EPSG:3857", file.crs, [x], [y])
+            r, c = file.index(x, y)
+            inside = 0 <= r < file.height and 0 <= c < file.width
+            agree += shown[row, col] == (FIELDS[r, c] if inside else 255)
+    assert agree >= 197  # the warper may err by a hair at the edges of pixels
+
+
+@pytest.mark.slow
+def test_a_page_of_a_large_map_stays_below_five_megabytes(folder: Path, tmp_path: Path) -> None:
+    """2,000 x 2,000 pixels: fields of 20 pixels with speckle, confidence without any order."""
+    rng = np.random.default_rng(0)
+    classes = np.kron(rng.integers(1, 8, (100, 100)), np.ones((20, 20))).astype("u1")
+    classes[rng.random(classes.shape) < 0.05] = 3
+    foreign(tmp_path / "crop_type.tif", classes, nodata=0)
+    foreign(tmp_path / "confidence.tif", rng.integers(60, 201, classes.shape).astype("u1"), nodata=255)
+    foreign(tmp_path / "modalities.tif", rng.choice([3, 15], classes.shape).astype("u1"), nodata=255)
+    opened = open_map_to_view(tmp_path)
+    write_report(tmp_path / "report.html", opened)
+    size = (tmp_path / "report.html").stat().st_size
+    assert size < 5_000_000
+    sharpest = next(
+        each for each in content(tmp_path / "report.html")["layers"] if each["name"] == "crop_type"
+    )
+    assert max(sharpest["size"]) >= 1990

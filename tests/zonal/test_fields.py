@@ -1,0 +1,131 @@
+"""Crops of parcels: equal to a slow way that cuts each pixel into many, and clear about bad input."""
+
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pandas
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from shapely.geometry import MultiPolygon, Point, Polygon, box
+
+from geocomiss.errors import AreaError, MapError
+from geocomiss.maps import Category, map_layers, write_cog
+from geocomiss.zonal import FieldsRequest, write_fields
+
+GRID = GeoBox((40, 50), Affine(10, 0, 640_000, 0, -10, 5_610_000), "EPSG:32631")
+CLASSES = (
+    Category(1, "maize", "#ffd300"),
+    Category(2, "<script>x</script>", "#a57000"),
+    Category(3, "小麦", "#267300"),
+)
+VALUES = np.random.default_rng(0).integers(0, 4, GRID.shape).astype("u1")
+CONFIDENCE = np.where(VALUES > 0, np.random.default_rng(1).integers(80, 200, GRID.shape), 255).astype("u1")
+PARCELS = [
+    Polygon([(640_003, 5_609_997), (640_118, 5_609_941), (640_061, 5_609_812), (640_003, 5_609_997)]),
+    MultiPolygon([box(640_200, 5_609_700, 640_204, 5_609_990), box(640_300, 5_609_800, 640_333, 5_609_833)]),
+    box(640_480, 5_609_580, 640_560, 5_609_640),  # sticks out of the map
+    box(700_000, 5_000_000, 700_100, 5_000_100),  # elsewhere
+    box(640_401, 5_609_901, 640_404, 5_609_904),  # within one pixel
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    out = tmp_path / "map"
+    whole = (slice(0, GRID.height), slice(0, GRID.width))
+    for layer, values in zip(map_layers(CLASSES)[:2], (VALUES, CONFIDENCE), strict=True):
+        write_cog(out / f"{layer.name}.tif", layer, GRID, [(*whole, values)], {}, out)
+    return out
+
+
+def parcels(folder: Path, shapes: list = PARCELS, crs: str = "EPSG:4326", **columns: list) -> Path:
+    path = folder / "parcels.gpkg"
+    given = {"owner": [f"no. {number}" for number in range(len(shapes))]} | columns
+    geopandas.GeoDataFrame(given, geometry=shapes, crs="EPSG:32631").to_crs(crs).to_file(path)
+    return path
+
+
+def slow_shares(shape: shapely.Geometry, cuts: int = 40) -> np.ndarray:
+    """Share of each class 1..3 among the mapped, on pixels cut into cuts x cuts."""
+    row, col = np.divmod(np.arange(GRID.height * cuts * GRID.width * cuts), GRID.width * cuts)
+    x = 640_000 + (col + 0.5) * 10 / cuts
+    y = 5_610_000 - (row + 0.5) * 10 / cuts
+    left, low, right, top = shape.bounds
+    near = (x > left) & (x < right) & (y > low) & (y < top)
+    inside = shapely.intersects_xy(shape, x[near], y[near])
+    values = VALUES[row[near] // cuts, col[near] // cuts][inside]
+    counts = np.bincount(values, minlength=4)[1:]
+    return counts / max(counts.sum(), 1)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32631", "EPSG:4326"])
+def test_shares_equal_the_slow_way(folder: Path, tmp_path: Path, crs: str) -> None:
+    out = tmp_path / "fields.gpkg"
+    report = write_fields(FieldsRequest(folder, parcels(tmp_path, crs=crs), out))
+    found = geopandas.read_file(out)
+    assert list(found["owner"]) == [f"no. {number}" for number in range(5)]
+    assert (report.parcels, report.outside) == (5, 1)
+    for number, shape in enumerate(PARCELS):
+        shares = [found[f"share_{each.name}"][number] for each in CLASSES]
+        slow = slow_shares(shape)
+        np.testing.assert_allclose(shares, slow, atol=0.03)
+        if slow.any():
+            assert found["crop"][number] == CLASSES[int(np.argmax(shares))].name
+            assert found["crop_share"][number] == max(shares)
+    assert found["crop"].isna()[3] and found["crop_value"][3] == 0
+    assert found["mapped_share"][2] < 0.6 < 0.5 + found["mapped_share"][0]
+    assert found["confidence"].dropna().between(0.4, 1).all()
+
+
+def test_a_pixel_cut_in_half_counts_half(folder: Path, tmp_path: Path) -> None:
+    row, col = np.argwhere((VALUES[:, :-1] > 0) & (VALUES[:, 1:] > 0) & (VALUES[:, :-1] != VALUES[:, 1:]))[0]
+    x, y = 640_000 + 10 * col, 5_610_000 - 10 * row
+    out = tmp_path / "f.csv"
+    write_fields(FieldsRequest(folder, parcels(tmp_path, [box(x, y - 10, x + 15, y)]), out))
+    found = pandas.read_csv(out)
+    assert found["crop_share"][0] == pytest.approx(2 / 3, abs=1e-3)
+    assert found["second_share"][0] == pytest.approx(1 / 3, abs=1e-3)
+    assert found["pixels"][0] == pytest.approx(1.5, abs=0.01)
+    assert "geometry" not in found
+
+
+def test_columns_of_the_parcels_are_never_lost(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "f.geojson"
+    write_fields(FieldsRequest(folder, parcels(tmp_path, crop=["declared"] * 5), out))
+    assert set(geopandas.read_file(out)["crop_given"]) == {"declared"}
+
+
+def test_bad_input_is_said_and_leaves_nothing(folder: Path, tmp_path: Path) -> None:
+    good, out = parcels(tmp_path), tmp_path / "out" / "f.gpkg"
+    points = tmp_path / "points.gpkg"
+    geopandas.GeoDataFrame(geometry=[Point(640_000, 5_600_000)], crs="EPSG:32631").to_file(points)
+    naked = tmp_path / "naked.gpkg"
+    geopandas.GeoDataFrame(geometry=[box(0, 0, 1, 1)]).to_file(naked)
+    cases = [
+        (FieldsRequest(tmp_path, good, out), MapError, "holds no crop_type.tif"),
+        (FieldsRequest(folder, tmp_path / "no.gpkg", out), AreaError, "cannot be read"),
+        (FieldsRequest(folder, points, out), AreaError, "hold Point"),
+        (FieldsRequest(folder, naked, out), AreaError, "no CRS"),
+        (FieldsRequest(folder, good, tmp_path / "f.xlsx"), MapError, "f.xlsx"),
+        (FieldsRequest(folder, good, good), MapError, "exists"),
+    ]
+    for request, kind, said in cases:
+        with pytest.raises(kind, match=said):
+            write_fields(request)
+    assert not out.exists()
+
+
+def test_a_damaged_map_is_said(folder: Path, tmp_path: Path) -> None:
+    path = folder / "crop_type.tif"
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(MapError, match="cannot be read"):
+        write_fields(FieldsRequest(folder, parcels(tmp_path), tmp_path / "f.gpkg"))
+
+
+def test_the_raster_is_what_the_test_thinks(folder: Path) -> None:
+    with rasterio.open(folder / "crop_type.tif") as file:
+        np.testing.assert_array_equal(file.read(1), VALUES)
