@@ -56,7 +56,8 @@ class Service:
             self.settings.update(asked.get("settings", {}))
             if asked.get("forget"):
                 self.requests, self.most, self.settings = [], 0, asked.get("settings", {})
-            return {"requests": self.requests, "most": self.most, "tokens": self.tokens}
+            told = {"requests": self.requests, "most": self.most, "tokens": self.tokens}
+            return told | {"under_way": self.under_way}
 
     def fault(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """The fault that is due for a request: each has `path`, `after` requests, `times`."""
@@ -268,6 +269,11 @@ class EarthEngineServer:
     def asked(self, name: str = PIXELS) -> list[dict[str, Any]]:
         """Requests since the last `set`."""
         return [each for each in self.tell()["requests"] if each["name"] == name]
+
+    def settle(self) -> None:
+        """Wait until nothing is under way: a client that was killed leaves requests behind."""
+        while self.tell()["under_way"]:
+            time.sleep(0.05)
 
     @property
     def most(self) -> int:
