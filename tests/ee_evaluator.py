@@ -115,11 +115,14 @@ class Evaluator:
     Args:
         expression: As in the REST API: `result` and `values`.
         catalogue: Images by identifier; a collection is what its images' identifiers begin with.
+        profiles: Profiles of computations by their number.
     """
 
-    def __init__(self, expression: Mapping[str, Any], catalogue: Mapping[str, Stored]) -> None:
+    def __init__(
+        self, expression: Mapping[str, Any], catalogue: Mapping[str, Stored], profiles: Sequence[str] = ()
+    ) -> None:
         self._values, self._result = expression["values"], expression["result"]
-        self.catalogue = catalogue
+        self.catalogue, self.profiles = catalogue, profiles
         self._known: dict[str, Any] = {}
 
     def result(self) -> Any:
@@ -157,6 +160,8 @@ class Evaluator:
     def _invoke(self, name: str, given: dict[str, Any]) -> Any:
         if name in ("Image.load", "ImageCollection.load"):
             return self._load(name, given["id"])
+        if name == "Profile.getProfiles":  # as text; of one computation
+            return self.profiles[int(given["ids"][0])]
         if name not in ALGORITHMS:
             raise Refused(f"The test server does not know the algorithm {name!r}.")
         return ALGORITHMS[name](**given)

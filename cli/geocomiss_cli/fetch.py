@@ -2,6 +2,7 @@
 
 from geocomiss.recipes import RECIPES
 from geocomiss_cli import options as given
+from geocomiss_cli.plan import say_cost
 from geocomiss_cli.terminal import progress_bar, say_notes, screen
 
 
@@ -22,6 +23,9 @@ def fetch(
     ee_credentials: given.EeCredentials = "auto",
     ee_url: given.EeUrl = None,
     ee_parallel: given.EeParallel = 20,
+    max_requests: given.EeMaxRequests = None,
+    max_eecu_hours: given.EeMaxHours = None,
+    dry_run: given.DryRun = False,
     overwrite: given.Overwrite = False,
     seed: given.Seed = 0,
 ) -> None:
@@ -45,8 +49,20 @@ def fetch(
         weather=weather,
         max_cloud=max_cloud,
         max_unreadable=max_unreadable,
-        ee=EarthEngine(ee_project, ee_url, ee_credentials, ee_parallel),
+        ee=EarthEngine(
+            ee_project,
+            ee_url,
+            ee_credentials,
+            ee_parallel,
+            max_requests=max_requests,
+            max_eecu_hours=max_eecu_hours,
+        ),
     )
+    if dry_run:
+        from geocomiss.costing import cost_of_fetch
+
+        say_cost(cost_of_fetch(request), "community", None)
+        return
     with progress_bar("fetching", "tasks") as tell:
         report = fetch_stack(request, tell)
     console, grid = screen(), report.grid

@@ -21,6 +21,7 @@ from geocomiss_cli.fetch import fetch
 from geocomiss_cli.fields import fields
 from geocomiss_cli.info import info
 from geocomiss_cli.map import map_area
+from geocomiss_cli.plan import plan
 from geocomiss_cli.sample import sample
 from geocomiss_cli.search import search
 from geocomiss_cli.terminal import say_error
@@ -44,6 +45,7 @@ app.command("map")(map_area)
 app.command("view")(view)
 app.command("fields")(fields)
 app.command("fetch")(fetch)
+app.command("plan")(plan)
 app.command("search")(search)
 app.command("sample")(sample)
 app.command("check")(check)

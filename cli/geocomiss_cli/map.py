@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from geocomiss.modalities import IMAGING
 from geocomiss_cli import options as given
+from geocomiss_cli.plan import say_cost
 from geocomiss_cli.terminal import progress_bar, say_notes, screen
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def map_area(
     ee_credentials: given.EeCredentials = "auto",
     ee_url: given.EeUrl = None,
     ee_parallel: given.EeParallel = 20,
+    max_requests: given.EeMaxRequests = None,
+    max_eecu_hours: given.EeMaxHours = None,
+    dry_run: given.DryRun = False,
     device: given.Device = "auto",
     precision: given.Precision = "auto",
     tile: given.Tile = 512,
@@ -81,9 +85,21 @@ def map_area(
         probabilities=probabilities,
         smooth=smooth,
         legend=legend,
-        ee=EarthEngine(ee_project, ee_url, ee_credentials, ee_parallel),
+        ee=EarthEngine(
+            ee_project,
+            ee_url,
+            ee_credentials,
+            ee_parallel,
+            max_requests=max_requests,
+            max_eecu_hours=max_eecu_hours,
+        ),
         command=shlex.join(["geocomiss", *sys.argv[1:]]),
     )
+    if dry_run:
+        from geocomiss.costing import cost_of_map
+
+        say_cost(cost_of_map(request), "community", None)
+        return
     with progress_bar("mapping", "pixels") as tell:
         report = make_map(request, tell)
     _say_report(report)

@@ -188,6 +188,35 @@ EeParallel = Annotated[
         rich_help_panel=EARTH_ENGINE,
     ),
 ]
+EeMaxRequests = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="NUMBER",
+        help="Stop after so many requests of pixels; what has come is kept.",
+        show_default="no limit",
+        rich_help_panel=EARTH_ENGINE,
+    ),
+]
+EeMaxHours = Annotated[
+    float | None,
+    typer.Option(
+        "--max-eecu-hours",
+        min=0,
+        metavar="HOURS",
+        help="Do not begin what takes more computing, by an estimate from three trial requests.",
+        show_default="no limit",
+        rich_help_panel=EARTH_ENGINE,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Only show what it would take, with --source ee; see `geocomiss plan`.",
+        rich_help_panel=EARTH_ENGINE,
+    ),
+]
 Out = Annotated[Path, typer.Option(help="Folder for the map.", show_default=False)]
 StackOut = Annotated[
     Path, typer.Option(help="Folder to write, such as stack.zarr or images/.", show_default=False)

@@ -31,6 +31,10 @@ class EarthEngine:
     """How often a request is sent before it counts as failed."""
     pause: float = 1.0
     """Longest pause in seconds before the second attempt; it doubles from attempt to attempt."""
+    max_requests: int | None = None
+    """Requests of pixels after which a run stops, those that are sent again included."""
+    max_eecu_hours: float | None = None
+    """Computing above which, by an estimate of what is left, a run does not begin."""
 
 
 @dataclass(frozen=True)

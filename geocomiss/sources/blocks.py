@@ -1,7 +1,8 @@
 """A stack as blocks that are made when they are asked for: one task a block and step."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import dask.array as da
@@ -60,6 +61,14 @@ def lazy_steps(
         kind = np.int16 if variable == COUNT else np.float32
         group[variable] = _DIMS, mapped(_layer, cube, number, np.dtype(kind), drop_axis=0, dtype=kind)
     return assign_grid(group, grid)
+
+
+def blocks_of(grid: GeoBox, tile: int) -> Iterator[GeoBox]:
+    """The blocks into which `lazy_steps` cuts a grid."""
+    rows, cols = ([0, *np.cumsum(_sides(size, tile)).tolist()] for size in grid.shape)
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(cols):
+            yield grid[top:bottom, left:right]
 
 
 def bands_made(modality: str, bands: Sequence[str], ndvi_from: tuple[str, str]) -> tuple[str, ...]:

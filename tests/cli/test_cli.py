@@ -16,7 +16,7 @@ from geocomiss.errors import MapError
 from geocomiss_cli import main as entry
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("map", "fetch", "train", "evaluate", "info", "design", "assess")
+COMMANDS = ("map", "fetch", "plan", "train", "evaluate", "info", "design", "assess")
 
 
 def geocomiss(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

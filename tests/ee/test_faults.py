@@ -212,6 +212,7 @@ def test_a_killed_fetch_goes_on_and_asks_for_nothing_twice(tmp_path: Path, serve
         time.sleep(0.02)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
+    server.settle()
     assert not out.exists()
     stored = {path.stem for path in kept.glob("*.npz")}
     first = server.asked()

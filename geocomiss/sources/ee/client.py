@@ -41,6 +41,8 @@ Answer = TypeVar("Answer")
 class Tally:
     """What was asked up to now."""
 
+    pixels: int = 0
+    """Requests of pixels, those sent again included."""
     repeated: int = 0
     """Requests that were sent again."""
     split: int = 0
@@ -87,9 +89,30 @@ class Client:
         }
 
         def ask() -> NDArray[Any]:
+            self._spend()
             return _parsed(ee.data.computePixels(asked), bands, grid)
 
         return self._again(ask, splits=True)
+
+    def profiled(self, image: ee.Image, bands: tuple[str, ...], grid: GeoBox) -> tuple[NDArray[Any], str]:
+        """Pixels as in `pixels`, and Earth Engine's profile of their computing."""
+        ids: list[str] = []
+        with ee.data.profiling(ids.append):
+            values = self.pixels(image, bands, grid)
+        table = ee.ApiFunction.lookup("Profile.getProfiles").call(ids=ids[-1:])
+        return values, str(self.value(table))
+
+    def _spend(self) -> None:
+        """Count a request of pixels, unless that were one too many."""
+        most = self._options.max_requests
+        with self._lock:
+            if most is not None and self.tally.pixels >= most:
+                raise SourceError(
+                    f"{most} requests of pixels have been sent to Earth Engine",
+                    expected="at most --max-requests",
+                    todo="raise it: what has been fetched is kept, and the same command goes on",
+                )
+            self.tally.pixels += 1
 
     def _connect(self) -> None:
         with _no_other_host():

@@ -91,6 +91,12 @@ class Season:
             self._graphs[key] = self._graph(modality, found)
         return Tile(self._graphs[key], grid)
 
+    def images(self, modality: str, grid: GeoBox, number: int) -> int:
+        """Images (granules) that go into a block in one step."""
+        margin = margin_pixels(self.recipe, self.pixel) if modality == "optical" else 0
+        found = self._parts(modality, outline(grid.pad(margin) if margin else grid), number)
+        return len({granule.id for each, _ in found for one in each for granule in one.granules})
+
     def acquisitions(self, modality: str, number: int) -> list[Acquisition]:
         """Those of one step, anywhere in the area."""
         edges = [np.datetime64(edge, "ns") for edge in self.calendar.edges()[number : number + 2]]

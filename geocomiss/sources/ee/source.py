@@ -1,33 +1,39 @@
 """Earth Engine as a source of stacks."""
 
 import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from math import cos, radians
+from typing import Final
 
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from geocomiss.composite import ndvi_bands
-from geocomiss.errors import AreaError, RecipeError
+from geocomiss.errors import AreaError, RecipeError, SourceError
 from geocomiss.grid import crs_of, window_in
 from geocomiss.modalities import IMAGING, MODALITIES
 from geocomiss.recipes import RECIPES, Recipe
 from geocomiss.seasons import Calendar, today
 from geocomiss.sources.base import Reading
-from geocomiss.sources.blocks import bands_made, lazy_steps
+from geocomiss.sources.blocks import bands_made, blocks_of, lazy_steps
 from geocomiss.sources.ee import coarse, passes
 from geocomiss.sources.ee.client import Client
+from geocomiss.sources.ee.estimate import Estimate, Need, estimate
 from geocomiss.sources.ee.kept import Kept
 from geocomiss.sources.ee.listing import Acquisition, Box, Listing
 from geocomiss.sources.ee.passes import Directions
 from geocomiss.sources.ee.season import Season, outline, read_bands
 from geocomiss.sources.ee.tables import ERA5_LAND, S1, S2_L2A, SRTM
-from geocomiss.sources.ee.tiler import Tiler
+from geocomiss.sources.ee.tiler import Tile, Tiler
+from geocomiss.sources.files import CHUNK
 from geocomiss.sources.terrain import METRES_PER_DEGREE
 from geocomiss.stack import COUNT, Origin, new_stack, window
 
-WIDEST: float = 180.0
+TRIALS: Final = 3
+"""Requests from which the cost of a run is estimated."""
+WIDEST: Final = 180.0
 """Degrees that an area spans only where it lies across the 180th meridian."""
 
 
@@ -77,6 +83,11 @@ class EarthEngineSource:
         """Digest of the images found last, and of the radar passes used."""
         return self._state
 
+    @property
+    def project(self) -> str:
+        """The Cloud project that is charged."""
+        return self._client.identity.project
+
     def account(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """What was asked of Earth Engine, and what a user should worry about."""
         sent, tally = self._client.transport.sent, self._client.tally
@@ -112,7 +123,36 @@ class EarthEngineSource:
         self._last = grid, season, stack
         return stack
 
+    def needs(
+        self, grid: GeoBox, season: Calendar, wanted: Callable[[GeoBox], bool] = lambda block: True
+    ) -> Iterator[Need]:
+        """Every tile that the stack of a grid and season is made of.
+
+        Args:
+            grid: The pixels.
+            season: The time steps.
+            wanted: Whether a block of the grid will be read at all.
+        """
+        found, _ = self._season(grid, season)
+        blocks = [block for block in blocks_of(grid, self._reading.tile) if wanted(block)]
+        for block in blocks:
+            for name, number, tile in found.tiles(block):
+                yield Need(name, number, found.images(name, block, number), tile)
+        if "weather" in self.bands:
+            weather = coarse.weather_tile(grid, season, self._listing.months(season))
+            if weather is not None:
+                yield Need("weather", None, len(weather.graph.bands) // len(ERA5_LAND.bands), weather)
+        if "topography" in self.bands:
+            heights = coarse.terrain_tile(grid, coarse.terrain_model(grid))
+            for cells in blocks_of(heights.grid, CHUNK):
+                yield Need("topography", None, 1, Tile(heights.graph, cells))
+
+    def estimate(self, needs: Sequence[Need], trials: int) -> Estimate:
+        """What is still to be asked for, of what a stack is made of; see `estimate.estimate`."""
+        return estimate(needs, self._tiler, trials)
+
     def _opened(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
+        self._check_cost(grid, season)
         found, notes = self._season(grid, season)
         groups: dict[str, xr.Dataset] = {}
         for name in found.bands:
@@ -132,6 +172,23 @@ class EarthEngineSource:
         self._state = _state(found)
         origin = Origin(self.name, recipe, season, radar_pass=found.directions.name, notes=tuple(notes))
         return new_stack(groups, origin)
+
+    def _check_cost(self, grid: GeoBox, season: Calendar) -> None:
+        """Refuse to begin what would take more computing than is allowed.
+
+        Raises:
+            SourceError: By the estimate it would.
+        """
+        most = self._reading.ee.max_eecu_hours
+        if most is None:
+            return
+        found = self.estimate(list(self.needs(grid, season)), TRIALS)
+        if found.eecu_hours is not None and found.eecu_hours > most:
+            raise SourceError(
+                f"an estimate of {found.eecu_hours:.3g} EECU-hours for what is left",
+                expected=f"at most --max-eecu-hours {most:g}",
+                todo="raise it, or take a smaller area or a shorter season",
+            )
 
     def _season(self, grid: GeoBox, season: Calendar) -> tuple[Season, list[str]]:
         """The images of an area and season, and what a user should know of them."""

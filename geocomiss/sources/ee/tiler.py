@@ -20,6 +20,7 @@ from geocomiss.grid import crs_of, crs_text
 from geocomiss.sources.ee.client import Client
 from geocomiss.sources.ee.failures import TooMuch
 from geocomiss.sources.ee.kept import Kept, digest
+from geocomiss.sources.ee.profile import eecu_seconds
 from geocomiss.sources.ee.tables import MASK_BYTES, MAX_BANDS, MAX_BYTES, MAX_SIDE
 
 SMALLEST: Final = 8
@@ -127,6 +128,24 @@ class Tiler:
             expected="a folder that holds the tiles of this run",
             todo="check the disk",
         )
+
+    def there(self, tile: Tile) -> bool:
+        """Whether a tile, or all of its parts, has come already."""
+        if self._kept.has_pixels(tile.key):
+            return True
+        divided = not tile.fits or self._kept.value(tile.key) == DIVIDED
+        return divided and all(self.there(part) for part, _ in _parts(tile))
+
+    def tried(self, tile: Tile) -> float:
+        """Fetch a tile, and the EECU-seconds that it took; 0 where it has to be divided first."""
+        try:
+            values, profile = self._client.profiled(tile.graph.image, tile.graph.bands, tile.grid)
+        except TooMuch:
+            self.read(tile)
+            return 0.0
+        self._kept.keep_pixels(tile.key, values)
+        self._count(tile.key, fetched=True)
+        return eecu_seconds(profile)
 
     def _begin(self, tile: Tile) -> Future[None]:
         """The fetching of a tile, whether it is under way, over, or begins now."""

@@ -1,0 +1,128 @@
+"""`geocomiss plan`: what a stack or map from Earth Engine will take."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from geocomiss.recipes import RECIPES
+from geocomiss_cli import options as given
+from geocomiss_cli.terminal import screen
+
+if TYPE_CHECKING:
+    from geocomiss.costing import CostReport
+
+MEGA: Final = 1e6
+CONSOLE: Final = "https://console.cloud.google.com/earth-engine"
+
+
+class Tier(StrEnum):
+    """Tiers of an Earth Engine project."""
+
+    COMMUNITY = "community"
+    CONTRIBUTOR = "contributor"
+    PARTNER = "partner"
+    COMMERCIAL = "commercial"
+
+
+def plan(
+    aoi: Annotated[
+        str, typer.Option(help="Area of interest: a vector file, W,S,E,N or WKT.", show_default=False)
+    ],
+    season: Annotated[str, typer.Option(help="2021, 2020-11:2021-10, or days.", show_default=False)],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Plan a map by this model: its recipe, bands and months.",
+            show_default="a stack of the recipe",
+        ),
+    ] = None,
+    recipe: given.RecipeName = next(iter(RECIPES)),
+    resolution: given.Resolution = None,
+    crs: given.Crs = "auto",
+    cloud_dilation: given.CloudDilation = None,
+    max_cloud: given.MaxCloud = 100.0,
+    without: given.Without = None,
+    tile: given.Tile = 512,
+    trials: Annotated[
+        int,
+        typer.Option(min=0, max=3, help="Requests to send, to learn what computing takes; 0: none."),
+    ] = 3,
+    tier: Annotated[Tier, typer.Option(help="Tier of the project.")] = Tier.COMMUNITY,
+    price: Annotated[
+        float | None,
+        typer.Option(min=0, help="Price of an EECU-hour, in any currency.", show_default="none"),
+    ] = None,
+    ee_project: given.EeProject = None,
+    ee_credentials: given.EeCredentials = "auto",
+    ee_url: given.EeUrl = None,
+) -> None:
+    """Show what Earth Engine would be asked for: images, tiles, requests, bytes and computing."""
+    from geocomiss.costing import CostRequest, plan_costs
+    from geocomiss.sources.base import EarthEngine
+
+    request = CostRequest(
+        aoi,
+        season,
+        model,
+        recipe,
+        resolution,
+        crs,
+        tile,
+        max_cloud,
+        cloud_dilation,
+        tuple(without or ()),
+        EarthEngine(ee_project, ee_url, ee_credentials),
+        trials=trials,
+    )
+    say_cost(plan_costs(request), tier, price)
+
+
+def say_cost(report: "CostReport", tier: str, price: float | None) -> None:
+    """Tables of what is asked for, and what computing it takes."""
+    from geocomiss.grid import crs_of, crs_text
+
+    console, grid, found = screen(), report.grid, report.estimate
+    console.print(f"season: {report.calendar}")
+    console.print(f"grid: {grid.width} x {grid.height} pixels, {crs_text(crs_of(grid))}", markup=False)
+    _say_rows(report)
+    console.print(
+        f"{found.requests:,} requests of {found.bytes / MEGA:,.1f} MB to be sent, {found.there:,} answered "
+        f"already ({found.trials} of them just now, on trial)"
+    )
+    _say_computing(report, tier, price)
+
+
+def _say_computing(report: "CostReport", tier: str, price: float | None) -> None:
+    from geocomiss.sources.ee.estimate import TIERS
+
+    console, hours = screen(), report.estimate.eecu_hours
+    if hours is None:
+        console.print("computing: not estimated, as nothing was tried")
+        return
+    share = (
+        f", {hours / TIERS[tier]:.1%} of the {TIERS[tier]:,.0f} a month of {tier}" if tier in TIERS else ""
+    )
+    cost = f", {hours * price:,.2f} at {price:g} an hour" if price is not None else ""
+    console.print(f"computing: about {hours:.3g} EECU-hours{share}{cost}")
+    console.print(
+        f"project {report.project}: its registration and tier stand in {CONSOLE}; government users with "
+        "operational purposes may need a paid plan",
+        markup=False,
+    )
+
+
+def _say_rows(report: "CostReport") -> None:
+    from rich.table import Table
+
+    table = Table(title="What is asked for", title_justify="left")
+    table.add_column("modality")
+    table.add_column("step")
+    for heading in ("most images in a tile", "tiles", "requests", "MB"):
+        table.add_column(heading, justify="right")
+    edges = report.calendar.edges()
+    for row in report.estimate.rows:
+        step = "all" if row.step is None else str(edges[row.step])
+        numbers = (row.images, row.tiles, row.requests)
+        table.add_row(row.modality, step, *(f"{n:,}" for n in numbers), f"{row.bytes / MEGA:,.2f}")
+    screen().print(table)
