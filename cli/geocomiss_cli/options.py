@@ -382,7 +382,7 @@ Precision = Annotated[
     typer.Option(
         metavar="auto|float32|bfloat16",
         help="Numbers that the encoders compute with; auto: bfloat16 where the processor multiplies it fast. "
-        "Fewer than 1 pixel in 200 gets another class.",
+        "About 1 pixel in 1,000 gets another class.",
         rich_help_panel=RUN,
     ),
 ]
