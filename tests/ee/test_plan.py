@@ -77,7 +77,9 @@ def test_profiles_are_read_as_the_client_prints_them() -> None:
 def test_a_run_stops_at_the_number_of_requests_and_goes_on_later(
     server: EarthEngineServer, options: EarthEngine, tmp_path: Path
 ) -> None:
-    request = FetchRequest("ee", tmp_path / "s.zarr", BOX, SEASON, ee=replace(options, max_requests=4))
+    request = FetchRequest(
+        "ee", tmp_path / "s.zarr", BOX, SEASON, ee=replace(options, max_requests=4, parallel=1)
+    )
     with pytest.raises(SourceError, match="4 requests of pixels have been sent"):
         fetch_stack(request)
     assert len(server.asked()) == 4
@@ -89,7 +91,9 @@ def test_requests_that_are_sent_again_count_too(
     server: EarthEngineServer, options: EarthEngine, tmp_path: Path
 ) -> None:
     server.set(faults=[{"path": PIXELS, "status": 503, "times": 99}])
-    request = FetchRequest("ee", tmp_path / "s.zarr", BOX, SEASON, ee=replace(options, max_requests=2))
+    request = FetchRequest(
+        "ee", tmp_path / "s.zarr", BOX, SEASON, ee=replace(options, max_requests=2, parallel=1)
+    )
     with pytest.raises(SourceError, match="2 requests of pixels"):
         fetch_stack(request)
     assert len(server.asked()) == 2
