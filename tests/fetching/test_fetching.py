@@ -65,7 +65,7 @@ def test_only_a_stack_of_ours_is_replaced(tmp_path: Path) -> None:
     fetch_stack(replace(asked, overwrite=True))
     foreign = tmp_path / "foreign.zarr"
     zarr.create_group(foreign, attributes={"title": "not ours"})
-    with pytest.raises(MapError, match="is not a stack"):
+    with pytest.raises(MapError, match="is no stack"):
         fetch_stack(replace(asked, out=foreign, overwrite=True))
     assert (foreign / "zarr.json").exists()
 
