@@ -1,6 +1,6 @@
 """The workflow from an area of interest to a map: plan, tiles, assembly."""
 
-from geocomiss.mapping.plan import plan_map
+from geocomiss.mapping.planning import plan_map
 from geocomiss.mapping.request import MapReport, MapRequest
 from geocomiss.mapping.run import make_map
 

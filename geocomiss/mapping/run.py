@@ -20,7 +20,8 @@ from geocomiss.inference import Prediction, device_named, predict
 from geocomiss.mapping.assemble import assemble
 from geocomiss.mapping.checks import required_bits
 from geocomiss.mapping.illustrate import IMAGING, MANY, count_observations, illustrate, picked
-from geocomiss.mapping.plan import Plan, plan_map
+from geocomiss.mapping.plan import Plan
+from geocomiss.mapping.planning import plan_map
 from geocomiss.mapping.request import MapReport, MapRequest, Progress
 from geocomiss.mapping.smoothing import smooth_tiles
 from geocomiss.mapping.tiles import TileResult, TileStore

@@ -22,7 +22,7 @@ from geocomiss.checkpoint import (
 )
 from geocomiss.errors import CheckpointError, SampleError
 from geocomiss.evaluation import evaluate_model, write_scores
-from geocomiss.mapping.plan import plan_map
+from geocomiss.mapping.planning import plan_map
 from geocomiss.mapping.request import MapRequest
 from geocomiss.methods import METHODS, new_method
 from geocomiss.methods.fusion import FUSIONS, fusion_of

@@ -1,0 +1,198 @@
+"""Everything decided before the first pixel is computed, so that bad input leaves nothing behind."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from geocomiss.aoi import read_aoi
+from geocomiss.batch import Spec
+from geocomiss.calibration import Readout, read_priors
+from geocomiss.checkpoint import Card, Checkpoint, read_checkpoint
+from geocomiss.engine import precision_of
+from geocomiss.errors import CheckpointError, MapError
+from geocomiss.inference import device_named
+from geocomiss.mapping.checks import (
+    drift_warnings,
+    model_warnings,
+    sample_stacks,
+    season_of,
+    sensor_warnings,
+    unit_differences,
+)
+from geocomiss.mapping.contract import Contract, band_differences, recipe_differences, settle
+from geocomiss.mapping.mask import read_mask
+from geocomiss.mapping.plan import Plan, classes_of
+from geocomiss.mapping.request import SHIPPED_MODEL, MapRequest
+from geocomiss.maps import (
+    Category,
+    read_map_legend,
+    renamed,
+)
+from geocomiss.modalities import MODALITIES
+from geocomiss.seasons import Cycle
+from geocomiss.sources import SIMULATED
+from geocomiss.sources.base import Reading, Source
+from geocomiss.sources.resolve import Asked, future_steps, resolve_grid, source_asked, uncovered
+from geocomiss.stack import origin_of, without
+
+
+def plan_map(request: MapRequest) -> Plan:
+    """Resolve a request: model, source, season, grid, and the contract between stack and model.
+
+    Raises:
+        GeocomissError: Whatever does not fit, said before anything is written.
+    """
+    _check_names(request)
+    checkpoint = read_checkpoint(_model_name(request))
+    _check_classes(checkpoint)
+    card, cycle = checkpoint.card, _cycle(checkpoint)
+    source = source_asked(_asked(request, card))
+    _check_simulated(request, checkpoint, source)
+    readout = card.readout(_priors(request, card))
+    area = read_aoi(request.aoi) if request.aoi else None
+    geometry = area.geometry if area else None
+    grid = resolve_grid(source, geometry, request.crs, request.resolution)
+    calendar, other_calendar = season_of(request, source, cycle)
+    shared = tuple(name for name in source.bands if name in card.bands)
+    found = (*recipe_differences(source.recipe, card, shared), *band_differences(source.bands, card))
+    contract = settle((*other_calendar, *found), request.on_mismatch, request.without)
+    plan = Plan(
+        request,
+        checkpoint,
+        replace(card.spec, min_steps=_min_steps(request, card.spec)),
+        source,
+        without(source.open(grid, calendar), request.without + contract.dropped),
+        grid,
+        geometry,
+        read_mask(request.mask) if request.mask else None,
+        calendar,
+        _classes(request, card),
+        (*(area.notes if area else ()), *_readout_notes(readout)),
+        readout=readout,
+        precision=precision_of(request.precision, device_named(request.device)),
+    )
+    return _checked(plan, contract)
+
+
+def _asked(request: MapRequest, card: Card) -> Asked:
+    """What is asked of the source: nothing that the model does not read."""
+    wanted = {name: bands for name, bands in card.bands.items() if name not in request.without}
+    unreadable = request.max_unreadable / 100
+    reading = Reading(wanted, request.max_cloud, unreadable, request.tile, request.ee, request.kept)
+    return Asked(request.source, card.recipe, request.seed, request.cloud_dilation, request.weather, reading)
+
+
+def _checked(plan: Plan, contract: Contract) -> Plan:
+    """The plan after a look at values, with all that its user should know."""
+    request, card, source, grid = plan.request, plan.checkpoint.card, plan.source, plan.grid
+    samples = (
+        sample_stacks(plan.stack, source, grid, plan.wanted) if set(source.bands) & set(card.bands) else []
+    )
+    wrong = unit_differences(samples, tuple(card.bands))
+    units = settle(wrong, request.on_mismatch, request.without)
+    stack = without(plan.stack, units.dropped)
+    warnings = (
+        *contract.warnings,
+        *units.warnings,
+        *uncovered(grid, source, plan.area),
+        *sensor_warnings(request, card, stack, source),
+        *model_warnings(request, card, source, plan.calendar, grid),
+        *drift_warnings([without(sample, units.dropped) for sample in samples], card),
+    )
+    notes = (*plan.notes, *origin_of(stack).notes, *future_steps(plan.calendar))
+    return replace(plan, stack=stack, notes=notes, warnings=warnings)
+
+
+def _classes(request: MapRequest, card: Card) -> tuple[Category, ...]:
+    own = classes_of(card)
+    return renamed(own, read_map_legend(Path(request.legend), own)) if request.legend else own
+
+
+def _model_name(request: MapRequest) -> str:
+    if request.model:
+        return request.model
+    if request.source == SIMULATED:
+        return SHIPPED_MODEL
+    raise CheckpointError(
+        "no model for real data",
+        expected="--model, a folder written by `geocomiss train`",
+        todo="train one with `geocomiss train --samples ...`",
+    )
+
+
+def _check_classes(checkpoint: Checkpoint) -> None:
+    if target := checkpoint.card.target:
+        raise CheckpointError(
+            f"a model that predicts a value, {target.name}",
+            expected="one that tells classes apart: maps of values are not made",
+            todo="map with a model trained with --label; this one can be evaluated",
+        )
+
+
+def _priors(request: MapRequest, card: Card) -> tuple[float, ...] | None:
+    names = tuple(info.name for info in card.classes)
+    return read_priors(request.priors, names) if request.priors else None
+
+
+def _readout_notes(readout: Readout) -> tuple[str, ...]:
+    """What to know of confidence and expected accuracy."""
+    notes = []
+    if readout.calibration is None:
+        notes.append(
+            "the confidence is uncalibrated and there is no expected accuracy: this model's card holds no "
+            "calibration, train it again to have one"
+        )
+    if readout.priors is not None:
+        notes.append(
+            "the most probable class under the shares of --priors is written"
+            + ("; expected accuracy is not known for such a map" if readout.calibration else "")
+        )
+    return tuple(notes)
+
+
+def _cycle(checkpoint: Checkpoint) -> Cycle:
+    if checkpoint.card.cycle is None:
+        raise CheckpointError(
+            "a model trained on seasons that start in different months",
+            expected="a model with one calendar",
+            todo="train it on samples of one calendar; this one can only be evaluated",
+        )
+    return checkpoint.card.cycle
+
+
+def _check_names(request: MapRequest) -> None:
+    for option, names in (
+        ("--without", request.without),
+        ("--require", request.require),
+        ("--min-steps", tuple(request.min_steps)),
+    ):
+        if wrong := [name for name in names if name not in MODALITIES]:
+            raise MapError(
+                f"{option} {', '.join(wrong)}", expected=" or ".join(MODALITIES), todo="correct the name"
+            )
+    if request.smooth and (request.smooth < 3 or request.smooth % 2 == 0):
+        raise MapError(
+            f"--smooth {request.smooth}", expected="an odd number of pixels, 3 or more", todo="correct it"
+        )
+    if request.tile < 1:
+        raise MapError(f"--tile {request.tile}", expected="at least 1 pixel", todo="correct it")
+
+
+def _check_simulated(request: MapRequest, checkpoint: Checkpoint, source: Source) -> None:
+    if checkpoint.card.simulated and not source.simulated and not request.simulated_model_on_real_data:
+        raise CheckpointError(
+            "a model of the simulated world and a stack of real data",
+            expected="a model trained on real samples",
+            todo="train one, or add --simulated-model-on-real-data: the map is then labelled SIMULATED MODEL",
+        )
+
+
+def _min_steps(request: MapRequest, spec: Spec) -> dict[str, int]:
+    wanted = {name: steps for name, steps in request.min_steps.items() if name in spec.bands}
+    for name, steps in wanted.items():
+        if not 1 <= steps <= spec.shape(name)[0]:
+            raise MapError(
+                f"--min-steps {name}={steps}",
+                expected=f"1 to {spec.shape(name)[0]}, the steps of the model",
+                todo="correct it",
+            )
+    return dict(spec.min_steps) | wanted
