@@ -1,6 +1,8 @@
 """`geocomiss fetch`: keep a stack on disk, for many maps."""
 
 from geocomiss.recipes import RECIPES
+from geocomiss_cli import checks
+from geocomiss_cli import earth_engine as engine
 from geocomiss_cli import options as given
 from geocomiss_cli.plan import say_cost
 from geocomiss_cli.terminal import progress_bar, say_notes, screen
@@ -19,13 +21,13 @@ def fetch(
     max_cloud: given.MaxCloud = 100.0,
     max_unreadable: given.MaxUnreadable = 10.0,
     format: given.FetchFormat = "zarr",
-    ee_project: given.EeProject = None,
-    ee_credentials: given.EeCredentials = "auto",
-    ee_url: given.EeUrl = None,
-    ee_parallel: given.EeParallel = 20,
-    max_requests: given.EeMaxRequests = None,
-    max_eecu_hours: given.EeMaxHours = None,
-    dry_run: given.DryRun = False,
+    ee_project: engine.EeProject = None,
+    ee_credentials: engine.EeCredentials = "auto",
+    ee_url: engine.EeUrl = None,
+    ee_parallel: engine.EeParallel = 20,
+    max_requests: engine.EeMaxRequests = None,
+    max_eecu_hours: engine.EeMaxHours = None,
+    dry_run: engine.DryRun = False,
     overwrite: given.Overwrite = False,
     seed: given.Seed = 0,
 ) -> None:
@@ -42,7 +44,7 @@ def fetch(
         recipe=recipe,
         resolution=resolution,
         crs=crs,
-        format=given.fetch_format_of(format),
+        format=checks.fetch_format_of(format),
         overwrite=overwrite,
         seed=seed,
         cloud_dilation=cloud_dilation,

@@ -5,6 +5,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from geocomiss.modalities import IMAGING
+from geocomiss_cli import checks
+from geocomiss_cli import earth_engine as engine
 from geocomiss_cli import options as given
 from geocomiss_cli.plan import say_cost
 from geocomiss_cli.terminal import progress_bar, say_notes, screen
@@ -35,13 +37,13 @@ def map_area(
     probabilities: given.Probabilities = False,
     smooth: given.Smooth = 0,
     legend: given.MapLegend = None,
-    ee_project: given.EeProject = None,
-    ee_credentials: given.EeCredentials = "auto",
-    ee_url: given.EeUrl = None,
-    ee_parallel: given.EeParallel = 20,
-    max_requests: given.EeMaxRequests = None,
-    max_eecu_hours: given.EeMaxHours = None,
-    dry_run: given.DryRun = False,
+    ee_project: engine.EeProject = None,
+    ee_credentials: engine.EeCredentials = "auto",
+    ee_url: engine.EeUrl = None,
+    ee_parallel: engine.EeParallel = 20,
+    max_requests: engine.EeMaxRequests = None,
+    max_eecu_hours: engine.EeMaxHours = None,
+    dry_run: engine.DryRun = False,
     device: given.Device = "auto",
     precision: given.Precision = "auto",
     tile: given.Tile = 512,
@@ -66,13 +68,13 @@ def map_area(
         model=model,
         resolution=resolution,
         crs=crs,
-        min_steps=given.min_steps_of(min_steps or ()),
+        min_steps=checks.min_steps_of(min_steps or ()),
         without=tuple(without or ()),
-        require=given.required_of(require),
+        require=checks.required_of(require),
         mask=mask,
-        on_mismatch=given.on_mismatch_of(on_mismatch),
+        on_mismatch=checks.on_mismatch_of(on_mismatch),
         device=device,
-        precision=given.precision_of(precision),
+        precision=checks.precision_of(precision),
         tile=tile,
         overwrite=overwrite,
         simulated_model_on_real_data=simulated_model_on_real_data,

@@ -1,116 +1,28 @@
 """Options that several commands share, and the checks of their values."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Final, Literal, cast, get_args
+from typing import Annotated, Final, get_args
 
 import typer
 
 from geocomiss.modalities import IMAGING, MODALITIES
 from geocomiss.recipes import RECIPES
+from geocomiss_cli.checks import (
+    Mismatch,
+    StackFormat,
+    check_fetch_format,
+    check_min_steps,
+    check_modalities,
+    check_on_mismatch,
+    check_recipe,
+    check_required,
+)
 
 GRID: Final = "Area, time and grid"
 MODEL: Final = "Model"
 AVAILABILITY: Final = "What is missing"
 RUN: Final = "Run"
 WRITTEN: Final = "What is written"
-EARTH_ENGINE: Final = "Earth Engine"
-NONE: Final = "none"
-
-Mismatch = Literal["refuse", "drop", "allow"]
-"""What happens with a modality that was not made as the model wants it."""
-Numbers = Literal["auto", "float32", "bfloat16"]
-"""What encoders compute with."""
-
-StackFormat = Literal["zarr", "cog"]
-"""What `geocomiss fetch` writes."""
-
-
-def modality_named(name: str) -> str:
-    """The name itself, where it is a modality. Raises typer.BadParameter where it is none."""
-    if name not in MODALITIES:
-        raise typer.BadParameter(f"{name!r} is no modality; choose from {', '.join(MODALITIES)}.")
-    return name
-
-
-def check_modalities(entries: list[str] | None) -> list[str]:
-    """Hold a repeatable option to modalities, also with commas, each once."""
-    names = (name.strip() for entry in entries or () for name in entry.split(","))
-    return list(dict.fromkeys(modality_named(name) for name in names))
-
-
-def check_required(text: str) -> str:
-    """Hold `--require` to modalities or 'none'."""
-    required_of(text)
-    return text
-
-
-def required_of(text: str) -> tuple[str, ...]:
-    """'optical,radar' as a tuple; () for 'none'."""
-    return () if text == NONE else tuple(modality_named(name.strip()) for name in text.split(","))
-
-
-def check_min_steps(entries: list[str] | None) -> list[str]:
-    """Hold `--min-steps` to NUMBER or MODALITY=NUMBER."""
-    min_steps_of(entries or ())
-    return entries or []
-
-
-def min_steps_of(entries: Iterable[str]) -> dict[str, int]:
-    """Steps per modality: a bare number means every imaging one, and a named one wins."""
-    bare: dict[str, int] = {}
-    named: dict[str, int] = {}
-    for entry in entries:
-        name, _, number = entry.rpartition("=")
-        if not number.isdecimal() or int(number) < 1:
-            raise typer.BadParameter(f"{entry!r} is neither a number of at least 1 nor MODALITY=NUMBER.")
-        if name:
-            named[modality_named(name)] = int(number)
-        else:
-            bare = dict.fromkeys(IMAGING, int(number))
-    return bare | named
-
-
-def check_recipe(name: str) -> str:
-    """Hold `--recipe` to the table of recipes."""
-    if name not in RECIPES:
-        raise typer.BadParameter(f"{name!r} is no recipe; choose from {', '.join(RECIPES)}.")
-    return name
-
-
-def check_on_mismatch(text: str) -> str:
-    """Hold `--on-mismatch` to its three values."""
-    return on_mismatch_of(text)
-
-
-def precision_of(text: str) -> Numbers:
-    """One of the three values of `--precision`."""
-    for known in get_args(Numbers):
-        if text == known:
-            return cast(Numbers, known)
-    raise typer.BadParameter(f"{text!r} is none of {', '.join(get_args(Numbers))}.", param_hint="--precision")
-
-
-def on_mismatch_of(text: str) -> Mismatch:
-    """One of the three values of `--on-mismatch`."""
-    for known in get_args(Mismatch):
-        if text == known:
-            return cast(Mismatch, known)
-    raise typer.BadParameter(f"{text!r} is none of {', '.join(get_args(Mismatch))}.")
-
-
-def check_fetch_format(text: str) -> str:
-    """Hold `--format` to its values."""
-    return fetch_format_of(text)
-
-
-def fetch_format_of(text: str) -> StackFormat:
-    """One of the values of `--format`."""
-    for known in get_args(StackFormat):
-        if text == known:
-            return cast(StackFormat, known)
-    raise typer.BadParameter(f"{text!r} is none of {', '.join(get_args(StackFormat))}.")
-
 
 Source = Annotated[
     str,
@@ -149,72 +61,6 @@ MaxUnreadable = Annotated[
         metavar="PERCENT",
         help="Images of a catalogue that may be unreadable; with more the run stops.",
         rich_help_panel=AVAILABILITY,
-    ),
-]
-EeProject = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PROJECT",
-        help="Google Cloud project that is registered for Earth Engine.",
-        show_default="EARTHENGINE_PROJECT, else that of the credentials",
-        rich_help_panel=EARTH_ENGINE,
-    ),
-]
-EeCredentials = Annotated[
-    str,
-    typer.Option(
-        metavar="WHICH",
-        help="'auto' (those of `earthengine authenticate`, else application default ones), "
-        "'application-default', a service account's key file, or 'none' (a gateway adds its own).",
-        rich_help_panel=EARTH_ENGINE,
-    ),
-]
-EeUrl = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL",
-        help="Address of the API, for a private gateway.",
-        show_default="Google's",
-        rich_help_panel=EARTH_ENGINE,
-    ),
-]
-EeParallel = Annotated[
-    int,
-    typer.Option(
-        min=1,
-        max=40,
-        metavar="NUMBER",
-        help="Requests under way at a time; Earth Engine allows a project 40 in all.",
-        rich_help_panel=EARTH_ENGINE,
-    ),
-]
-EeMaxRequests = Annotated[
-    int | None,
-    typer.Option(
-        min=0,
-        metavar="NUMBER",
-        help="Stop after so many requests of pixels; what has come is kept.",
-        show_default="no limit",
-        rich_help_panel=EARTH_ENGINE,
-    ),
-]
-EeMaxHours = Annotated[
-    float | None,
-    typer.Option(
-        "--max-eecu-hours",
-        min=0,
-        metavar="HOURS",
-        help="Do not begin what takes more computing, by an estimate from three trial requests.",
-        show_default="no limit",
-        rich_help_panel=EARTH_ENGINE,
-    ),
-]
-DryRun = Annotated[
-    bool,
-    typer.Option(
-        "--dry-run",
-        help="Only show what it would take, with --source ee; see `geocomiss plan`.",
-        rich_help_panel=EARTH_ENGINE,
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the map.", show_default=False)]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from geocomiss.recipes import RECIPES
+from geocomiss_cli import earth_engine as engine
 from geocomiss_cli import options as given
 from geocomiss_cli.terminal import screen
 
@@ -53,9 +54,9 @@ def plan(
         float | None,
         typer.Option(min=0, help="Price of an EECU-hour, in any currency.", show_default="none"),
     ] = None,
-    ee_project: given.EeProject = None,
-    ee_credentials: given.EeCredentials = "auto",
-    ee_url: given.EeUrl = None,
+    ee_project: engine.EeProject = None,
+    ee_credentials: engine.EeCredentials = "auto",
+    ee_url: engine.EeUrl = None,
 ) -> None:
     """Show what Earth Engine would be asked for: images, tiles, requests, bytes and computing."""
     from geocomiss.costing import CostRequest, plan_costs

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from geocomiss_cli.options import check_recipe
+from geocomiss_cli.checks import check_recipe
 
 if TYPE_CHECKING:
     from geocomiss.recipes import Recipe

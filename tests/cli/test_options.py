@@ -11,7 +11,7 @@ from geocomiss.fetching import FetchReport, FetchRequest
 from geocomiss.mapping import MapReport, MapRequest
 from geocomiss.seasons import Calendar, Cycle
 from geocomiss_cli import main as entry
-from geocomiss_cli.options import min_steps_of, required_of
+from geocomiss_cli.checks import min_steps_of, required_of
 
 SEASON: Calendar = Cycle(1, "month", 12).ending_in(2021)
 GRID = GeoBox((20, 30), (10.0, 0.0, 600_000.0, 0.0, -10.0, 5_600_000.0), "EPSG:32631")

@@ -1,0 +1,105 @@
+"""Checks of values that options share: wrong ones are said as wrong usage."""
+
+from collections.abc import Iterable
+from typing import Final, Literal, cast, get_args
+
+import typer
+
+from geocomiss.modalities import IMAGING, MODALITIES
+from geocomiss.recipes import RECIPES
+
+NONE: Final = "none"
+
+Mismatch = Literal["refuse", "drop", "allow"]
+"""What happens with a modality that was not made as the model wants it."""
+Numbers = Literal["auto", "float32", "bfloat16"]
+"""What encoders compute with."""
+
+StackFormat = Literal["zarr", "cog"]
+"""What `geocomiss fetch` writes."""
+
+
+def modality_named(name: str) -> str:
+    """The name itself, where it is a modality. Raises typer.BadParameter where it is none."""
+    if name not in MODALITIES:
+        raise typer.BadParameter(f"{name!r} is no modality; choose from {', '.join(MODALITIES)}.")
+    return name
+
+
+def check_modalities(entries: list[str] | None) -> list[str]:
+    """Hold a repeatable option to modalities, also with commas, each once."""
+    names = (name.strip() for entry in entries or () for name in entry.split(","))
+    return list(dict.fromkeys(modality_named(name) for name in names))
+
+
+def check_required(text: str) -> str:
+    """Hold `--require` to modalities or 'none'."""
+    required_of(text)
+    return text
+
+
+def required_of(text: str) -> tuple[str, ...]:
+    """'optical,radar' as a tuple; () for 'none'."""
+    return () if text == NONE else tuple(modality_named(name.strip()) for name in text.split(","))
+
+
+def check_min_steps(entries: list[str] | None) -> list[str]:
+    """Hold `--min-steps` to NUMBER or MODALITY=NUMBER."""
+    min_steps_of(entries or ())
+    return entries or []
+
+
+def min_steps_of(entries: Iterable[str]) -> dict[str, int]:
+    """Steps per modality: a bare number means every imaging one, and a named one wins."""
+    bare: dict[str, int] = {}
+    named: dict[str, int] = {}
+    for entry in entries:
+        name, _, number = entry.rpartition("=")
+        if not number.isdecimal() or int(number) < 1:
+            raise typer.BadParameter(f"{entry!r} is neither a number of at least 1 nor MODALITY=NUMBER.")
+        if name:
+            named[modality_named(name)] = int(number)
+        else:
+            bare = dict.fromkeys(IMAGING, int(number))
+    return bare | named
+
+
+def check_recipe(name: str) -> str:
+    """Hold `--recipe` to the table of recipes."""
+    if name not in RECIPES:
+        raise typer.BadParameter(f"{name!r} is no recipe; choose from {', '.join(RECIPES)}.")
+    return name
+
+
+def check_on_mismatch(text: str) -> str:
+    """Hold `--on-mismatch` to its three values."""
+    return on_mismatch_of(text)
+
+
+def precision_of(text: str) -> Numbers:
+    """One of the three values of `--precision`."""
+    for known in get_args(Numbers):
+        if text == known:
+            return cast(Numbers, known)
+    raise typer.BadParameter(f"{text!r} is none of {', '.join(get_args(Numbers))}.", param_hint="--precision")
+
+
+def on_mismatch_of(text: str) -> Mismatch:
+    """One of the three values of `--on-mismatch`."""
+    for known in get_args(Mismatch):
+        if text == known:
+            return cast(Mismatch, known)
+    raise typer.BadParameter(f"{text!r} is none of {', '.join(get_args(Mismatch))}.")
+
+
+def check_fetch_format(text: str) -> str:
+    """Hold `--format` to its values."""
+    return fetch_format_of(text)
+
+
+def fetch_format_of(text: str) -> StackFormat:
+    """One of the values of `--format`."""
+    for known in get_args(StackFormat):
+        if text == known:
+            return cast(StackFormat, known)
+    raise typer.BadParameter(f"{text!r} is none of {', '.join(get_args(StackFormat))}.")

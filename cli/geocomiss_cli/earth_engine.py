@@ -1,0 +1,74 @@
+"""Options of the commands that may ask Earth Engine."""
+
+from typing import Annotated, Final
+
+import typer
+
+EARTH_ENGINE: Final = "Earth Engine"
+
+EeProject = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PROJECT",
+        help="Google Cloud project that is registered for Earth Engine.",
+        show_default="EARTHENGINE_PROJECT, else that of the credentials",
+        rich_help_panel=EARTH_ENGINE,
+    ),
+]
+EeCredentials = Annotated[
+    str,
+    typer.Option(
+        metavar="WHICH",
+        help="'auto' (those of `earthengine authenticate`, else application default ones), "
+        "'application-default', a service account's key file, or 'none' (a gateway adds its own).",
+        rich_help_panel=EARTH_ENGINE,
+    ),
+]
+EeUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Address of the API, for a private gateway.",
+        show_default="Google's",
+        rich_help_panel=EARTH_ENGINE,
+    ),
+]
+EeParallel = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=40,
+        metavar="NUMBER",
+        help="Requests under way at a time; Earth Engine allows a project 40 in all.",
+        rich_help_panel=EARTH_ENGINE,
+    ),
+]
+EeMaxRequests = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="NUMBER",
+        help="Stop after so many requests of pixels; what has come is kept.",
+        show_default="no limit",
+        rich_help_panel=EARTH_ENGINE,
+    ),
+]
+EeMaxHours = Annotated[
+    float | None,
+    typer.Option(
+        "--max-eecu-hours",
+        min=0,
+        metavar="HOURS",
+        help="Do not begin what takes more computing, by an estimate from three trial requests.",
+        show_default="no limit",
+        rich_help_panel=EARTH_ENGINE,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Only show what it would take, with --source ee; see `geocomiss plan`.",
+        rich_help_panel=EARTH_ENGINE,
+    ),
+]
