@@ -4,6 +4,7 @@ import os
 import time
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -13,6 +14,9 @@ from geocomiss.methods.galileo import ROWS
 from geocomiss.modalities import MODALITIES
 from geocomiss.pretrained.galileo import GROUPS, SPACE_TIME, TIME
 
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("GEOCOMISS_BENCHMARKS"), reason="measures speed: set GEOCOMISS_BENCHMARKS=1"
+)
 PIXELS = 256
 RUNS = 4
 BANDS = {name: modality.band_names for name, modality in MODALITIES.items()}

@@ -3,6 +3,7 @@
 Processor time: other programs keep the machine busy.
 """
 
+import os
 import time
 
 import numpy as np
@@ -17,6 +18,9 @@ from geocomiss.methods import new_method
 from geocomiss.modalities import MODALITIES
 from geocomiss.nets import SIZES
 
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("GEOCOMISS_BENCHMARKS"), reason="measures speed: set GEOCOMISS_BENCHMARKS=1"
+)
 PIXELS = 16384
 CELLS = 4
 """Weather cells that these pixels lie in."""

@@ -122,7 +122,7 @@ def test_choices_of_the_method_reach_the_card(table, tmp_path):
     [
         (("--label", "colour"), "crop, part"),
         (("--label", "crop", "--option", "warmth=1"), "temperature"),
-        (("--label", "crop", "--option", "temperature=-1"), "greater than 0"),
+        (("--label", "crop", "--option", "temperature=-1"), "expected > 0"),
         (("--label", "crop", "--fold", "part=9"), "part=9"),
         (("--label", "crop", "--method", "magic"), "comiss"),
         (("--label", "crop", "--preset", "huge"), "preset"),
