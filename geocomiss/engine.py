@@ -11,7 +11,9 @@ from typing import Final, Literal, cast
 import torch
 from torch import Tensor, nn
 
+from geocomiss.errors import MethodError
 from geocomiss.methods import Method
+from geocomiss.methods.galileo import Galileo
 from geocomiss.nets import KERNEL, BatchNorm, TempCNN
 
 Precision = Literal["float32", "bfloat16"]
@@ -24,13 +26,25 @@ measured. Others emulate it, slowly."""
 EDGE: Final = KERNEL // 2
 
 
-def precision_of(wanted: Wanted, device: torch.device | str) -> Precision:
-    """The numbers to compute with: as asked, 'auto' being bfloat16 where it is fast."""
-    if wanted != "auto":
-        return wanted
+def precision_of(wanted: Wanted, device: torch.device | str, method: Method) -> Precision:
+    """The numbers that a method is computed with: as asked, 'auto' being bfloat16 where it is fast.
+
+    Galileo's 'auto' is the choice in its card, and by itself bfloat16 on a GPU only.
+
+    Raises:
+        MethodError: The method cannot be computed with the numbers asked for.
+    """
+    chosen = method.precision if wanted == "auto" and isinstance(method, Galileo) else wanted
+    if not (isinstance(method, Galileo) or _folds(method)):
+        if chosen == "bfloat16":
+            found = "a method without encoders that compute in bfloat16"
+            raise MethodError(found, expected="float32", todo="correct --precision")
+        return "float32"
+    if chosen != "auto":
+        return chosen
     if torch.device(device).type == "cuda":
         return "bfloat16"
-    able = _capabilities()
+    able = _capabilities() if _folds(method) else {}
     return "bfloat16" if any(able.get(name) for name in FAST_BFLOAT16) else "float32"
 
 
@@ -44,6 +58,10 @@ def prepared(method: Method, precision: Precision) -> Method:
         method: A trained method.
         precision: See `precision_of`.
     """
+    if isinstance(method, Galileo):
+        chosen = copy.deepcopy(method)
+        chosen.precision = precision
+        return chosen
     if precision == "float32":
         return method
     fast = copy.deepcopy(method).eval()
@@ -117,6 +135,11 @@ class FoldedTempCNN(nn.Module):
     def _keep(self, name: str, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> None:
         self.register_buffer(f"{name}_weight", weight.to(dtype).contiguous())
         self.register_buffer(f"{name}_bias", bias.to(dtype))
+
+
+def _folds(method: Method) -> bool:
+    """Whether a method has encoders that can be folded."""
+    return any(isinstance(module, TempCNN) for module in method.modules())
 
 
 def _of_linear(layer: nn.Module) -> tuple[Tensor, Tensor]:

@@ -28,7 +28,7 @@ from geocomiss.benchmarking.contenders import Contender
 from geocomiss.benchmarking.folds import RANDOM, folds_of
 from geocomiss.composite import ndvi_bands
 from geocomiss.errors import SampleError
-from geocomiss.methods import stated_options
+from geocomiss.methods import begins_from_weights, new_method, stated_options
 from geocomiss.samples import Legend, Samples
 from geocomiss.samples.folds import grouped_split, strata_of
 from geocomiss.samples.tensors import batch_of_samples, spec_of, truth_of
@@ -226,6 +226,9 @@ def bench_of(samples: Samples, request: BenchmarkRequest) -> Bench:
         labels_per_class=request.labels_per_class,
     )
     _check_outside(bench, request.folds)
+    for each in request.contenders:
+        if each.kind == "method" and begins_from_weights(each.method):
+            new_method(each.method, spec, each.options)  # wrong weights are said now, not after other runs
     if bench.few:
         for seed, name in product(request.seeds, bench.folds):
             bench.split(name, seed)  # few labels may lie in a single group: said now, not in the middle

@@ -81,7 +81,22 @@ def _learn_method(
 
 def _predictor(method: Method, device: torch.device | str) -> Predict:
     method.to(device)
-    return lambda condition, case: _predicted(method, condition.change(case).to(device))
+
+    def predict(condition: Condition, case: Case) -> NDArray[Any]:
+        if not _answers(method, condition):
+            return np.full(len(case.rows), np.nan if method.spec.task == "value" else NOT_DEFINED)
+        return _predicted(method, condition.change(case).to(device))
+
+    return predict
+
+
+def _answers(method: Method, condition: Condition) -> bool:
+    """Whether a pattern is one of a method's: of what it reads, or the full one, as on the poster.
+
+    Any other would repeat a score of fewer modalities under the name of more.
+    """
+    names = set(condition.modalities)
+    return names <= set(method.supported) or names == set(method.spec.modalities)
 
 
 def _predicted(method: Method, batch: Batch) -> NDArray[Any]:

@@ -68,7 +68,7 @@ def plan_map(request: MapRequest) -> Plan:
         _classes(request, card),
         (*(area.notes if area else ()), *_readout_notes(readout)),
         readout=readout,
-        precision=precision_of(request.precision, device_named(request.device)),
+        precision=precision_of(request.precision, device_named(request.device), checkpoint.method),
     )
     return _checked(plan, contract)
 

@@ -245,7 +245,10 @@ def read_galileo(folder: Path) -> Weights[SizeName]:
     check_there(folder, PUBLISHED)
     size = _size_of(folder / CONFIG)
     # some files carry the name of a part that wraps the encoder
-    tensors = {name.replace(".backbone", ""): value for name, value in read_tensors(file, PUBLISHED).items()}
+    read = read_tensors(file, PUBLISHED)
+    tensors = {name.replace(".backbone", ""): value for name, value in read.items()}
+    if len(tensors) < len(read):
+        raise unusable(file, "it has names twice, with and without .backbone", PUBLISHED)
     with torch.device("meta"):
         shapes = {name: value.shape for name, value in GalileoEncoder(SIZES[size]).state_dict().items()}
     check_fits(tensors, shapes, file, PUBLISHED)

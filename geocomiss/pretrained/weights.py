@@ -1,5 +1,7 @@
 """Weights from a file that somebody else wrote: tensors and nothing else, or a clear error."""
 
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import file_digest
@@ -85,10 +87,12 @@ def read_tensors(file: Path, published: Published) -> dict[str, Tensor]:
     Raises:
         CheckpointError: It cannot be read, or holds something other than tensors.
     """
+    _check_whole(file, published)
     try:
         found = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files make PyTorch's reader fail in any way it likes
-        why = (str(error).splitlines() or [type(error).__name__])[0]
+        # not in its words: they advise to load with less care
+        why = f"no PyTorch file, or one that holds more than tensors: {type(error).__name__}"
         raise unusable(file, why, published) from error
     if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
         found = found["state_dict"]
@@ -98,6 +102,19 @@ def read_tensors(file: Path, published: Published) -> dict[str, Tensor]:
         if not (isinstance(name, str) and isinstance(value, Tensor)):
             raise unusable(file, f"{name!r} is no tensor but a {type(value).__name__}", published)
     return found
+
+
+def _check_whole(file: Path, published: Published) -> None:
+    """Refuse an archive of which a part has other bits than were written: PyTorch does not look."""
+    try:
+        if not zipfile.is_zipfile(file):
+            return  # the reader says what it is
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise unusable(file, f"a damaged archive: {error}", published) from error
+    if damaged:
+        raise unusable(file, f"its part {damaged} is damaged", published)
 
 
 def check_fits(
@@ -120,10 +137,16 @@ def check_fits(
         if tensors[name].shape != shape:
             found = f"{name} has shape {tuple(tensors[name].shape)} instead of {tuple(shape)}"
             raise unusable(file, found, published)
+        if not _is_plain(tensors[name]):
+            raise unusable(file, f"{name} is no plain tensor of floating-point numbers", published)
         if not torch.isfinite(tensors[name]).all():
             raise unusable(file, f"{name} holds values that are not finite", published)
     if unknown := [name for name in tensors if name not in shapes]:
         raise unusable(file, f"{unknown[0]} is not a tensor of this model", published)
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and tensor.layout == torch.strided and not tensor.is_meta
 
 
 def unusable(file: Path, why: str, published: Published) -> CheckpointError:

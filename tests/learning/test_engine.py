@@ -7,7 +7,9 @@ from gappy import BANDS
 
 from geocomiss.batch import Spec, batch_of_values, default_min_steps
 from geocomiss.engine import FoldedTempCNN, precision_of, prepared
+from geocomiss.errors import MethodError
 from geocomiss.methods import METHODS, new_method
+from geocomiss.modalities import MODALITIES
 from geocomiss.nets import SIZES, BatchNorm, TempCNN
 
 
@@ -89,13 +91,27 @@ def test_a_pixel_has_the_same_bits_whatever_its_neighbours():
 
 
 def test_the_precision_that_is_asked_for(monkeypatch):
-    assert precision_of("float32", "cpu") == "float32"
-    assert precision_of("bfloat16", "cpu") == "bfloat16"
-    assert precision_of("auto", "cuda") == "bfloat16"
-    for able, wanted in (
-        ({"avx512_bf16": True}, "bfloat16"),
-        ({"amx_bf16": True}, "bfloat16"),
-        ({}, "float32"),
-    ):
-        monkeypatch.setattr("geocomiss.engine._capabilities", lambda able=able: able)
-        assert precision_of("auto", "cpu") == wanted
+    spec, _ = a_batch(2)
+    method = new_method("comiss", spec, {"preset": "small"})
+    assert precision_of("float32", "cpu", method) == "float32"
+    assert precision_of("bfloat16", "cpu", method) == "bfloat16"
+    assert precision_of("auto", "cuda", method) == "bfloat16"
+    for able, wanted in (("avx512_bf16", "bfloat16"), ("amx_bf16", "bfloat16"), ("avx2", "float32")):
+        monkeypatch.setattr("geocomiss.engine._capabilities", lambda able=able: {able: True})
+        assert precision_of("auto", "cpu", method) == wanted
+
+
+def test_pretrained_encoders_compute_with_what_is_stated(monkeypatch):
+    monkeypatch.setattr("geocomiss.engine._capabilities", lambda: {"avx512_bf16": True})
+    bands = {name: modality.band_names for name, modality in MODALITIES.items()}
+    spec = Spec(bands, 12, 4, default_min_steps(tuple(bands), 12), False, "classes")
+    anysat = new_method("anysat", spec, {"preset": "small", "weights": "fresh"})
+    assert precision_of("auto", "cpu", anysat) == "float32" and prepared(anysat, "float32") is anysat
+    with pytest.raises(MethodError, match="expected float32"):
+        precision_of("bfloat16", "cpu", anysat)
+    galileo = new_method("galileo", spec, {"preset": "small", "weights": "fresh"})
+    assert [precision_of("auto", device, galileo) for device in ("cpu", "cuda")] == ["float32", "bfloat16"]
+    assert precision_of("float32", "cuda", galileo) == "float32"
+    assert prepared(galileo, "bfloat16").precision == "bfloat16" and galileo.precision == "auto"
+    stated = new_method("galileo", spec, {"preset": "small", "weights": "fresh", "precision": "bfloat16"})
+    assert precision_of("auto", "cpu", stated) == "bfloat16"

@@ -158,6 +158,9 @@ def test_names_with_the_part_that_wraps_the_encoder_are_understood(copy):
         (lambda t: t.update({"extra.weight": torch.zeros(5)}), "extra.weight is not a tensor of this model"),
         (lambda t: t["norm.bias"].fill_(torch.nan), "norm.bias holds values that are not finite"),
         (lambda t: t.update({"norm.bias": "text"}), "'norm.bias' is no tensor but a str"),
+        (lambda t: t.update({"norm.bias": t["norm.bias"].long()}), "norm.bias is no plain tensor"),
+        (lambda t: t.update({"norm.bias": t["norm.bias"].to_sparse()}), "norm.bias is no plain tensor"),
+        (lambda t: t.update({"norm.backbone.bias": t["norm.bias"]}), "it has names twice"),
     ],
 )  # fmt: skip
 def test_weights_that_do_not_fit_name_the_first_key(copy, change, said):
@@ -209,6 +212,23 @@ def test_nothing_but_tensors_is_unpickled(copy, capsys):
         with pytest.raises(CheckpointError, match="cannot be used"):
             read_galileo(place)
     assert "code was run" not in capsys.readouterr().out
+
+
+def test_a_file_with_a_changed_bit_is_refused(copy):
+    file = copy(lambda tensors: None) / "encoder.pt"
+    whole = bytearray(file.read_bytes())
+    whole[len(whole) // 2] ^= 64
+    file.write_bytes(whole)
+    with pytest.raises(CheckpointError, match=r"its part .* is damaged"):
+        read_galileo(file.parent)
+
+
+def test_no_advice_to_load_with_less_care_is_passed_on(copy):
+    file = copy(lambda tensors: None) / "encoder.pt"
+    file.write_text("<html>not found</html>")
+    with pytest.raises(CheckpointError, match="no PyTorch file") as told:
+        read_galileo(file.parent)
+    assert "weights_only" not in str(told.value)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])

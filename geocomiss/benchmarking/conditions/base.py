@@ -37,12 +37,15 @@ class Condition:
     """The test samples under this condition."""
     about: str = ""
     """What it depends on beside its name and the table."""
+    modalities: tuple[str, ...] = ()
+    """Of a pattern, the modalities that are left; of any other condition none are named."""
 
 
 def pattern_conditions(spec: Spec) -> tuple[Condition, ...]:
     """All 2^M - 1 patterns of available modalities, the full one first."""
     return tuple(
-        Condition("+".join(names), partial(_keep_only, names=names)) for names in patterns(spec.modalities)
+        Condition("+".join(names), partial(_keep_only, names=names), modalities=names)
+        for names in patterns(spec.modalities)
     )
 
 
