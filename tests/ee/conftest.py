@@ -21,6 +21,7 @@ def server(loopback: EarthEngineServer) -> Iterator[EarthEngineServer]:
     """A server that behaves; whatever a test sets is forgotten afterwards."""
     loopback.set()
     yield loopback
+    loopback.settle()  # a client that gave up may have a request under way: the next test must not see it
     loopback.set()
 
 
