@@ -243,6 +243,15 @@ Tile = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+SkipFailed = Annotated[
+    bool,
+    typer.Option(
+        "--skip-failed",
+        help="Write the map without the tiles that fail again and again; they hold no data and are named. "
+        "Otherwise there is no map until the same command succeeds. The exit code is 3 either way.",
+        rich_help_panel=RUN,
+    ),
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace what --out holds.", rich_help_panel=RUN)
 ]

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable
 from typing import Final
 
-from geocomiss.errors import SourceError
+from geocomiss.errors import SourceStopped
 
 NAMED: Final = 3
 """Unreadable images that are named in a report."""
@@ -45,13 +45,13 @@ class Ledger:
         """Note an image that could not be read.
 
         Raises:
-            SourceError: Too many could not.
+            SourceStopped: Too many could not.
         """
         with self._lock:
             self._unreadable[address] = reason
             failed, planned = len(self._unreadable), max(len(self._planned), 1)
         if failed > self._max * planned:
-            raise SourceError(
+            raise SourceStopped(
                 f"{failed} of {planned} images cannot be read, such as {_short(address)} ({reason})",
                 expected=f"at most {self._max:.0%} unreadable",
                 todo="check the network and the catalogue, run it again later, or set --max-unreadable",
