@@ -61,9 +61,9 @@ def wait_for(process: BaseProcess, happened: Callable[[], bool]) -> None:
 
 
 def lines(out: Path) -> list[Record]:
-    """All that is recorded of the tiles of a map in the making."""
+    """All that is recorded of the tiles of a map in the making, oldest first."""
     found = Manifest(out / "tiles").read()
-    return [record for records in found.values() for record in records]
+    return sorted((each for records in found.values() for each in records), key=lambda each: each.at)
 
 
 def names(out: Path, state: str) -> list[str]:

@@ -54,6 +54,10 @@ class MapRequest:
     """Numbers that encoders are computed with; 'auto': bfloat16 where the processor multiplies it fast."""
     tile: int = 512
     """Pixels a side of the tiles that are computed and stored one by one."""
+    workers: int = 0
+    """Processes on this machine that compute tiles; 0: this one alone."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler whose workers compute tiles."""
     skip_failed: bool = False
     """Whether tiles that fail again and again are left out of the map; else there is no map."""
     overwrite: bool = False

@@ -81,7 +81,13 @@ def _map_tiles(plan: Plan, store: TileStore, queue: Queue, clock: Clock, progres
     """
     pixels = sum(tile.geobox.height * tile.geobox.width for tile in plan.tiles())
     told = Teller(clock, pixels, queue.kept, progress)
-    map_here(plan, store, queue, told)
+    if plan.request.workers or plan.request.scheduler:
+        from geocomiss.mapping.crew import Crew, map_with  # one process alone needs no cluster
+
+        crew = Crew(plan.request.workers, plan.request.scheduler)
+        map_with(crew, plan, store, queue, told)
+    else:
+        map_here(plan, store, queue, told)
     if not (plan.request.skip_failed and queue.done):
         queue.check()
 

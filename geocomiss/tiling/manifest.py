@@ -81,7 +81,11 @@ class Manifest:
 
     def _lines(self) -> Iterator[Record]:
         for path in sorted(self._folder.glob(ALL)):
-            yield from _records(path.read_bytes().splitlines())
+            try:
+                stored = path.read_bytes()
+            except FileNotFoundError:  # the map was finished in this moment
+                continue
+            yield from _records(stored.splitlines())
 
     def _append(self, facts: dict[str, Any], *, safely: bool = True) -> float:
         at = time.time()

@@ -12,15 +12,15 @@ from geocomiss.errors import MapError
 from geocomiss.mapping import MapRequest, make_map
 from geocomiss.tiling import read_status
 
-TILES = 48
+TILES = 30
 
 
 @pytest.fixture(scope="module")
 def request_map(tmp_path_factory: pytest.TempPathFactory) -> MapRequest:
-    """A map of 48 tiles."""
+    """A map of 30 tiles."""
     folder = tmp_path_factory.mktemp("resume")
     return MapRequest(
-        str(store(folder, gappy_groups())), folder / "map", model=str(untrained(folder)), tile=8
+        str(store(folder, gappy_groups())), folder / "map", model=str(untrained(folder)), tile=10
     )
 
 
@@ -51,7 +51,12 @@ def test_killed_five_times_and_with_a_damaged_tile_a_map_ends_byte_identical(
         lost = [name for name in before if before[name] != after[name]]
         assert len(lost) <= 1, "only a tile that was not recorded yet is computed again"
         status = read_status(out)
-        assert (status.busy, status.finished, status.tiles, len(status.interrupted)) == (False, False, 48, 1)
+        assert (status.busy, status.finished, status.tiles, len(status.interrupted)) == (
+            False,
+            False,
+            TILES,
+            1,
+        )
     killed(request_map, (out / "tiles" / "finished" / "confidence.tif").exists)
     assert len(names(out, "running")) - TILES <= 4
     assert sorted(path.name for path in out.iterdir()) == ["tiles"]
@@ -61,7 +66,7 @@ def test_killed_five_times_and_with_a_damaged_tile_a_map_ends_byte_identical(
     damaged[len(damaged) // 2] ^= 0xFF
     victim.write_bytes(damaged)
     report = make_map(request_map)
-    assert (report.computed, report.tiles) == (8 * 8, TILES), "one tile of 8 x 8 pixels is computed again"
+    assert (report.computed, report.tiles) == (10 * 10, TILES), "one tile of 10 x 10 pixels is computed again"
     assert same(out, undisturbed)
     assert not (out / "tiles").exists()
 
