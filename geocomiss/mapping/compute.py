@@ -4,22 +4,26 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 
 from geocomiss.batch import batch_of_stack
 from geocomiss.grid import Tile
-from geocomiss.inference import Prediction, predict
+from geocomiss.inference import PIXELS_AT_ONCE, Prediction, joined, predict
 from geocomiss.mapping.checks import required_bits
 from geocomiss.mapping.illustrate import IMAGING, MANY, count_observations, illustrate, picked
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.tiles import TileResult
 from geocomiss.maps import NOT_MAPPED, PROBABILITIES, STEP, Layer
 from geocomiss.stack import window
+
+STRIP: Final = 2 * PIXELS_AT_ONCE
+"""Pixels that are made a batch at a time."""
 
 
 @dataclass
@@ -75,20 +79,57 @@ def map_tile(
     y, x = _extent(wanted)  # what is not wanted is not read
     with clock.measure("read"):
         part = window(plan.stack, _within(tile.y, y), _within(tile.x, x), plan.grid).compute()
-    with clock.measure("batch"):
-        batch = batch_of_stack(part, plan.spec, wanted[y, x], tile.geobox[y, x], plan.grid)
-    done = 0
+    here = _Window(part, wanted[y, x], tile.geobox[y, x])
+    prediction = _classified(plan, here, device, clock, tell)
+    clock.pixels += len(prediction.value)
+    result = _result(prediction, wanted, required_bits(plan.request.require), counts)
+    return _with_further(plan, tile, result, prediction, part)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Rows and columns of a tile, read."""
+
+    stack: xr.DataTree
+    """Their computed stack."""
+    wanted: NDArray[np.bool_]
+    """(H, W) pixels to be classified."""
+    grid: GeoBox
+    """Their own grid."""
+
+    def strips(self) -> "Iterator[_Window]":
+        """Full rows at a time with about `STRIP` pixels to classify, without those that have none."""
+        ends = np.cumsum(self.wanted.sum(1))
+        height = len(ends)
+        first = 0
+        while first < height:
+            before = ends[first - 1] if first else 0
+            end = min(height, max(first + 1, int(np.searchsorted(ends, before + STRIP, "right"))))
+            rows, whole = slice(first, end), slice(None)
+            if self.wanted[rows].any():
+                stack = window(self.stack, rows, whole, self.grid)
+                yield _Window(stack, self.wanted[rows], self.grid[rows, whole])
+            first = end
+
+
+def _classified(
+    plan: Plan, here: _Window, device: torch.device, clock: Clock, tell: Callable[[int, int], None]
+) -> Prediction:
+    """Classify the wanted pixels of a window, a strip at a time: a batch takes several times its pixels."""
+    parts, done, number = [], 0, int(here.wanted.sum())
 
     def tick(pixels: int) -> None:
         nonlocal done
         done += pixels
-        tell(done, len(batch))
+        tell(done, number)
 
-    with clock.measure("inference"):
-        prediction = predict(plan.method, batch, device, tick, plan.readout, plan.needs_probabilities)
-    clock.pixels += len(batch)
-    result = _result(prediction, wanted, required_bits(plan.request.require), counts)
-    return _with_further(plan, tile, result, prediction, part)
+    for strip in here.strips():
+        with clock.measure("batch"):
+            batch = batch_of_stack(strip.stack, plan.spec, strip.wanted, strip.grid, plan.grid)
+        with clock.measure("inference"):
+            shares = plan.needs_probabilities
+            parts.append(predict(plan.method, batch, device, tick, plan.readout, shares))
+    return joined(parts)
 
 
 def _result(
@@ -149,9 +190,9 @@ def _with_further(
     """
     wanted = plan.wanted(tile)
     y, x = _extent(wanted)
-    counts = count_observations(part, wanted[y, x])
+    counts = count_observations(part, wanted[y, x], plan.calendar.number)
     further = {layer.name: _blank(plan, tile, layer) for layer in plan.further}
-    sums = np.minimum(counts.sum(1), MANY).astype(np.uint16)
+    sums = np.minimum(counts.by_pixel, MANY).astype(np.uint16)
     further["observations"][:, y, x] = np.where(wanted[y, x], sums, further["observations"][:, y, x])
     for layer in plan.further:
         if layer.name == PROBABILITIES and prediction.probabilities is not None:
@@ -161,7 +202,7 @@ def _with_further(
             at = picked(plan.grid, tile, layer.every)
             here = replace(at, y=at.y - y.start, x=at.x - x.start)
             further[layer.name] = illustrate(layer, part, wanted[y, x], here)
-    return replace(result, further=further, observed=counts.sum((2, 3)))
+    return replace(result, further=further, observed=counts.by_step)
 
 
 def _spread(values: NDArray[np.uint8], wanted: NDArray[np.bool_], elsewhere: int) -> NDArray[np.uint8]:
