@@ -30,7 +30,8 @@ from geocomiss.mapping.request import OnMismatch
 from geocomiss.maps import EXPECTED_ACCURACY
 from geocomiss.methods import Method
 from geocomiss.modalities import IMAGING, MODALITIES
-from geocomiss.stack import assign_grid, bands_of, grid_of_stack, origin_of, window, without
+from geocomiss.stack import assign_grid, bands_of, grid_of_stack, origin_of, window
+from geocomiss.stack import without as left_after
 
 TILE: Final = 512
 """Pixels a side of the chunks of a prediction."""
@@ -43,6 +44,7 @@ def predict(
     model: Checkpoint,
     *,
     tile: int = TILE,
+    without: Collection[str] = (),
     require: Collection[str] = IMAGING,
     on_mismatch: OnMismatch = "refuse",
     precision: Wanted = "auto",
@@ -54,6 +56,7 @@ def predict(
         stack: From `open_stack`, or `geocomiss.stack.read_stack`.
         model: From `load_model`.
         tile: Pixels a side of a chunk.
+        without: Modalities to predict without, as if they were missing.
         require: Modalities of which a pixel must have one to get a class; none: any will do.
         on_mismatch: What becomes of a modality that was made otherwise than the model's training data:
             'refuse' raises, 'drop' treats it as missing, 'allow' uses it.
@@ -71,8 +74,8 @@ def predict(
         CheckpointError: The model predicts a value, or knows the simulated world only.
         MapError: A tile size or modality that is none.
     """
-    _check(stack, model, tile, require, simulated_model_on_real_data)
-    kept = without(stack, _dropped(stack, model, on_mismatch))
+    _check(stack, model, tile, (*without, *require), simulated_model_on_real_data)
+    kept = left_after(stack, _dropped(stack, model, on_mismatch, without))
     said = model.card.readout()
     bits = sum(MODALITIES[name].bit for name in require)
     chosen = precision_of(precision, "cpu", model.method)
@@ -130,12 +133,12 @@ def _typed(name: str, values: da.Array) -> da.Array:
     return values if name in ("confidence", EXPECTED_ACCURACY) else cast(da.Array, values.astype(np.uint8))  # type: ignore[no-untyped-call]
 
 
-def _check(stack: xr.DataTree, model: Checkpoint, tile: int, require: Collection[str], allowed: bool) -> None:
+def _check(stack: xr.DataTree, model: Checkpoint, tile: int, named: Collection[str], allowed: bool) -> None:
     """Refuse what cannot be mapped."""
     if tile < 1:
         raise MapError(f"tile={tile}", expected="at least 1 pixel", todo="correct it")
-    if wrong := [name for name in require if name not in MODALITIES]:
-        raise MapError(f"require {', '.join(wrong)}", expected=" or ".join(MODALITIES), todo="correct it")
+    if wrong := [name for name in named if name not in MODALITIES]:
+        raise MapError(f"no modality {', '.join(wrong)}", expected=" or ".join(MODALITIES), todo="correct it")
     if target := model.card.target:
         raise CheckpointError(
             f"a model that predicts a value, {target.name}",
@@ -155,13 +158,16 @@ def _check(stack: xr.DataTree, model: Checkpoint, tile: int, require: Collection
         )
 
 
-def _dropped(stack: xr.DataTree, model: Checkpoint, on_mismatch: OnMismatch) -> tuple[str, ...]:
-    """Modalities that are not used: the model does not read them, or they were made otherwise."""
+def _dropped(
+    stack: xr.DataTree, model: Checkpoint, on_mismatch: OnMismatch, without: Collection[str]
+) -> tuple[str, ...]:
+    """Modalities that are not used: not wanted, not read by the model, or made otherwise."""
     card, bands = model.card, bands_of(stack)
     shared = tuple(name for name in bands if name in card.bands)
     differ = (*recipe_differences(origin_of(stack).recipe, card, shared), *band_differences(bands, card))
-    contract = settle(differ, on_mismatch, ())
-    return (*contract.dropped, *(name for name in bands if name not in card.bands))
+    contract = settle(differ, on_mismatch, tuple(without))
+    unread = (name for name in bands if name in without or name not in card.bands)
+    return (*contract.dropped, *unread)
 
 
 def _described(prediction: xr.Dataset, stack: xr.DataTree, model: Checkpoint) -> xr.Dataset:

@@ -83,6 +83,16 @@ def test_the_tile_size_changes_nothing(stack: xr.DataTree, model: Checkpoint, pr
     xr.testing.assert_identical(other, prediction.compute())
 
 
+def test_without_is_as_if_it_were_missing(stack: xr.DataTree, model: Checkpoint) -> None:
+    ours = geocomiss.predict(stack, model, without=("optical", "weather")).compute()
+    gone = geocomiss.stack.without(stack, ("optical", "weather"))
+    xr.testing.assert_identical(ours, geocomiss.predict(gone, model).compute())
+    blank = geocomiss.predict(stack, model, without=("optical", "radar")).compute()
+    assert not blank.crop_type.any() and (blank.modalities > 0).any()
+    bold = geocomiss.predict(stack, model, without=("optical", "radar"), require=()).compute()
+    assert bold.crop_type.any()
+
+
 def test_a_window_is_written_where_it_lies(prediction: xr.Dataset, written: Path, tmp_path: Path) -> None:
     geocomiss.write(prediction.isel(y=slice(5, 25), x=slice(7, 30)), tmp_path)
     whole = read(written / "crop_type.tif")
@@ -113,7 +123,7 @@ def test_what_is_no_prediction_is_not_written(prediction, spoil, words, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"), [({"tile": 0}, "tile=0"), ({"require": ("lidar",)}, "require lidar")]
+    ("arguments", "words"), [({"tile": 0}, "tile=0"), ({"require": ("lidar",)}, "no modality lidar")]
 )
 def test_wrong_arguments_are_said_in_words(stack, model, arguments, words):
     with pytest.raises(geocomiss.GeocomissError, match=words):
