@@ -16,7 +16,7 @@ from geocomiss.seasons import Calendar
 from geocomiss.sources.ee.graph import optical, radar
 from geocomiss.sources.ee.graph.wire import decoded, encoded
 from geocomiss.sources.ee.listing import Acquisition
-from geocomiss.sources.ee.passes import Directions
+from geocomiss.sources.ee.passes import Directions, used
 from geocomiss.sources.ee.tables import CODINGS
 from geocomiss.sources.ee.tiler import Graph, Tile, Tiler
 from geocomiss.stack import COUNT
@@ -109,14 +109,14 @@ class Season:
         if modality == "optical":
             return [(_within(every, area), None)]
         return [
-            (_within([each for each in every if each.direction == direction], area), boxes and tuple(boxes))
+            (_within([each for each in every if used(each, direction)], area), boxes and tuple(boxes))
             for direction, boxes in self.directions.areas(area)
         ]
 
     def _graph(self, modality: str, found: list[tuple[tuple[Acquisition, ...], Any]]) -> Graph:
         bands = self.bands[modality]
         if modality == "optical":
-            image = optical.by_classes(found[0][0], bands, self.recipe, self.pixel)
+            image = optical.clear_median(found[0][0], bands, self.recipe, self.pixel)
         else:
             image = radar.linear_mean([part for part in found if part[0]], bands)
         return encoded(image, (*bands, COUNT), CODINGS[modality])
