@@ -74,6 +74,14 @@ class Client:
         """
         return self._again(lambda: ee.data.computeValue(expression), splits=False)
 
+    def call(self, ask: Callable[[], Answer]) -> Answer:
+        """What a call of the library answers, sent again as long as that can help.
+
+        Raises:
+            SourceError: It is refused, or does not come.
+        """
+        return self._again(ask, splits=False)
+
     def pixels(self, image: ee.Image, bands: tuple[str, ...], grid: GeoBox) -> NDArray[Any]:
         """The pixels of an image on exactly this grid: (bands, H, W).
 

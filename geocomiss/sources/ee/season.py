@@ -1,7 +1,9 @@
 """What Earth Engine has of an area and season, and the tiles of pixels that follow from it."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import cos, radians
 from typing import Any, Final
 
 import numpy as np
@@ -10,15 +12,17 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from geocomiss.composite import margin_pixels, ndvi, ndvi_bands
+from geocomiss.grid import crs_of
 from geocomiss.modalities import MODALITIES, NDVI
 from geocomiss.recipes import Recipe
-from geocomiss.seasons import Calendar
+from geocomiss.seasons import Calendar, today
 from geocomiss.sources.ee.graph import optical, radar
 from geocomiss.sources.ee.graph.wire import decoded, encoded
 from geocomiss.sources.ee.listing import Acquisition
 from geocomiss.sources.ee.passes import Directions, used
 from geocomiss.sources.ee.tables import CODINGS
 from geocomiss.sources.ee.tiler import Graph, Tile, Tiler
+from geocomiss.sources.terrain import METRES_PER_DEGREE
 from geocomiss.stack import COUNT
 
 SPARE: Final = 0.001
@@ -97,6 +101,29 @@ class Season:
         found = self._parts(modality, outline(grid.pad(margin) if margin else grid), number)
         return len({granule.id for each, _ in found for one in each for granule in one.granules})
 
+    def gaps(self, area: Any) -> list[str]:
+        """Steps that have begun and hold no acquisition of an area (shapely), in words."""
+        begun = [n for n, edge in enumerate(self.calendar.edges()[:-1]) if edge <= today()]
+        words = []
+        for name in self.bands:
+            empty = [
+                f"{self.calendar.edges()[number]:%Y-%m}"
+                for number in begun
+                if not any(each.within(area) for each in self.acquisitions(name, number))
+            ]
+            if len(empty) == len(begun):
+                words.append(f"{name}: no acquisition in the whole season")
+            elif empty:
+                words.append(f"{name}: no acquisition in {', '.join(empty)}")
+        return words
+
+    @property
+    def state(self) -> str:
+        """Digest of the images found, the radar passes used, and what is made of them."""
+        names = sorted(granule.id for each in (*self.optical, *self.radar) for granule in each.granules)
+        cells = sorted(f"{cell} {direction}" for cell, direction in self.directions.by_cell.items())
+        return hashlib.sha256("\n".join([repr(self.recipe), *names, *cells]).encode()).hexdigest()
+
     def acquisitions(self, modality: str, number: int) -> list[Acquisition]:
         """Those of one step, anywhere in the area."""
         edges = [np.datetime64(edge, "ns") for edge in self.calendar.edges()[number : number + 2]]
@@ -131,6 +158,15 @@ def outline(grid: GeoBox) -> Any:
     """A grid in longitude and latitude, a little wider (shapely)."""
     box = grid.extent.to_crs("EPSG:4326", resolution=grid.extent.boundingbox.span_x / 16).boundingbox
     return shapely.box(box.left - SPARE, box.bottom - SPARE, box.right + SPARE, box.top + SPARE)
+
+
+def metres(grid: GeoBox) -> float:
+    """Pixel size in metres, east-west where the CRS is geographic."""
+    size = float(abs(grid.resolution.x))
+    if not crs_of(grid).geographic:
+        return size
+    middle = grid.extent.boundingbox
+    return size * METRES_PER_DEGREE * cos(radians((middle.bottom + middle.top) / 2))
 
 
 def read_bands(modality: str, wanted: tuple[str, ...] | None, recipe: Recipe) -> tuple[str, ...]:

@@ -1,22 +1,21 @@
 """Earth Engine as a source of stacks."""
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from math import cos, radians
-from typing import Final
+from typing import Any, Final
 
 import xarray as xr
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from geocomiss.composite import ndvi_bands
 from geocomiss.composite.clouds import SCORE_RULE
 from geocomiss.errors import AreaError, SourceError
-from geocomiss.grid import crs_of, window_in
+from geocomiss.grid import tiles_of, window_in
 from geocomiss.modalities import IMAGING, MODALITIES
 from geocomiss.recipes import RECIPES, Recipe
-from geocomiss.seasons import Calendar, today
+from geocomiss.seasons import Calendar
 from geocomiss.sources.base import Reading
 from geocomiss.sources.blocks import bands_made, blocks_of, lazy_steps
 from geocomiss.sources.ee import coarse, passes
@@ -26,11 +25,10 @@ from geocomiss.sources.ee.kept import Kept
 from geocomiss.sources.ee.listing import Acquisition, Box, Listing
 from geocomiss.sources.ee.passes import Directions
 from geocomiss.sources.ee.made import made
-from geocomiss.sources.ee.season import Season, outline, read_bands
+from geocomiss.sources.ee.season import Season, metres, outline, read_bands
 from geocomiss.sources.ee.tables import ERA5_LAND, S2_L2A, SRTM
 from geocomiss.sources.ee.tiler import Tile, Tiler
 from geocomiss.sources.files import CHUNK
-from geocomiss.sources.terrain import METRES_PER_DEGREE
 from geocomiss.stack import COUNT, Origin, new_stack, window
 
 TRIALS: Final = 3
@@ -86,6 +84,11 @@ class EarthEngineSource:
         return self._state
 
     @property
+    def client(self) -> Client:
+        """The connection."""
+        return self._client
+
+    @property
     def project(self) -> str:
         """The Cloud project that is charged."""
         return self._client.identity.project
@@ -125,8 +128,17 @@ class EarthEngineSource:
         self._last = grid, season, stack
         return stack
 
+    def origin(self, grid: GeoBox, season: Calendar) -> Origin:
+        """What the stack of a grid and season will state of itself, but for notes on its weather."""
+        found, notes = self._season(grid, season)
+        return self._origin(found, grid, notes)
+
     def needs(
-        self, grid: GeoBox, season: Calendar, wanted: Callable[[GeoBox], bool] = lambda block: True
+        self,
+        grid: GeoBox,
+        season: Calendar,
+        wanted: Callable[[GeoBox], bool] = lambda block: True,
+        side: int | None = None,
     ) -> Iterator[Need]:
         """Every tile that the stack of a grid and season is made of.
 
@@ -134,9 +146,11 @@ class EarthEngineSource:
             grid: The pixels.
             season: The time steps.
             wanted: Whether a block of the grid will be read at all.
+            side: Pixels a side of a block; None: as they are fetched.
         """
         found, _ = self._season(grid, season)
-        blocks = [block for block in blocks_of(grid, self._reading.tile) if wanted(block)]
+        every = blocks_of(grid, self._reading.tile) if side is None else _cut(grid, side)
+        blocks = [block for block in every if wanted(block)]
         for block in blocks:
             for name, number, tile in found.tiles(block):
                 yield Need(name, number, found.images(name, block, number), tile)
@@ -146,7 +160,7 @@ class EarthEngineSource:
                 yield Need("weather", None, len(weather.graph.bands) // len(ERA5_LAND.bands), weather)
         if "topography" in self.bands:
             heights = coarse.terrain_tile(grid, coarse.terrain_model(grid))
-            for cells in blocks_of(heights.grid, CHUNK):
+            for cells in _cut(heights.grid, side or CHUNK):
                 yield Need("topography", None, 1, Tile(heights.graph, cells))
 
     def estimate(self, needs: Sequence[Need], trials: int) -> Estimate:
@@ -160,20 +174,30 @@ class EarthEngineSource:
         for name in found.bands:
             step = partial(found.step, name)
             groups[name] = lazy_steps(name, self.bands[name], grid, season, self._reading.tile, step)
-        recipe = self.recipe
         if "weather" in self.bands:
             group, words = self._weather(grid, season)
             groups |= {"weather": group} if group is not None else {}
             notes += words
         if "topography" in self.bands:
+            tile = coarse.terrain_tile(grid, coarse.terrain_model(grid))
+            (band,) = tile.graph.bands
+
+            def heights(rows: slice, cols: slice) -> NDArray[Any]:
+                return self._tiler.read(Tile(tile.graph, tile.grid[rows, cols]))
+
+            key = (tile.key, id(self._tiler))
+            groups["topography"] = coarse.topography(tile.grid, band, heights, grid, key)
+        self._state = found.state
+        return new_stack(groups, self._origin(found, grid, notes))
+
+    def _origin(self, found: Season, grid: GeoBox, notes: Iterable[str]) -> Origin:
+        """What the stack of a grid will state of itself."""
+        recipe, told = self.recipe, list(notes)
+        if "topography" in self.bands:
             model = coarse.terrain_model(grid)
-            tile = coarse.terrain_tile(grid, model)
-            groups["topography"] = coarse.topography(tile, self._tiler.read, grid)
             recipe = replace(recipe, terrain_product=model.made)
-            notes += [f"terrain is {model.made}: SRTM does not reach here"] if model is not SRTM else []
-        self._state = _state(found)
-        origin = Origin(self.name, recipe, season, radar_pass=found.directions.name, notes=tuple(notes))
-        return new_stack(groups, origin)
+            told += [f"terrain is {model.made}: SRTM does not reach here"] if model is not SRTM else []
+        return Origin(self.name, recipe, found.calendar, radar_pass=found.directions.name, notes=tuple(told))
 
     def _check_cost(self, grid: GeoBox, season: Calendar) -> None:
         """Refuse to begin what would take more computing than is allowed.
@@ -211,16 +235,16 @@ class EarthEngineSource:
             radar = self._listing.radar(passes.around(cells), season)
             directions = passes.decide(cells, radar, season, self._reading.ee.s1_pass, self._kept)
             notes += directions.notes()
-        pixel = _metres(grid)
+        pixel = metres(grid)
         found = Season(self._tiler, season, self.recipe, read, pixel, optical, radar, directions)
-        return found, [*_gaps(found, outline(grid)), *notes]
+        return found, [*found.gaps(outline(grid)), *notes]
 
     def _weather(self, grid: GeoBox, season: Calendar) -> tuple[xr.Dataset | None, list[str]]:
         """The weather, fetched at once: a handful of cells."""
         tile = coarse.weather_tile(grid, season, self._listing.months(season))
         if tile is None:
             return None, [f"weather: {ERA5_LAND.made} holds no month of the season yet"]
-        group, filled = coarse.weather(self._tiler.read(tile), tile, season)
+        group, filled = coarse.weather(self._tiler.read(tile), tile.graph.bands, tile.grid, season)
         notes = [f"weather of {filled} cells of sea is taken from the nearest land"] if filled else []
         empty = int((group[COUNT].max(("y", "x")) == 0).sum())
         return group, [*notes, *([f"weather: {empty} steps are not there yet"] if empty else [])]
@@ -246,33 +270,5 @@ def _box(grid: GeoBox) -> Box:
     return west, south, east, north
 
 
-def _gaps(found: Season, area: object) -> list[str]:
-    """Steps that have begun and hold no acquisition of the area."""
-    begun = [n for n, edge in enumerate(found.calendar.edges()[:-1]) if edge <= today()]
-    words = []
-    for name in found.bands:
-        empty = [
-            f"{found.calendar.edges()[number]:%Y-%m}"
-            for number in begun
-            if not any(each.within(area) for each in found.acquisitions(name, number))
-        ]
-        if len(empty) == len(begun):
-            words.append(f"{name}: no acquisition in the whole season")
-        elif empty:
-            words.append(f"{name}: no acquisition in {', '.join(empty)}")
-    return words
-
-
-def _state(found: Season) -> str:
-    names = sorted(granule.id for each in (*found.optical, *found.radar) for granule in each.granules)
-    cells = sorted(f"{cell} {direction}" for cell, direction in found.directions.by_cell.items())
-    return hashlib.sha256("\n".join([repr(found.recipe), *names, *cells]).encode()).hexdigest()
-
-
-def _metres(grid: GeoBox) -> float:
-    """Pixel size in metres, east-west where the CRS is geographic."""
-    size = float(abs(grid.resolution.x))
-    if not crs_of(grid).geographic:
-        return size
-    middle = grid.extent.boundingbox
-    return size * METRES_PER_DEGREE * cos(radians((middle.bottom + middle.top) / 2))
+def _cut(grid: GeoBox, side: int) -> Iterator[GeoBox]:
+    return (tile.geobox for tile in tiles_of(grid, side))
