@@ -72,8 +72,8 @@ S1Pass = Annotated[
         "--s1-pass",
         metavar="|".join(get_args(RadarPass)),
         callback=check_radar_pass,
-        help="Sentinel-1 passes to use: ascending, descending or both; auto: in each cell of about 100 km the "
-        "direction that covers more of it in the season and, of equals, sees it more often.",
+        help="Sentinel-1 passes to use: ascending, descending or both; auto: in each cell of about 100 km "
+        "the direction that covers more of it in the season and, of equals, sees it more often.",
         rich_help_panel=EARTH_ENGINE,
     ),
 ]

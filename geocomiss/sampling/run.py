@@ -5,7 +5,6 @@ P pixels, N samples, T steps, C bands.
 
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np

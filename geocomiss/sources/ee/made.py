@@ -10,7 +10,7 @@ from geocomiss.sources.ee.tables import ERA5_LAND, S1, S2_L1C, S2_L2A, SRTM
 SCL_MEDIAN: Final = ("scl", "median", "linear-mean")
 SCORE_MEDIAN: Final = ("cloud-score-plus", "median", "linear-mean")
 BEST_PIXEL: Final = ("best-pixel", "best-pixel", "median")
-KNOWN: Final = (SCL_MEDIAN, SCORE_MEDIAN, BEST_PIXEL)
+KNOWN: Final = (SCL_MEDIAN, SCORE_MEDIAN)
 """(cloud rule, optical compositing, radar averaging) for which there are graphs."""
 
 

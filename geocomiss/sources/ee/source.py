@@ -23,8 +23,8 @@ from geocomiss.sources.ee.client import Client
 from geocomiss.sources.ee.estimate import Estimate, Need, estimate
 from geocomiss.sources.ee.kept import Kept
 from geocomiss.sources.ee.listing import Acquisition, Box, Listing
-from geocomiss.sources.ee.passes import Directions
 from geocomiss.sources.ee.made import made
+from geocomiss.sources.ee.passes import Directions
 from geocomiss.sources.ee.season import Season, metres, outline, read_bands
 from geocomiss.sources.ee.tables import ERA5_LAND, S2_L2A, SRTM
 from geocomiss.sources.ee.tiler import Tile, Tiler
