@@ -51,8 +51,12 @@ def _versions() -> Iterator[Finding]:
         yield Finding("Python", told, "wrong", "install Python 3.11 or newer")
     else:
         yield Finding("Python", told)
-    wrong = [line for line in map(_lacking, _required()) if line]
-    if wrong:
+    required = _required()
+    wrong = [line for line in map(_lacking, required) if line]
+    if not required:
+        todo = "install it: pip install -c constraints.txt -e ."
+        yield Finding("packages", "not checked: geocomiss is run without being installed", "note", todo)
+    elif wrong:
         yield Finding(
             "packages",
             "; ".join(wrong),
@@ -60,7 +64,7 @@ def _versions() -> Iterator[Finding]:
             "install geocomiss again: pip install -c constraints.txt -e .",
         )
     else:
-        yield Finding("packages", f"all {len(_required())} that are needed, new enough")
+        yield Finding("packages", f"all {len(required)} that are needed, new enough")
 
 
 def _required() -> list[Requirement]:
