@@ -63,7 +63,8 @@ def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport
 
 def _small_cache() -> rasterio.Env:
     """GDAL with a block cache of a size of its own, unless the user's environment says otherwise."""
-    return rasterio.Env() if "GDAL_CACHEMAX" in os.environ else rasterio.Env(GDAL_CACHEMAX=CACHE)
+    # here in bytes; in the environment small numbers are MB
+    return rasterio.Env() if "GDAL_CACHEMAX" in os.environ else rasterio.Env(GDAL_CACHEMAX=CACHE * 2**20)
 
 
 def check_free(out: Path, marker: str, overwrite: bool, what: str) -> None:
