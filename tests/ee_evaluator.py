@@ -514,6 +514,7 @@ ALGORITHMS: dict[str, Callable[..., Any]] = {
     "Image.not": lambda value: _mapped(value, lambda x: (x == 0).astype(np.float64)),
     "Image.multiply": lambda image1, image2: _pairs(image1, image2, np.multiply),
     "Image.divide": lambda image1, image2: _pairs(image1, image2, np.divide),
+    "Image.subtract": lambda image1, image2: _pairs(image1, image2, np.subtract),
     "Image.pow": lambda image1, image2: _pairs(image1, image2, np.power),
     "Image.log10": lambda value: _mapped(value, np.log10),
     "Image.round": lambda value: _mapped(value, lambda x: np.floor(x + 0.5)),

@@ -61,6 +61,8 @@ class Estimate:
     """Computing still to be done; None where nothing was tried."""
     trials: int
     """Requests that were tried."""
+    tried_hours: float = 0.0
+    """Computing that these took."""
 
     @property
     def requests(self) -> int:
@@ -86,6 +88,7 @@ def estimate(needs: Sequence[Need], tiler: Tiler, trials: int) -> Estimate:
     tried = _chosen(left, trials)
     ahead = [pair for pair in left if not any(pair is each for each in tried)]
     hours = None
+    spent: dict[str, list[float]] = {}
     if tried or not left:
         spent = {name: [0.0, 0.0] for name in {need.modality for need, _ in tried}}
         for need, part in tried:
@@ -94,7 +97,8 @@ def estimate(needs: Sequence[Need], tiler: Tiler, trials: int) -> Estimate:
             spent[need.modality][1] += _work(need, part)
         hours = _extrapolated(ahead, spent)
     rows = tuple(_rows(needs, ahead))
-    return Estimate(rows, len(work) - len(ahead), hours, len(tried))
+    seconds_tried = sum(seconds for seconds, _ in spent.values())
+    return Estimate(rows, len(work) - len(ahead), hours, len(tried), seconds_tried / SECONDS_AN_HOUR)
 
 
 def _chosen(left: Sequence[tuple[Need, Tile]], trials: int) -> list[tuple[Need, Tile]]:

@@ -27,7 +27,7 @@ from geocomiss.sources.ee.season import Season, metres, outline, read_bands
 from geocomiss.sources.ee.tables import ERA5_LAND, S1, S2_L2A, SRTM
 from geocomiss.sources.ee.tiler import Tile, Tiler
 from geocomiss.sources.files import CHUNK
-from geocomiss.stack import COUNT, Origin, new_stack, window
+from geocomiss.stack import Origin, new_stack, window
 
 TRIALS: Final = 3
 """Requests from which the cost of a run is estimated."""
@@ -161,9 +161,16 @@ class EarthEngineSource:
             for cells in _cut(heights.grid, side or CHUNK):
                 yield Need("topography", None, 1, Tile(heights.graph, cells))
 
-    def estimate(self, needs: Sequence[Need], trials: int) -> Estimate:
-        """What is still to be asked for, of what a stack is made of; see `estimate.estimate`."""
-        return estimate(needs, self._tiler, trials)
+    def estimate(self, needs: Sequence[Need], trials: int, *, anew: bool = False) -> Estimate:
+        """What is still to be asked for, of what a stack is made of; see `estimate.estimate`.
+
+        Args:
+            needs: All tiles of a stack.
+            trials: Requests to try at most.
+            anew: Whether to count as if nothing had been fetched: a batch export computes everything.
+        """
+        tiler = Tiler(self._client, Kept(None), 1) if anew else self._tiler
+        return estimate(needs, tiler, trials)
 
     def _opened(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
         self._check_cost(grid, season)
@@ -243,9 +250,7 @@ class EarthEngineSource:
         if tile is None:
             return None, [f"weather: {ERA5_LAND.made} holds no month of the season yet"]
         group, filled = coarse.weather(self._tiler.read(tile), tile.graph.bands, tile.grid, season)
-        notes = [f"weather of {filled} cells of sea is taken from the nearest land"] if filled else []
-        empty = int((group[COUNT].max(("y", "x")) == 0).sum())
-        return group, [*notes, *([f"weather: {empty} steps are not there yet"] if empty else [])]
+        return group, coarse.weather_notes(group, filled)
 
     def _read(self, name: str) -> tuple[str, ...]:
         wanted = self._reading.wanted
