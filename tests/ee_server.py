@@ -166,7 +166,8 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
                 "bands": len(body.get("bandIds", [])),
                 "pixels": _pixels(body) if name == PIXELS else 0,
             }
-            time.sleep(service.settings.get("slow", 0.0) if name == PIXELS else 0.0)
+            slow = {PIXELS: "slow", EXPORT: "slow_export"}.get(name, "")
+            time.sleep(service.settings.get(slow, 0.0))
             status, answer = self._answer(name, body, path)
             profiled = name == PIXELS and self.headers.get("X-Earth-Engine-Computation-Profiling") == "1"
             self.profile = service.profile(body) if profiled and status == 200 else None

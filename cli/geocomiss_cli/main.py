@@ -17,6 +17,7 @@ from geocomiss_cli.check import check
 from geocomiss_cli.data import app as data
 from geocomiss_cli.design import design
 from geocomiss_cli.evaluate import evaluate
+from geocomiss_cli.export import app as export
 from geocomiss_cli.fetch import fetch
 from geocomiss_cli.fields import fields
 from geocomiss_cli.info import info
@@ -55,6 +56,7 @@ app.command("benchmark")(benchmark)
 app.command("design")(design)
 app.command("assess")(assess)
 app.command("info")(info)
+app.add_typer(export, name="export")
 app.add_typer(data, name="data")
 
 

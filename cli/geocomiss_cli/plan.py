@@ -26,6 +26,13 @@ class Tier(StrEnum):
     COMMERCIAL = "commercial"
 
 
+TierOption = Annotated[Tier, typer.Option(help="Tier of the project.")]
+Price = Annotated[
+    float | None,
+    typer.Option(min=0, help="Price of an EECU-hour, in any currency.", show_default="none"),
+]
+
+
 def plan(
     aoi: Annotated[
         str, typer.Option(help="Area of interest: a vector file, W,S,E,N or WKT.", show_default=False)
@@ -49,11 +56,8 @@ def plan(
         int,
         typer.Option(min=0, max=3, help="Requests to send, to learn what computing takes; 0: none."),
     ] = 3,
-    tier: Annotated[Tier, typer.Option(help="Tier of the project.")] = Tier.COMMUNITY,
-    price: Annotated[
-        float | None,
-        typer.Option(min=0, help="Price of an EECU-hour, in any currency.", show_default="none"),
-    ] = None,
+    tier: TierOption = Tier.COMMUNITY,
+    price: Price = None,
     ee_project: engine.EeProject = None,
     ee_credentials: engine.EeCredentials = "auto",
     ee_url: engine.EeUrl = None,
@@ -91,6 +95,8 @@ def say_cost(report: "CostReport", tier: str, price: float | None) -> None:
         f"{found.requests:,} requests of {found.bytes / MEGA:,.1f} MB to be sent, {found.there:,} answered "
         f"already ({found.trials} of them just now, on trial)"
     )
+    if report.tasks is not None:
+        console.print(f"export: {report.tasks:,} tasks, one a file")
     _say_computing(report, tier, price)
 
 

@@ -4,6 +4,7 @@ Earth Engine splits an image that it finds too large into several files, whose n
 and column of each: `NAME-0000000000-0000002048.tif`.
 """
 
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +23,8 @@ from geocomiss.sources.files import short_crs
 
 THREADS: Final = 8
 """Files that are looked at side by side: waiting for a server needs no processor."""
+ABSENT: Final = re.compile(r"does not exist|response code: 404")
+"""What GDAL says of an object that is not in a bucket."""
 TOLD: Final = 5
 """Names of files that an error lists."""
 
@@ -127,7 +130,7 @@ def _shape(path: str, part: Part, top: int, left: int) -> tuple[int, int] | None
             _check(path, file, part, top, left)
             return int(file.height), int(file.width)
     except RasterioError as error:
-        if path.startswith(VSIGS) and "does not exist" in str(error):
+        if path.startswith(VSIGS) and ABSENT.search(str(error)):
             return None
         raise unreadable(path, error) from error
 
