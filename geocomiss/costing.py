@@ -21,6 +21,7 @@ from geocomiss.sources.resolve import resolve_grid, resolve_season
 if TYPE_CHECKING:
     from geocomiss.mapping import MapRequest
     from geocomiss.sources.ee.estimate import Estimate, Need
+    from geocomiss.sources.ee.registration import Registration
 
 TRIALS: Final = 3
 """Requests that are tried, to learn what computing takes."""
@@ -72,6 +73,8 @@ class CostReport:
     """The project that is charged."""
     estimate: "Estimate"
     """By modality and step."""
+    registration: "Registration"
+    """How the project is registered."""
     tasks: int | None = None
     """Tasks of an export; None where requests of pixels are planned."""
 
@@ -82,7 +85,8 @@ def plan_costs(request: CostRequest) -> CostReport:
     Raises:
         GeocomissError: Input that cannot be used, or Earth Engine refuses.
     """
-    from geocomiss.sources.ee.source import EarthEngineSource  # only here is Google's client needed
+    from geocomiss.sources.ee.registration import registration  # only here is Google's client needed
+    from geocomiss.sources.ee.source import EarthEngineSource
 
     recipe, cycle, wanted = wanted_by(request.model, request.recipe, request.without)
     if request.cloud_dilation is not None:
@@ -103,7 +107,7 @@ def plan_costs(request: CostRequest) -> CostReport:
     needs = list(source.needs(grid, calendar, read))
     estimate = source.estimate(needs, request.trials)
     tasks = None if request.side is None else _tasks(source.needs(grid, calendar, read, request.side))
-    return CostReport(grid, calendar, source.project, estimate, tasks)
+    return CostReport(grid, calendar, source.project, estimate, registration(source.client), tasks)
 
 
 def cost_of_fetch(request: FetchRequest) -> CostReport:

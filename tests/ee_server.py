@@ -38,7 +38,7 @@ class Service:
     def __init__(self) -> None:
         self.catalogue = catalogue()
         self.documents = {
-            "discovery": (WHEEL / "cloud_api_discovery_document.json").read_bytes(),
+            "discovery": _discovery(),
             "algorithms": (WHEEL / "algorithms.json").read_bytes(),
         }
         self.lock = threading.Lock()
@@ -117,6 +117,22 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
 
+def _discovery() -> bytes:
+    """The document of the wheel, which lacks a method that the reference has: projects.getConfig."""
+    told = json.loads((WHEEL / "cloud_api_discovery_document.json").read_bytes())
+    name = {"location": "path", "pattern": "^projects/[^/]+/config$", "required": True, "type": "string"}
+    told["resources"]["projects"]["methods"]["getConfig"] = {
+        "id": "earthengine.projects.getConfig",
+        "httpMethod": "GET",
+        "path": "v1alpha/{+name}",
+        "flatPath": "v1alpha/projects/{projectsId}/config",
+        "parameters": {"name": name},
+        "parameterOrder": ["name"],
+        "response": {"type": "any"},
+    }
+    return json.dumps(told).encode()
+
+
 def _pixels(body: Mapping[str, Any]) -> int:
     size = body["grid"]["dimensions"]
     return int(size["width"]) * int(size["height"])
@@ -138,6 +154,8 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
             elif path.endswith("/algorithms"):
                 if self._allowed():
                     self._send(service.documents["algorithms"])
+            elif path.endswith("/config"):
+                self._config()
             elif "/operations" in path:
                 self._computed(path, dict(parse_qs(urlsplit(self.path).query)))
             else:
@@ -204,6 +222,13 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
             except Exception as error:  # a mistake of this server must not look like Earth Engine's
                 return 400, f"TEST SERVER BROKE: {type(error).__name__}: {error}".encode()
             return (-1 if fault else 200), answer
+
+        def _config(self) -> None:
+            """projects.getConfig: what a project is registered for."""
+            if told := service.settings.get("config"):
+                self._send(json.dumps({"name": "projects/my-project/config"} | told).encode())
+            else:
+                self._fail(403, "Permission 'earthengine.config.get' denied.")
 
         def _token(self, asked: dict[str, list[str]]) -> None:
             """A service account's signed assertion for a token that soon expires."""

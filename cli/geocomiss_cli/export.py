@@ -59,7 +59,7 @@ def start(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what it would take; see `geocomiss plan`.")
     ] = False,
-    tier: TierOption = Tier.COMMUNITY,
+    tier: TierOption = Tier.AUTO,
     price: Price = None,
     ee_project: engine.EeProject = None,
     ee_credentials: engine.EeCredentials = "auto",

@@ -122,8 +122,8 @@ def _run(arguments: list[str]) -> None:
 def _interrupted() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would cut the message short
     say_error(
-        "Interrupted. A map, a sampling, a fetch from Earth Engine, a download or a benchmark goes on where "
-        "it stopped when the same command is given again, a training with --resume."
+        "Interrupted. A map, a sampling, a fetch or export from Earth Engine, a download or a benchmark goes "
+        "on where it stopped when the same command is given again, a training with --resume."
     )
     sys.exit(INTERRUPTED)
 

@@ -100,7 +100,7 @@ def map_area(
     if dry_run:
         from geocomiss.costing import cost_of_map
 
-        say_cost(cost_of_map(request), "community", None)
+        say_cost(cost_of_map(request), "auto", None)
         return
     with progress_bar("mapping", "pixels") as tell:
         report = make_map(request, tell)

@@ -13,12 +13,14 @@ import ee
 
 from geocomiss.sources.ee.client import Client, grid_of_request
 from geocomiss.sources.ee.failures import status_of
-from geocomiss.sources.ee.tiler import Tile
+from geocomiss.sources.ee.tiler import Graph, Tile
 
 FULL: Final = re.compile(r"too many tasks|tasks? already in the queue|queue is full", re.I)
 """Texts of the error of a queue that takes no more tasks."""
 KNOWN: Final = re.compile(r"already (exists|been used|submitted)|duplicate", re.I)
 """Texts of the error of a request identifier that has started a task."""
+EXPRESSIONS: Final = 16
+"""Encoded images that are kept."""
 SHARD: Final = 256
 """Pixels a side of the blocks of a file."""
 
@@ -74,6 +76,7 @@ class Tasks:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._encoded: dict[str, Any] = {}
 
     def start(self, identifier: str, description: str, tile: Tile, written: Written) -> Operation:
         """Start a task, unless one of this identifier has been started.
@@ -89,7 +92,7 @@ class Tasks:
             AlreadyStarted: There is one of this identifier.
             SourceError: It is refused.
         """
-        asked = _request(description, tile, written)
+        asked = _request(description, self._expression(tile.graph), tile, written)
 
         def ask() -> Any:
             try:
@@ -102,6 +105,14 @@ class Tasks:
                 raise
 
         return _operation(self._client.call(ask))
+
+    def _expression(self, graph: Graph) -> Any:
+        """An image as JSON: encoding takes longer than sending, and neighbouring tiles have the same."""
+        if graph.digest not in self._encoded:
+            if len(self._encoded) >= EXPRESSIONS:
+                self._encoded.pop(next(iter(self._encoded)))
+            self._encoded[graph.digest] = ee.serializer.encode(graph.image, for_cloud_api=True)
+        return self._encoded[graph.digest]
 
     def every(self) -> list[Operation]:
         """All tasks of the user in the project that Earth Engine remembers.
@@ -146,7 +157,7 @@ class Tasks:
         self._client.call(ask)
 
 
-def _request(description: str, tile: Tile, written: Written) -> dict[str, Any]:
+def _request(description: str, expression: Any, tile: Tile, written: Written) -> dict[str, Any]:
     """An ExportImageRequest, numbers wrapped as the client library wraps them."""
     height, width = tile.grid.shape
     side = -(-max(height, width) // SHARD) * SHARD
@@ -157,7 +168,7 @@ def _request(description: str, tile: Tile, written: Written) -> dict[str, Any]:
         "tileDimensions": {"width": side, "height": side},  # one file, as far as we can choose
     }
     return {
-        "expression": tile.graph.image,
+        "expression": expression,
         "description": description,
         "grid": grid_of_request(tile.grid),
         "maxPixels": {"value": str(height * width)},
