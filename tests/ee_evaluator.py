@@ -511,6 +511,7 @@ ALGORITHMS: dict[str, Callable[..., Any]] = {
     "Image.focalMax": focal_max,
     "Kernel.fixed": kernel_fixed,
     "Image.and": lambda image1, image2: _pairs(image1, image2, lambda a, b: (a != 0) & (b != 0)),
+    "Image.gte": lambda image1, image2: _pairs(image1, image2, np.greater_equal),
     "Image.not": lambda value: _mapped(value, lambda x: (x == 0).astype(np.float64)),
     "Image.multiply": lambda image1, image2: _pairs(image1, image2, np.multiply),
     "Image.divide": lambda image1, image2: _pairs(image1, image2, np.divide),

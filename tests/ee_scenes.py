@@ -21,6 +21,7 @@ GRID = GeoBox((44, 38), Affine(10, 0, 640_000, 0, -10, 5_610_000), "EPSG:32631")
 """The area that tests fetch."""
 FIRST, LAST = date(2021, 4, 1), date(2021, 7, 31)
 S2 = "COPERNICUS/S2_SR_HARMONIZED"
+CLOUD_SCORE = "GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED"
 S1 = "COPERNICUS/S1_GRD"
 ERA5 = "ECMWF/ERA5_LAND/MONTHLY_AGGR"
 SRTM = "USGS/SRTMGL1_003"
@@ -40,7 +41,8 @@ OTHER_ZONE = (40, 40)
 def catalogue(grid: GeoBox = GRID, noise: int = 0) -> dict[str, Stored]:
     """All images by identifier."""
     rng = np.random.default_rng(7 + noise)
-    images = [*_optical(rng), *_radar(rng), *_weather(grid), _terrain(grid)]
+    optical = list(_optical(rng))
+    images = [*optical, *_scores(optical), *_radar(rng), *_weather(grid), _terrain(grid)]
     return {image.id: image for image in images}
 
 
@@ -88,6 +90,22 @@ def _granule(
         "CLOUDY_PIXEL_PERCENTAGE": float(100 * np.isin(clouds, (3, 8, 9)).mean()),
     }
     return Stored(f"{S2}/{begun}_{made:%Y%m%dT%H%M%S}_{tile}", bands, properties, outline(own))
+
+
+def _scores(granules: Iterable[Stored]) -> Iterable[Stored]:
+    """Cloud Score+ of all granules but one, whole hundredths at 10 m, with a hole; low in cloudy May."""
+    rng = np.random.default_rng(11)
+    for number, granule in enumerate(granules):
+        _, valid, own = granule.bands["B2"]
+        field = gaussian_filter(rng.normal(0, 1, own.shape), 4)
+        score = np.clip(np.round(0.62 + 0.25 * field / field.std(), 2), 0, 1).astype(np.float32)
+        score *= np.float32(0.3 if "_202105" in granule.id or "/202105" in granule.id else 1)
+        seen = valid.copy()
+        seen[30:33, 20:24] = False
+        if number != 4:
+            told = {"system:time_start": granule.properties["system:time_start"]}
+            index = granule.id.rpartition("/")[2]
+            yield Stored(f"{CLOUD_SCORE}/{index}", {"cs_cdf": (score, seen, own)}, told, granule.outline)
 
 
 def _radar(rng: np.random.Generator) -> Iterable[Stored]:

@@ -3,7 +3,7 @@
 Granules of one pass of a satellite become one acquisition: they overlap, and would otherwise weigh twice.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
@@ -15,7 +15,7 @@ from geocomiss.errors import SourceError
 from geocomiss.seasons import Calendar
 from geocomiss.sources.ee.client import Client
 from geocomiss.sources.ee.kept import Kept, digest
-from geocomiss.sources.ee.tables import ERA5_LAND, S1, S2_L2A, Collection
+from geocomiss.sources.ee.tables import CLOUD_SCORE, ERA5_LAND, S1, Collection
 
 Box = tuple[float, float, float, float]
 """West, south, east, north in degrees."""
@@ -50,6 +50,11 @@ class Granule:
     outline: Any
     """Its footprint in longitude and latitude (shapely)."""
 
+    @property
+    def index(self) -> str:
+        """Its identifier within its collection."""
+        return self.id.rpartition("/")[2]
+
 
 @dataclass(frozen=True)
 class Acquisition:
@@ -74,6 +79,29 @@ class Acquisition:
 
 
 @dataclass(frozen=True)
+class Optical:
+    """Optical acquisitions of an area and season, and what was left out."""
+
+    acquisitions: tuple[Acquisition, ...]
+    """Oldest first."""
+    cloudy: int = 0
+    """Images with more cloud than is allowed."""
+    older: int = 0
+    """Images of which there is a newer version."""
+    unscored: int = 0
+    """Images without Cloud Score+, where that is asked for."""
+
+    def notes(self, max_cloud: float) -> Iterable[str]:
+        """What was left out, in words."""
+        if self.cloudy:
+            yield f"{self.cloudy} optical images with over {max_cloud:g} % cloud cover are left out"
+        if self.older:
+            yield f"{self.older} optical images are older versions of others: left out"
+        if self.unscored:
+            yield f"{self.unscored} optical images without Cloud Score+ are left out"
+
+
+@dataclass(frozen=True)
 class Listing:
     """Asks what there is, once for each area and season."""
 
@@ -82,15 +110,26 @@ class Listing:
     kept: Kept
     """Where answers are kept, so that a run that goes on sees the same images."""
 
-    def optical(
-        self, box: Box, season: Calendar, max_cloud: float
-    ) -> tuple[tuple[Acquisition, ...], int, int]:
-        """(acquisitions, images left out as too cloudy, older versions left out) of Sentinel-2 L2A."""
-        rows = self._rows(S2_L2A, OPTICAL, box, season)
+    def optical(self, collection: Collection, box: Box, season: Calendar, max_cloud: float) -> "Optical":
+        """Sentinel-2 acquisitions of a collection, the newest version of each image."""
+        rows = self._rows(collection, OPTICAL, box, season)
         clear = [row for row in rows if row["CLOUDY_PIXEL_PERCENTAGE"] <= max_cloud]
         newest = _newest(clear)
-        acquisitions = _acquisitions(S2_L2A, newest, _datatake)
-        return acquisitions, len(rows) - len(clear), len(clear) - len(newest)
+        acquisitions = _acquisitions(collection, newest, _datatake)
+        return Optical(acquisitions, len(rows) - len(clear), len(clear) - len(newest))
+
+    def scored(self, found: "Optical", box: Box, season: Calendar) -> "Optical":
+        """Only those images that Cloud Score+ has a score of: nothing would be known of the others."""
+        images = ee.ImageCollection(CLOUD_SCORE.id).filterDate(str(season.start), str(season.end))
+        area = ee.Geometry.Rectangle(list(box), None, False)
+        there = frozenset(self._value(images.filterBounds(area).aggregate_array(INDEX)))
+        kept, total = [], 0
+        for each in found.acquisitions:
+            total += len(each.granules)
+            granules = tuple(one for one in each.granules if one.index in there)
+            kept += [replace(each, granules=granules)] if granules else []
+        unscored = total - sum(len(each.granules) for each in kept)
+        return replace(found, acquisitions=tuple(kept), unscored=unscored)
 
     def radar(self, box: Box, season: Calendar) -> tuple[Acquisition, ...]:
         """Sentinel-1 acquisitions of both directions: interferometric wide swath, VV and VH."""

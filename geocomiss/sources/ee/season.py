@@ -19,7 +19,7 @@ from geocomiss.seasons import Calendar, today
 from geocomiss.sources.ee.graph import optical, radar
 from geocomiss.sources.ee.graph.wire import decoded, encoded
 from geocomiss.sources.ee.listing import Acquisition
-from geocomiss.sources.ee.passes import Directions
+from geocomiss.sources.ee.passes import Directions, used
 from geocomiss.sources.ee.tables import CODINGS
 from geocomiss.sources.ee.tiler import Graph, Tile, Tiler
 from geocomiss.sources.terrain import METRES_PER_DEGREE
@@ -119,10 +119,10 @@ class Season:
 
     @property
     def state(self) -> str:
-        """Digest of the images found, and of the radar passes used."""
+        """Digest of the images found, the radar passes used, and what is made of them."""
         names = sorted(granule.id for each in (*self.optical, *self.radar) for granule in each.granules)
         cells = sorted(f"{cell} {direction}" for cell, direction in self.directions.by_cell.items())
-        return hashlib.sha256("\n".join([*names, *cells]).encode()).hexdigest()
+        return hashlib.sha256("\n".join([repr(self.recipe), *names, *cells]).encode()).hexdigest()
 
     def acquisitions(self, modality: str, number: int) -> list[Acquisition]:
         """Those of one step, anywhere in the area."""
@@ -136,14 +136,14 @@ class Season:
         if modality == "optical":
             return [(_within(every, area), None)]
         return [
-            (_within([each for each in every if each.direction == direction], area), boxes and tuple(boxes))
+            (_within([each for each in every if used(each, direction)], area), boxes and tuple(boxes))
             for direction, boxes in self.directions.areas(area)
         ]
 
     def _graph(self, modality: str, found: list[tuple[tuple[Acquisition, ...], Any]]) -> Graph:
         bands = self.bands[modality]
         if modality == "optical":
-            image = optical.by_classes(found[0][0], bands, self.recipe, self.pixel)
+            image = optical.clear_median(found[0][0], bands, self.recipe, self.pixel)
         else:
             image = radar.linear_mean([part for part in found if part[0]], bands)
         return encoded(image, (*bands, COUNT), CODINGS[modality])

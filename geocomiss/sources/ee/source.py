@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from geocomiss.composite import ndvi_bands
-from geocomiss.errors import AreaError, RecipeError, SourceError
+from geocomiss.composite.clouds import SCORE_RULE
+from geocomiss.errors import AreaError, SourceError
 from geocomiss.grid import tiles_of, window_in
 from geocomiss.modalities import IMAGING, MODALITIES
 from geocomiss.recipes import RECIPES, Recipe
@@ -22,9 +23,10 @@ from geocomiss.sources.ee.client import Client
 from geocomiss.sources.ee.estimate import Estimate, Need, estimate
 from geocomiss.sources.ee.kept import Kept
 from geocomiss.sources.ee.listing import Acquisition, Box, Listing
+from geocomiss.sources.ee.made import made
 from geocomiss.sources.ee.passes import Directions
 from geocomiss.sources.ee.season import Season, metres, outline, read_bands
-from geocomiss.sources.ee.tables import ERA5_LAND, S1, S2_L2A, SRTM
+from geocomiss.sources.ee.tables import ERA5_LAND, S2_L2A, SRTM
 from geocomiss.sources.ee.tiler import Tile, Tiler
 from geocomiss.sources.files import CHUNK
 from geocomiss.stack import Origin, new_stack, window
@@ -53,12 +55,12 @@ class EarthEngineSource:
     held = None
 
     def __init__(self, recipe: Recipe | None, reading: Reading) -> None:
-        self.recipe: Recipe = _made(recipe or RECIPES["monthly-l2a"])
+        self.recipe: Recipe = made(recipe or RECIPES["monthly-l2a"], reading.ee.cloud_score)
         self._reading = reading
         self._client = Client(reading.ee)
-        kept = Kept(reading.keep)
-        self._listing = Listing(self._client, kept)
-        self._tiler = Tiler(self._client, kept, reading.ee.parallel)
+        self._kept = Kept(reading.keep)
+        self._listing = Listing(self._client, self._kept)
+        self._tiler = Tiler(self._client, self._kept, reading.ee.parallel)
         self._last: tuple[GeoBox, Calendar, xr.DataTree] | None = None
         self._state = ""
 
@@ -230,15 +232,15 @@ class EarthEngineSource:
         read = {name: self._read(name) for name in IMAGING if name in self.bands}
         if "optical" in read:
             most = self._reading.max_cloud
-            optical, cloudy, older = self._listing.optical(box, season, most)
-            notes += (
-                [f"{cloudy} optical images with over {most:g} % cloud cover are left out"] if cloudy else []
-            )
-            notes += [f"{older} optical images are older versions of others: left out"] if older else []
+            listed = self._listing.optical(S2_L2A, box, season, most)
+            if self.recipe.cloud_rule == SCORE_RULE:
+                listed = self._listing.scored(listed, box, season)
+            optical = listed.acquisitions
+            notes += listed.notes(most)
         if "radar" in read:
             cells = passes.cells_of(box)
             radar = self._listing.radar(passes.around(cells), season)
-            directions = passes.decide(cells, radar)
+            directions = passes.decide(cells, radar, season, self._reading.ee.s1_pass, self._kept)
             notes += directions.notes()
         pixel = metres(grid)
         found = Season(self._tiler, season, self.recipe, read, pixel, optical, radar, directions)
@@ -255,28 +257,6 @@ class EarthEngineSource:
     def _read(self, name: str) -> tuple[str, ...]:
         wanted = self._reading.wanted
         return read_bands(name, None if wanted is None else wanted.get(name, ()), self.recipe)
-
-
-def _made(recipe: Recipe) -> Recipe:
-    """As wanted, with what Earth Engine's products are and nobody can choose.
-
-    Raises:
-        RecipeError: There is no graph for it.
-    """
-    known = recipe.cloud_rule == "scl" and recipe.optical_compositing == "median"
-    if not known or recipe.radar_averaging != "linear-mean":
-        raise RecipeError(
-            f"Earth Engine and the recipe {recipe.name!r}",
-            expected="monthly-l2a: clouds by scene classification, median, mean power",
-            todo="choose another --recipe or model, or map an export made with this recipe",
-        )
-    return replace(
-        recipe,
-        s2_level=S2_L2A.made,
-        s1_product=S1.made,
-        weather_product=ERA5_LAND.made,
-        terrain_product=SRTM.made,
-    )
 
 
 def _box(grid: GeoBox) -> Box:

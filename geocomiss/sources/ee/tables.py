@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from geocomiss.composite import SCORE
 from geocomiss.modalities import MODALITIES, NDVI
 
 MAX_BYTES: Final = 48 * 2**20
@@ -38,6 +39,10 @@ SCL: Final = "SCL"
 """Band of the scene classification; outside the swath it is masked."""
 S2_L2A: Final = Collection("COPERNICUS/S2_SR_HARMONIZED", {name: name for name in _S2}, "L2A")
 """Surface reflectance x 10000; the offset of newer baselines is taken away already."""
+S2_L1C: Final = Collection("COPERNICUS/S2_HARMONIZED", {name: name for name in _S2}, "L1C")
+"""Top of atmosphere x 10000; the offset of newer baselines is taken away already."""
+CLOUD_SCORE: Final = Collection("GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED", {SCORE: "cs_cdf"}, "Cloud Score+")
+"""How clear a pixel is, 0 to 1; an image of the same index for each of Sentinel-2, if there is one."""
 S1: Final = Collection("COPERNICUS/S1_GRD", {name: name for name in MODALITIES["radar"].band_names}, "sigma0")
 """Backscatter in dB, calibrated and terrain-corrected, not flattened."""
 ERA5_LAND: Final = Collection(
