@@ -105,7 +105,7 @@ def plan_costs(request: CostRequest) -> CostReport:
         return area is None or everything or bool(inside(area, block, grid).any())
 
     needs = list(source.needs(grid, calendar, read))
-    estimate = source.estimate(needs, request.trials)
+    estimate = source.estimate(needs, request.trials, anew=request.side is not None)
     tasks = None if request.side is None else _tasks(source.needs(grid, calendar, read, request.side))
     return CostReport(grid, calendar, source.project, estimate, registration(source.client), tasks)
 
@@ -125,18 +125,16 @@ def cost_of_map(request: "MapRequest") -> CostReport:
 
 def cost_of_export(request: ExportRequest) -> CostReport:
     """What the tasks of `start_export` would take; nothing is kept for them."""
-    asked = replace(
-        _alike(request),
-        model=request.model,
-        recipe=request.recipe,
-        without=request.without,
-        side=request.tile,
-        keep=None,
+    return plan_costs(
+        replace(
+            _alike(request),
+            model=request.model,
+            recipe=request.recipe,
+            without=request.without,
+            side=request.tile,
+            keep=None,
+        )
     )
-    report = plan_costs(asked)
-    found = report.estimate
-    hours = None if found.eecu_hours is None else found.eecu_hours + found.tried_hours
-    return replace(report, estimate=replace(found, eecu_hours=hours))
 
 
 class _Alike(Protocol):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from geocomiss.recipes import RECIPES
+from geocomiss_cli import checks
 from geocomiss_cli import earth_engine as engine
 from geocomiss_cli import export_options as chosen
 from geocomiss_cli import options as given
@@ -52,6 +53,8 @@ def start(
     tile: chosen.Side = 1024,
     cloud_dilation: given.CloudDilation = None,
     max_cloud: given.MaxCloud = 100.0,
+    cloud_score: engine.CloudScore = None,
+    s1_pass: engine.S1Pass = "auto",
     without: given.Without = None,
     max_queued: chosen.Queued = 3000,
     max_requests: chosen.MaxTasks = None,
@@ -84,7 +87,13 @@ def start(
         max_cloud=max_cloud,
         cloud_dilation=cloud_dilation,
         without=tuple(without or ()),
-        ee=EarthEngine(ee_project, ee_url, ee_credentials),
+        ee=EarthEngine(
+            ee_project,
+            ee_url,
+            ee_credentials,
+            s1_pass=checks.radar_pass_of(s1_pass),
+            cloud_score=cloud_score,
+        ),
         limits=Limits(max_queued, tasks=max_requests, eecu_hours=max_eecu_hours),
     )
     if dry_run:

@@ -104,12 +104,16 @@ def say_cost(report: "CostReport", tier: str, price: float | None) -> None:
     console.print(f"season: {report.calendar}")
     console.print(f"grid: {grid.width} x {grid.height} pixels, {crs_text(crs_of(grid))}", markup=False)
     _say_rows(report)
-    console.print(
-        f"{found.requests:,} requests of {found.bytes / MEGA:,.1f} MB to be sent, {found.there:,} answered "
-        f"already ({found.trials} of them just now, on trial)"
-    )
-    if report.tasks is not None:
-        console.print(f"export: {report.tasks:,} tasks, one a file")
+    if report.tasks is None:
+        console.print(
+            f"{found.requests:,} requests of {found.bytes / MEGA:,.1f} MB to be sent, {found.there:,} "
+            f"answered already ({found.trials} of them just now, on trial)"
+        )
+    else:
+        console.print(
+            f"export: {report.tasks:,} tasks, one a file; {found.bytes / MEGA:,.1f} MB before compression "
+            f"({found.trials} requests of pixels were sent just now, on trial)"
+        )
     _say_computing(report, tier, price)
 
 

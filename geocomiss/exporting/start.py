@@ -64,6 +64,7 @@ class _Plan:
                 "recipe": asdict(self.source.recipe),
                 "bands": self.source.bands,
                 "max_cloud": wanted.max_cloud,
+                "s1_pass": wanted.ee.s1_pass,
                 "tile": wanted.tile,
                 "destination": asdict(wanted.destination),
                 "project": self.source.project,
@@ -140,6 +141,7 @@ def _manifest(plan: _Plan) -> tuple[Manifest, dict[str, Piece]]:
         bands=plan.source.bands,
         wanted=plan.bands,
         max_cloud=plan.request.max_cloud,
+        s1_pass=plan.request.ee.s1_pass,
         parts=tuple(piece.part for piece in made.values()),
     )
     write_manifest(manifest, folder)
@@ -157,7 +159,7 @@ def _check_cost(plan: _Plan) -> None:
         return
     needs = list(plan.source.needs(plan.grid, plan.calendar, plan.wanted))
     found = plan.source.estimate(needs, TRIALS, anew=True)
-    hours = (found.eecu_hours or 0.0) + found.tried_hours
+    hours = found.eecu_hours or 0.0
     if hours > most:
         raise SourceError(
             f"an estimate of {hours:.3g} EECU-hours for the export",

@@ -117,7 +117,11 @@ def _stuck(state: State, sent: Sent, limits: Limits) -> SourceError:
 
 
 def _options(manifest: Manifest, options: EarthEngine) -> EarthEngine:
-    """With the project of the export, unless another is given."""
+    """With the project of the export, unless another is given, and its radar passes."""
     return replace(
-        options, project=options.project or manifest.project, max_eecu_hours=None, max_requests=None
+        options,
+        project=options.project or manifest.project,
+        s1_pass=manifest.s1_pass,
+        max_eecu_hours=None,
+        max_requests=None,
     )

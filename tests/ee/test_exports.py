@@ -19,7 +19,7 @@ from ee_server import EXPORT, PIXELS, EarthEngineServer
 from gappy import untrained_for
 from typer.testing import CliRunner
 
-from geocomiss.errors import GeocomissError, MapError, SourceError
+from geocomiss.errors import GeocomissError, MapError, RecipeError, SourceError
 from geocomiss.exporting import (
     CollectRequest,
     ExportRequest,
@@ -32,6 +32,7 @@ from geocomiss.exporting import (
 )
 from geocomiss.exporting.state import JOURNAL
 from geocomiss.fetching import FetchRequest, fetch_stack
+from geocomiss.recipes import RECIPES
 from geocomiss.sources.base import EarthEngine
 from geocomiss.sources.exports.manifest import MANIFEST, read_manifest
 from geocomiss.stack import groups_of, origin_of, read_stack
@@ -89,6 +90,25 @@ def test_the_stack_collected_is_the_stack_fetched(
     one, other = (origin_of(read_stack(tmp_path / name)) for name in ("c.zarr", "f.zarr"))
     assert one.source == "Earth Engine, export ex"
     assert replace(one, source=other.source, notes=()) == replace(other, notes=())
+
+
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "monthly-l2a"])
+def test_every_recipe_that_can_be_fetched_can_be_exported(
+    recipe: str, request_: ExportRequest, tmp_path: Path
+) -> None:
+    options = replace(request_.ee, s1_pass="asc")
+    whole = FetchRequest("ee", tmp_path / "f.zarr", BOX, SEASON, recipe, crs="EPSG:32631", ee=options)
+    try:
+        fetch_stack(whole)
+    except RecipeError:
+        pytest.skip(f"{recipe} cannot be fetched from Earth Engine")
+    exported = replace(request_, recipe=recipe, ee=options, limits=Limits(tasks=2))
+    start_export(exported)
+    assert wait_for_export(request_.out, request_.ee, Limits(), 0.01).done, "its passes are remembered"
+    collect_export(CollectRequest(request_.out, tmp_path / "c.zarr", str(tmp_path / "bucket" / "ex")))
+    assert_same(tmp_path / "c.zarr", tmp_path / "f.zarr")
+    one, other = (origin_of(read_stack(tmp_path / name)) for name in ("c.zarr", "f.zarr"))
+    assert one.recipe == other.recipe and one.radar_pass == other.radar_pass == "ascending"
 
 
 def test_files_that_earth_engine_has_split_are_put_together(
@@ -357,9 +377,13 @@ def test_the_command_line_from_plan_to_map(server: EarthEngineServer, tmp_path: 
     for words in ("What is asked for", f"export: {ALL} tasks, one a file", "EECU-hours", "at 0.4 an hour"):
         assert words in planned.output, words
     assert server.tasks == [] and not out.exists() and len(server.asked(PIXELS)) == 3
+    rows = [line.split("│") for line in planned.output.splitlines() if "radar" in line]
+    assert [row[5].strip() for row in rows] == ["1"] * 3, "what was tried is computed again"
     started = run(*begin)
     assert started.exit_code == 0, started.output
     assert f"{ALL} tasks started" in started.output and "the folder 'maps' of Google Drive" in started.output
+    known = run("info", str(out))
+    assert "an export of Earth Engine" in known.output and "Google Drive" in known.output, known.output
     told = run("export", "status", str(out), *arguments)
     assert "RUNNING" in told.output and f"{ALL} files: " in told.output, told.output
     waited = run("export", "wait", str(out), "--interval", "0.01", *arguments)

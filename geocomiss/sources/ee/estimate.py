@@ -61,8 +61,6 @@ class Estimate:
     """Computing still to be done; None where nothing was tried."""
     trials: int
     """Requests that were tried."""
-    tried_hours: float = 0.0
-    """Computing that these took."""
 
     @property
     def requests(self) -> int:
@@ -75,20 +73,20 @@ class Estimate:
         return sum(row.bytes for row in self.rows)
 
 
-def estimate(needs: Sequence[Need], tiler: Tiler, trials: int) -> Estimate:
+def estimate(needs: Sequence[Need], tiler: Tiler, trials: int, *, anew: bool = False) -> Estimate:
     """What is still to be asked for, and what it takes.
 
     Args:
         needs: All tiles of a stack.
         tiler: Knows which of them are there, and tries some.
         trials: At most so many requests are sent, to learn what computing takes.
+        anew: Whether everything will be computed, whatever is there: by an export.
     """
     work = [(need, part) for need in needs for part in requests_of(need.tile)]
-    left = [pair for pair in work if not tiler.there(pair[1])]
+    left = work if anew else [pair for pair in work if not tiler.there(pair[1])]
     tried = _chosen(left, trials)
-    ahead = [pair for pair in left if not any(pair is each for each in tried)]
+    ahead = work if anew else [pair for pair in left if not any(pair is each for each in tried)]
     hours = None
-    spent: dict[str, list[float]] = {}
     if tried or not left:
         spent = {name: [0.0, 0.0] for name in {need.modality for need, _ in tried}}
         for need, part in tried:
@@ -97,8 +95,7 @@ def estimate(needs: Sequence[Need], tiler: Tiler, trials: int) -> Estimate:
             spent[need.modality][1] += _work(need, part)
         hours = _extrapolated(ahead, spent)
     rows = tuple(_rows(needs, ahead))
-    seconds_tried = sum(seconds for seconds, _ in spent.values())
-    return Estimate(rows, len(work) - len(ahead), hours, len(tried), seconds_tried / SECONDS_AN_HOUR)
+    return Estimate(rows, len(work) - len(ahead), hours, len(tried))
 
 
 def _chosen(left: Sequence[tuple[Need, Tile]], trials: int) -> list[tuple[Need, Tile]]:

@@ -169,10 +169,10 @@ class EarthEngineSource:
         Args:
             needs: All tiles of a stack.
             trials: Requests to try at most.
-            anew: Whether to count as if nothing had been fetched: a batch export computes everything.
+            anew: Whether everything will be computed, whatever is there: by an export.
         """
         tiler = Tiler(self._client, Kept(None), 1) if anew else self._tiler
-        return estimate(needs, tiler, trials)
+        return estimate(needs, tiler, trials, anew=anew)
 
     def _opened(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
         self._check_cost(grid, season)

@@ -15,6 +15,7 @@ from odc.geo.geobox import GeoBox
 
 from geocomiss.errors import GeocomissError, SourceError, unwritable
 from geocomiss.grid import crs_of, crs_text
+from geocomiss.sources.base import RadarPass
 from geocomiss.sources.ee.tables import CODINGS, Coding
 from geocomiss.stack import Origin, origin_of, with_origin
 
@@ -28,6 +29,9 @@ TURNED: Final = 32_767
 """Signed numbers n travel in tiles as 32767 - n: a GeoTIFF has one type for all bands."""
 BUCKET: Final = "gs://"
 """Before the name of a bucket of Cloud Storage."""
+
+PLAIN: Final = ("run", "asked", "project", "side", "max_cloud", "s1_pass")
+"""Fields of the manifest that JSON knows."""
 
 Kind = Literal["tile", "weather", "topography"]
 """What a file holds: all steps of the imaging modalities, of the weather, or heights."""
@@ -106,6 +110,8 @@ class Manifest:
     """Bands per modality that were asked for; None: all."""
     max_cloud: float
     """Per cent of cloud cover up to which an image was used."""
+    s1_pass: RadarPass
+    """Radar passes that were asked for."""
     parts: tuple[Part, ...]
     """The files."""
 
@@ -123,7 +129,7 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
     values = {
         "geocomiss_export": FORMAT,
         "codings": _codings(),
-        **{name: getattr(manifest, name) for name in ("run", "asked", "project", "side", "max_cloud")},
+        **{name: getattr(manifest, name) for name in PLAIN},
         "destination": asdict(manifest.destination),
         "grid": _told(manifest.grid),
         "origin": json.loads(with_origin(xr.DataTree(), manifest.origin).attrs["origin"]),
@@ -185,7 +191,7 @@ def _check_version(folder: Path, values: Mapping[str, Any]) -> None:
 def _manifest(values: Mapping[str, Any]) -> Manifest:
     tree = xr.DataTree()
     tree.attrs["origin"] = json.dumps(values["origin"])
-    plain = {name: values[name] for name in ("run", "asked", "project", "side", "max_cloud")}
+    plain = {name: values[name] for name in PLAIN}
     return Manifest(
         **plain,
         destination=Destination(**values["destination"]),
