@@ -44,6 +44,11 @@ def radar(
     images: Mapping[str, Stored], grid: GeoBox, season: Calendar, recipe: Recipe, direction: str
 ) -> xr.Dataset:
     """Radar composites of a grid and direction, or 'BOTH', from the slices themselves."""
+    return composite_radar(radar_scenes(images, grid, direction), season, recipe)
+
+
+def radar_scenes(images: Mapping[str, Stored], grid: GeoBox, direction: str) -> xr.Dataset:
+    """All passes of a direction, or of 'BOTH', on a grid."""
     kept = [
         each
         for key, each in images.items()
@@ -53,7 +58,7 @@ def radar(
         and len(each.properties["transmitterReceiverPolarisation"]) == 2
     ]
     passes = _passes(kept, lambda each: str(each.properties["orbitNumber_start"]))
-    return composite_radar(_scenes(passes, grid, ["VV", "VH"]), season, recipe)
+    return _scenes(passes, grid, ["VV", "VH"])
 
 
 def _index(image: Stored) -> str:
@@ -85,13 +90,13 @@ def _scenes(passes: list[list[Stored]], grid: GeoBox, bands: Sequence[str]) -> x
         for name in bands:
             plane = np.full(grid.shape, np.nan, np.float32)
             for image in reversed(images):
-                values = _cell_of_each_pixel(*image.bands[name], grid)
+                values = cell_of_each_pixel(*image.bands[name], grid)
                 plane = np.where(np.isnan(values), plane, values)
             stacked[name].append(plane)
     return xr.Dataset({n: (DIMS, np.stack(v)) for n, v in stacked.items()}, coords={"time": times})
 
 
-def _cell_of_each_pixel(
+def cell_of_each_pixel(
     values: NDArray[Any], valid: NDArray[np.bool_], own: GeoBox, grid: GeoBox
 ) -> NDArray[np.float32]:
     """The value of the cell in which the centre of each pixel lies, NaN where it is masked or outside."""

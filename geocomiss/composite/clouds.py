@@ -81,8 +81,8 @@ def usable(scenes: xr.Dataset, recipe: Recipe, pixel: float) -> xr.DataArray:
         return _clear(scenes[SCL], recipe.cloud_dilation, pixel)
     if recipe.cloud_rule == SCORE_RULE:
         # as classes; in double precision, so that a score equal to the limit is clear everywhere
-        clear = scenes[SCORE].astype(np.float64) >= recipe.cloud_score
-        return _clear(xr.where(clear, CLEAR_CLASSES[0], 0).astype(np.uint8), recipe.cloud_dilation, pixel)
+        clear = scenes[SCORE].astype(np.float64) >= float(recipe.cloud_score or 0)
+        return _clear(clear.astype(np.uint8) * np.uint8(CLEAR_CLASSES[0]), recipe.cloud_dilation, pixel)
     return scenes[SCL] != 0
 
 

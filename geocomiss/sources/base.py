@@ -42,6 +42,9 @@ class EarthEngine:
     """Radar passes to use."""
     cloud_score: float | None = None
     """Cloud Score+ from which a pixel is clear; None: as the recipe has it."""
+    cut: bool = False
+    """Whether CropHarvest's rule judges images by what lies within the area alone, as its exports of points
+    did: to compare with one. Another tiling would then make another map."""
 
 
 @dataclass(frozen=True)

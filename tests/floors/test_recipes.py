@@ -40,7 +40,7 @@ def test_the_two_recipes_differ_in_level_and_are_refused() -> None:
 
 
 def test_an_unknown_recipe_names_the_known_ones() -> None:
-    with pytest.raises(RecipeError, match="monthly-l2a or .*cropharvest"):
+    with pytest.raises(RecipeError, match=r"monthly-l2a or .*cropharvest"):
         recipe_named("weekly")
 
 

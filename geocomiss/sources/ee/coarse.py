@@ -40,16 +40,21 @@ RING: Final = 2
 DEGREES: Final = CRS("EPSG:4326")
 
 
-def weather_tile(grid: GeoBox, season: Calendar, months: Iterable[str]) -> Tile | None:
+def weather_tile(
+    grid: GeoBox, season: Calendar, months: Iterable[str], *, by_start: bool = False
+) -> Tile | None:
     """The weather of an area and all its steps, on its own cells; None where there is no month of it.
 
     Args:
         grid: The pixels of the area.
-        season: T steps; a step takes the month of its middle day.
+        season: T steps.
         months: Months (YYYYMM) that there are.
+        by_start: Whether a step takes the month in which it starts, not that of its middle day.
     """
     there = set(months)
-    names = {step: f"{year}{month:02d}" for step, (year, month) in enumerate(season.years_months())}
+    starts = [(edge.year, edge.month) for edge in season.edges()[:-1]]
+    steps = enumerate(starts if by_start else season.years_months())
+    names = {step: f"{year}{month:02d}" for step, (year, month) in steps}
     days = {
         step: (name, monthrange(int(name[:4]), int(name[4:]))[1])
         for step, name in names.items()
@@ -119,6 +124,8 @@ def topography(
     read: Callable[[slice, slice], NDArray[Any]],
     grid: GeoBox,
     key: tuple[Hashable, ...],
+    *,
+    as_exported: bool = False,
 ) -> xr.Dataset:
     """Elevation and slope, lazily: the slope where heights were measured, interpolated afterwards.
 
@@ -128,6 +135,7 @@ def topography(
         read: The numbers (1, h, w) of some rows and columns of them, as they came.
         grid: The pixels.
         key: What tells these heights from others.
+        as_exported: Of the cell of each pixel instead, the slope as Earth Engine has it.
     """
 
     def heights(where: tuple[slice, ...]) -> NDArray[np.float32]:
@@ -136,7 +144,8 @@ def topography(
 
     lazy = lazy_array(heights, (cells.height, cells.width), np.dtype(np.float32), key, CHUNK)
     elevation = xr.DataArray(lazy, dims=("y", "x"))
-    return assign_grid(terrain.topography(elevation, cells, grid, grid), grid)
+    made = terrain.topography_of_cells if as_exported else terrain.topography
+    return assign_grid(made(elevation, cells, grid, grid), grid)
 
 
 def _cells(grid: GeoBox, width: float, height: float, ring: int) -> GeoBox:

@@ -5,6 +5,7 @@ Granules of one pass of a satellite become one acquisition: they overlap, and wo
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 import ee
@@ -15,7 +16,7 @@ from geocomiss.errors import SourceError
 from geocomiss.seasons import Calendar
 from geocomiss.sources.ee.client import Client
 from geocomiss.sources.ee.kept import Kept, digest
-from geocomiss.sources.ee.tables import CLOUD_SCORE, ERA5_LAND, S1, Collection
+from geocomiss.sources.ee.tables import CLOUD_SCORE, ERA5_LAND, S1, S2_L1C, Collection
 
 Box = tuple[float, float, float, float]
 """West, south, east, north in degrees."""
@@ -25,6 +26,7 @@ NEAR: Final = 100.0
 """Metres by which an outline may be off."""
 INDEX: Final = "system:index"
 START: Final = "system:time_start"
+CLOUD_COVER: Final = "CLOUDY_PIXEL_PERCENTAGE"
 OPTICAL: Final = (
     INDEX,
     START,
@@ -32,9 +34,11 @@ OPTICAL: Final = (
     "MGRS_TILE",
     "PROCESSING_BASELINE",
     "GENERATION_TIME",
-    "CLOUDY_PIXEL_PERCENTAGE",
+    CLOUD_COVER,
     OUTLINE,
 )
+SUN: Final = ("MEAN_SOLAR_AZIMUTH_ANGLE", "MEAN_SOLAR_ZENITH_ANGLE")
+"""Degrees."""
 RADAR: Final = (INDEX, START, "platform_number", "orbitNumber_start", "orbitProperties_pass", OUTLINE)
 
 Row = dict[str, Any]
@@ -49,6 +53,10 @@ class Granule:
     """Its full identifier."""
     outline: Any
     """Its footprint in longitude and latitude (shapely)."""
+    cloud: float = 0.0
+    """Per cent of cloud cover, of an optical one."""
+    sun: tuple[float, float] = (0.0, 0.0)
+    """Azimuth and zenith angle of the sun in degrees, of one of Level-1C."""
 
     @property
     def index(self) -> str:
@@ -112,8 +120,9 @@ class Listing:
 
     def optical(self, collection: Collection, box: Box, season: Calendar, max_cloud: float) -> "Optical":
         """Sentinel-2 acquisitions of a collection, the newest version of each image."""
-        rows = self._rows(collection, OPTICAL, box, season)
-        clear = [row for row in rows if row["CLOUDY_PIXEL_PERCENTAGE"] <= max_cloud]
+        columns = (*OPTICAL, *SUN) if collection is S2_L1C else OPTICAL
+        rows = self._rows(collection, columns, box, season)
+        clear = [row for row in rows if row[CLOUD_COVER] <= max_cloud]
         newest = _newest(clear)
         acquisitions = _acquisitions(collection, newest, _datatake)
         return Optical(acquisitions, len(rows) - len(clear), len(clear) - len(newest))
@@ -131,9 +140,15 @@ class Listing:
         unscored = total - sum(len(each.granules) for each in kept)
         return replace(found, acquisitions=tuple(kept), unscored=unscored)
 
-    def radar(self, box: Box, season: Calendar) -> tuple[Acquisition, ...]:
-        """Sentinel-1 acquisitions of both directions: interferometric wide swath, VV and VH."""
-        rows = self._rows(S1, RADAR, box, season, _both_polarisations)
+    def radar(self, box: Box, season: Calendar, beyond: timedelta = timedelta(0)) -> tuple[Acquisition, ...]:
+        """Sentinel-1 acquisitions of both directions: interferometric wide swath, VV and VH.
+
+        Args:
+            box: Where.
+            season: When.
+            beyond: And so long before and after.
+        """
+        rows = self._rows(S1, RADAR, box, season, _both_polarisations, beyond)
         return _acquisitions(S1, rows, lambda row: (row["platform_number"], row["orbitNumber_start"]))
 
     def months(self, season: Calendar) -> frozenset[str]:
@@ -149,11 +164,12 @@ class Listing:
         box: Box,
         season: Calendar,
         narrowed: Callable[[ee.ImageCollection], ee.ImageCollection] = lambda found: found,
+        beyond: timedelta = timedelta(0),
     ) -> list[Row]:
         """Properties of the images that meet a box in a season."""
         found = (
             ee.ImageCollection(collection.id)
-            .filterDate(str(season.start), str(season.end))
+            .filterDate(str(season.start - beyond), str(season.end + beyond))
             .filterBounds(ee.Geometry.Rectangle(list(box), None, False))
         )
         outlined = narrowed(found).map(
@@ -203,8 +219,14 @@ def _acquisitions(
 
 def _acquisition(collection: Collection, rows: Sequence[Row]) -> Acquisition:
     time = np.datetime64(int(min(row[START] for row in rows)), "ms").astype("datetime64[ns]")
-    granules = tuple(Granule(f"{collection.id}/{row[INDEX]}", _outline(row[OUTLINE])) for row in rows)
+    granules = tuple(_granule(collection, row) for row in rows)
     return Acquisition(time, granules, str(rows[0].get("orbitProperties_pass", "")).lower())
+
+
+def _granule(collection: Collection, row: Row) -> Granule:
+    sun = (float(row.get(SUN[0], 0.0)), float(row.get(SUN[1], 0.0)))
+    cloud = float(row.get(CLOUD_COVER, 0.0))
+    return Granule(f"{collection.id}/{row[INDEX]}", _outline(row[OUTLINE]), cloud, sun)
 
 
 def _outline(coordinates: Any) -> Any:

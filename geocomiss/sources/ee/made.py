@@ -10,7 +10,7 @@ from geocomiss.sources.ee.tables import ERA5_LAND, S1, S2_L1C, S2_L2A, SRTM
 SCL_MEDIAN: Final = ("scl", "median", "linear-mean")
 SCORE_MEDIAN: Final = ("cloud-score-plus", "median", "linear-mean")
 BEST_PIXEL: Final = ("best-pixel", "best-pixel", "median")
-KNOWN: Final = (SCL_MEDIAN, SCORE_MEDIAN)
+KNOWN: Final = (SCL_MEDIAN, SCORE_MEDIAN, BEST_PIXEL)
 """(cloud rule, optical compositing, radar averaging) for which there are graphs."""
 
 
@@ -22,7 +22,7 @@ def made(recipe: Recipe, cloud_score: float | None) -> Recipe:
         cloud_score: Cloud Score+ from which a pixel is clear, where a user says so.
 
     Raises:
-        RecipeError: There is no graph for it, or it knows no Cloud Score+.
+        RecipeError: There is no graph for it, or it knows no Cloud Score+ or no growing of clouds.
     """
     rules = recipe.cloud_rule, recipe.optical_compositing, recipe.radar_averaging
     if rules not in KNOWN:
@@ -36,6 +36,12 @@ def made(recipe: Recipe, cloud_score: float | None) -> Recipe:
             f"--cloud-score {cloud_score:g} and the recipe {recipe.name!r}",
             expected="a recipe whose clouds are told by Cloud Score+",
             todo="leave the option out, or choose --recipe monthly-l2a-csplus",
+        )
+    if rules == BEST_PIXEL and recipe.cloud_dilation:
+        raise RecipeError(
+            f"clouds grown by {recipe.cloud_dilation:g} m and the recipe {recipe.name!r}",
+            expected="0 m: it masks nothing",
+            todo="leave --cloud-dilation out",
         )
     return replace(
         recipe,

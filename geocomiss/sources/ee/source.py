@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
+import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
@@ -25,14 +27,16 @@ from geocomiss.sources.ee.kept import Kept
 from geocomiss.sources.ee.listing import Acquisition, Box, Listing
 from geocomiss.sources.ee.made import made
 from geocomiss.sources.ee.passes import Directions
-from geocomiss.sources.ee.season import Season, metres, outline, read_bands
-from geocomiss.sources.ee.tables import ERA5_LAND, S2_L2A, SRTM
+from geocomiss.sources.ee.season import NEAREST, Season, metres, outline, read_bands
+from geocomiss.sources.ee.tables import ERA5_LAND, S2_L1C, S2_L2A, SRTM
 from geocomiss.sources.ee.tiler import Tile, Tiler
 from geocomiss.sources.files import CHUNK
 from geocomiss.stack import Origin, new_stack, window
 
 TRIALS: Final = 3
 """Requests from which the cost of a run is estimated."""
+BEYOND: Final = timedelta(days=31)
+"""Before and after a season within which CropHarvest takes radar passes."""
 WIDEST: Final = 180.0
 """Degrees that an area spans only where it lies across the 180th meridian."""
 
@@ -150,12 +154,11 @@ class EarthEngineSource:
         """
         found, _ = self._season(grid, season)
         every = blocks_of(grid, self._reading.tile) if side is None else _cut(grid, side)
-        blocks = [block for block in every if wanted(block)]
-        for block in blocks:
+        for block in filter(wanted, list(every)):
             for name, number, tile in found.tiles(block):
                 yield Need(name, number, found.images(name, block, number), tile)
         if "weather" in self.bands:
-            weather = coarse.weather_tile(grid, season, self._listing.months(season))
+            weather = self._weather_tile(grid, season)
             if weather is not None:
                 yield Need("weather", None, len(weather.graph.bands) // len(ERA5_LAND.bands), weather)
         if "topography" in self.bands:
@@ -164,13 +167,7 @@ class EarthEngineSource:
                 yield Need("topography", None, 1, Tile(heights.graph, cells))
 
     def estimate(self, needs: Sequence[Need], trials: int, *, anew: bool = False) -> Estimate:
-        """What is still to be asked for, of what a stack is made of; see `estimate.estimate`.
-
-        Args:
-            needs: All tiles of a stack.
-            trials: Requests to try at most.
-            anew: Whether everything will be computed, whatever is there: by an export.
-        """
+        """What is still to be asked for, or computed `anew` by an export; see `estimate.estimate`."""
         tiler = Tiler(self._client, Kept(None), 1) if anew else self._tiler
         return estimate(needs, tiler, trials, anew=anew)
 
@@ -193,7 +190,9 @@ class EarthEngineSource:
                 return self._tiler.read(Tile(tile.graph, tile.grid[rows, cols]))
 
             key = (tile.key, id(self._tiler))
-            groups["topography"] = coarse.topography(tile.grid, band, heights, grid, key)
+            groups["topography"] = coarse.topography(
+                tile.grid, band, heights, grid, key, as_exported=self.recipe.screened
+            )
         self._state = found.state
         return new_stack(groups, self._origin(found, grid, notes))
 
@@ -225,34 +224,43 @@ class EarthEngineSource:
 
     def _season(self, grid: GeoBox, season: Calendar) -> tuple[Season, list[str]]:
         """The images of an area and season, and what a user should know of them."""
-        box, notes = _box(grid), []
+        box = _box(grid)
+        notes: list[str] = []
         optical: tuple[Acquisition, ...] = ()
         radar: tuple[Acquisition, ...] = ()
         directions = Directions({})
         read = {name: self._read(name) for name in IMAGING if name in self.bands}
         if "optical" in read:
             most = self._reading.max_cloud
-            listed = self._listing.optical(S2_L2A, box, season, most)
+            product = S2_L2A if self.recipe.s2_level == S2_L2A.made else S2_L1C
+            listed = self._listing.optical(product, box, season, most)
             if self.recipe.cloud_rule == SCORE_RULE:
                 listed = self._listing.scored(listed, box, season)
             optical = listed.acquisitions
             notes += listed.notes(most)
         if "radar" in read:
             cells = passes.cells_of(box)
-            radar = self._listing.radar(passes.around(cells), season)
-            directions = passes.decide(cells, radar, season, self._reading.ee.s1_pass, self._kept)
+            beyond = BEYOND if self.recipe.radar_averaging == NEAREST else timedelta(0)
+            radar = self._listing.radar(passes.around(cells), season, beyond)
+            within = [each for each in radar if _in(season, each)]
+            directions = passes.decide(cells, within, season, self._reading.ee.s1_pass, self._kept)
             notes += directions.notes()
         pixel = metres(grid)
-        found = Season(self._tiler, season, self.recipe, read, pixel, optical, radar, directions)
+        cut = _degrees(grid) if self._reading.ee.cut else None
+        found = Season(self._tiler, season, self.recipe, read, pixel, optical, radar, directions, cut)
         return found, [*found.gaps(outline(grid)), *notes]
 
     def _weather(self, grid: GeoBox, season: Calendar) -> tuple[xr.Dataset | None, list[str]]:
         """The weather, fetched at once: a handful of cells."""
-        tile = coarse.weather_tile(grid, season, self._listing.months(season))
+        tile = self._weather_tile(grid, season)
         if tile is None:
             return None, [f"weather: {ERA5_LAND.made} holds no month of the season yet"]
         group, filled = coarse.weather(self._tiler.read(tile), tile.graph.bands, tile.grid, season)
         return group, coarse.weather_notes(group, filled)
+
+    def _weather_tile(self, grid: GeoBox, season: Calendar) -> Tile | None:
+        months = self._listing.months(season)
+        return coarse.weather_tile(grid, season, months, by_start=self.recipe.screened)
 
     def _read(self, name: str) -> tuple[str, ...]:
         wanted = self._reading.wanted
@@ -273,6 +281,15 @@ def _box(grid: GeoBox) -> Box:
             todo="map the two sides one after the other",
         )
     return west, south, east, north
+
+
+def _degrees(grid: GeoBox) -> Box:
+    box = grid.extent.to_crs("EPSG:4326").boundingbox
+    return float(box.left), float(box.bottom), float(box.right), float(box.top)
+
+
+def _in(season: Calendar, each: Acquisition) -> bool:
+    return bool(np.datetime64(season.start) <= each.time < np.datetime64(season.end))
 
 
 def _cut(grid: GeoBox, side: int) -> Iterator[GeoBox]:

@@ -158,4 +158,6 @@ class ExportedSource:
         part = self._manifest.of_kind("topography")[0]
         key = (self._folder.absolute() / MANIFEST, "topography", self._given)
         read = partial(numbers.read, part.bands)
-        return coarse.topography(numbers.grid, part.bands[0], read, self.grid, key)
+        return coarse.topography(
+            numbers.grid, part.bands[0], read, self.grid, key, as_exported=self.recipe.screened
+        )
