@@ -169,7 +169,7 @@ def wait(
     from geocomiss.sources.base import EarthEngine
 
     limits = Limits(max_queued, retries, max_requests, max_eecu_hours)
-    with progress_bar("exporting", "tiles") as tell:
+    with progress_bar("exporting", "files") as tell:
         state = wait_for_export(
             export, EarthEngine(ee_project, ee_url, ee_credentials), limits, interval, tell
         )

@@ -96,7 +96,7 @@ class Queue:
                     todo="try again in a few minutes",
                 ) from error
             return True
-        self.journal.note(Attempt(part.name, number, started.name, started.state))
+        self.journal.note([Attempt(part.name, number, started.name, started.state)])
         return True
 
     def _make(self, parts: list[Part]) -> None:

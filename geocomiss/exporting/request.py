@@ -98,8 +98,13 @@ class ExportRequest:
                 f"--prefix {self.prefix!r}", expected="letters, digits and ._/-", todo="correct it"
             )
         if self.bucket is not None:
+            bucket = self.bucket.removeprefix("gs://").rstrip("/")
+            if not bucket or "/" in bucket:
+                raise SourceError(
+                    f"--bucket {self.bucket!r}", expected="its name", todo="give folders in it as --prefix"
+                )
             prefix = f"{name}/" if self.prefix is None else self.prefix
-            return Destination("bucket", self.bucket.removeprefix("gs://").rstrip("/"), prefix.lstrip("/"))
+            return Destination("bucket", bucket, prefix.lstrip("/"))
         prefix = f"{name}_" if self.prefix is None else self.prefix
         if "/" in prefix:
             raise SourceError(

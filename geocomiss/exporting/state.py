@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -112,23 +112,28 @@ class Journal:
         """All attempts."""
         return tuple(attempt for part in self._attempts.values() for attempt in part.values())
 
-    def note(self, attempt: Attempt) -> None:
-        """Remember an attempt; on disk where it is new or its state is.
+    def note(self, attempts: Sequence[Attempt]) -> None:
+        """Remember attempts; on disk where they are new or their state is.
 
         Raises:
             MapError: The folder cannot be written.
         """
-        before = self._attempts.get(attempt.part, {}).get(attempt.number)
-        if before is None or before.state != attempt.state:
+        lines = [json.dumps(asdict(each)).encode() + b"\n" for each in attempts if self._is_news(each)]
+        if lines:
             try:
                 with self._path.open("a+b") as file:
                     file.write(b"\n" if _cut_short(file.tell(), self._path) else b"")
-                    file.write(json.dumps(asdict(attempt)).encode() + b"\n")
+                    file.writelines(lines)
                     file.flush()
                     os.fsync(file.fileno())
             except OSError as error:
                 raise unwritable(self._path.parent, error) from error
-        self._keep(attempt)
+        for attempt in attempts:
+            self._keep(attempt)
+
+    def _is_news(self, attempt: Attempt) -> bool:
+        before = self._attempts.get(attempt.part, {}).get(attempt.number)
+        return before is None or before.state != attempt.state
 
     def _keep(self, attempt: Attempt) -> None:
         self._attempts.setdefault(attempt.part, {})[attempt.number] = attempt
@@ -157,17 +162,16 @@ def refresh(manifest: Manifest, journal: Journal, tasks: Tasks) -> int:
     """
     every = tasks.every()
     names = frozenset(part.name for part in manifest.parts)
+    told = []
     for operation in every:
         found = re.fullmatch(rf"{re.escape(_stem(manifest))}(.+)-(\d+)", operation.description)
         if found and found[1] in names:
-            journal.note(
-                _updated(Attempt(found[1], int(found[2]), operation.name, operation.state), operation)
-            )
+            attempt = Attempt(found[1], int(found[2]), operation.name, operation.state)
+            told.append(_updated(attempt, operation))
+    journal.note(told)
     listed = {operation.name for operation in every}
-    for attempt in journal.every():
-        if attempt.under_way and attempt.operation not in listed:
-            told = tasks.one(attempt.operation)
-            journal.note(replace(attempt, state=LOST) if told is None else _updated(attempt, told))
+    missing = [each for each in journal.every() if each.under_way and each.operation not in listed]
+    journal.note([_looked_up(attempt, tasks) for attempt in missing])
     return sum(operation.state in RUNNING for operation in every)
 
 
@@ -203,6 +207,12 @@ def _row(part: str, attempts: tuple[Attempt, ...]) -> Row:
     last = attempts[-1]
     hours = sum(each.eecu_seconds for each in attempts) / SECONDS_AN_HOUR
     return Row(part, len(attempts), last.state, last.progress, hours, last.error)
+
+
+def _looked_up(attempt: Attempt, tasks: Tasks) -> Attempt:
+    """A task that is not in the list, asked for by itself."""
+    told = tasks.one(attempt.operation)
+    return replace(attempt, state=LOST) if told is None else _updated(attempt, told)
 
 
 def _updated(attempt: Attempt, told: Operation) -> Attempt:

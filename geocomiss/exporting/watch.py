@@ -11,12 +11,13 @@ from geocomiss.exporting.request import Limits
 from geocomiss.exporting.state import LOST, Journal, State, refresh, state_of
 from geocomiss.sources.base import EarthEngine, Reading
 from geocomiss.sources.ee.client import Client
+from geocomiss.sources.ee.failures import TOO_MUCH
 from geocomiss.sources.ee.source import EarthEngineSource
 from geocomiss.sources.ee.tasks import CANCELLED, FAILED, SUCCEEDED, Tasks
 from geocomiss.sources.exports.manifest import Manifest, read_manifest
 
 Progress = Callable[[int, int], None]
-"""Told (tiles done, tiles in all)."""
+"""Told (files done, files in all)."""
 
 
 def state_of_export(folder: Path, options: EarthEngine) -> State:
@@ -60,7 +61,7 @@ def wait_for_export(
         options: How Earth Engine is reached.
         limits: How many tasks are started.
         interval: Seconds between two looks.
-        progress: Told (tiles done, tiles in all).
+        progress: Told (files done, files in all).
 
     Raises:
         SourceError: Tasks failed for good or were cancelled, a limit was reached, or Earth Engine refuses.
@@ -102,11 +103,13 @@ def _stuck(state: State, sent: Sent, limits: Limits) -> SourceError:
         )
     if failed:
         first = failed[0]
+        smaller = "; where it is memory or time, with a smaller --tile in a new folder"
         return SourceError(
-            f"{len(failed):,} of {len(state.rows):,} tiles failed, each {limits.retries + 1} times; "
+            f"{len(failed):,} of {len(state.rows):,} files failed, each {limits.retries + 1} times; "
             f"{first.part}: {first.error[:160]}",
             expected="all of them",
-            todo="remedy the cause, and start the export again: what is there stays",
+            todo="remedy the cause, and start the export again: what is there stays"
+            + (smaller if TOO_MUCH.search(first.error) else ""),
         )
     lost, cancelled = state.number(LOST), state.number(CANCELLED)
     return SourceError(

@@ -17,7 +17,7 @@ from geocomiss.sources.ee.tiler import Graph, Tile
 
 FULL: Final = re.compile(r"too many tasks|tasks? already in the queue|queue is full", re.I)
 """Texts of the error of a queue that takes no more tasks."""
-KNOWN: Final = re.compile(r"already (exists|been used|submitted)|duplicate", re.I)
+KNOWN: Final = re.compile(r"already[ _](exists|been (used|submitted))", re.I)
 """Texts of the error of a request identifier that has started a task."""
 EXPRESSIONS: Final = 16
 """Encoded images that are kept."""
