@@ -22,12 +22,18 @@ from geocomiss.seasons import Calendar
 from geocomiss.stack import COUNT
 
 Floats = NDArray[np.float64]
+Cut = tuple[float, float, float, float] | None
 CELL = 20 / 111_319.49079327358
 """Degrees."""
 
 
-def optical(images: Mapping[str, Stored], grid: GeoBox, season: Calendar, bands: Sequence[str]) -> xr.Dataset:
-    """Optical steps: of each pixel the image of least cloud, of equals that of least cloud cover."""
+def optical(
+    images: Mapping[str, Stored], grid: GeoBox, season: Calendar, bands: Sequence[str], cut: Cut = None
+) -> xr.Dataset:
+    """Optical steps: of each pixel the image of least cloud, of equals that of least cloud cover.
+
+    With `cut` (west, south, east, north) nothing is known of what lies beyond.
+    """
     steps: dict[str, list[Floats]] = {name: [] for name in (*bands, COUNT)}
     for first, last in zip(season.edges()[:-1], season.edges()[1:], strict=True):
         found = [
@@ -37,7 +43,7 @@ def optical(images: Mapping[str, Stored], grid: GeoBox, season: Calendar, bands:
         least = np.full(grid.shape, np.inf)
         chosen = {name: np.full(grid.shape, np.nan) for name in bands}
         for image in found:
-            cloud = cloud_around(image, grid)
+            cloud = cloud_around(image, grid, cut)
             better = np.isfinite(cloud) & (cloud < least - 1e-9)
             least[better] = cloud[better]
             for name in bands:
@@ -54,7 +60,7 @@ def _day(image: Stored, first: object, last: object) -> bool:
     return first <= day < last  # type: ignore[operator]
 
 
-def cloud_around(image: Stored, grid: GeoBox) -> Floats:
+def cloud_around(image: Stored, grid: GeoBox, cut: Cut) -> Floats:
     """The mean score of cloud of the pixels up to 5 away, NaN where the pixel itself was not seen."""
     wide = grid.pad(5)
     x, y = np.meshgrid(
@@ -65,7 +71,13 @@ def cloud_around(image: Stored, grid: GeoBox) -> Floats:
     col, row = np.floor(lon / CELL).astype(int), np.floor(-lat / CELL).astype(int)
     shape = (np.ptp(row) + 1, np.ptp(col) + 1)
     cells = GeoBox(shape, Affine(CELL, 0, col.min() * CELL, 0, -CELL, -row.min() * CELL), "EPSG:4326")
-    cloud = _mean_around(sign(image, cells.pad(5)))
+    signs, wider = sign(image, cells.pad(5)), cells.pad(5)
+    if cut:
+        easts = wider.affine.c + (np.arange(wider.width) + 0.5) * CELL
+        norths = wider.affine.f - (np.arange(wider.height) + 0.5) * CELL
+        signs[:, (easts < cut[0]) | (easts > cut[2])] = np.nan
+        signs[(norths < cut[1]) | (norths > cut[3])] = np.nan
+    cloud = _mean_around(signs)
     return _mean_around(cloud[row - row.min(), col - col.min()])
 
 

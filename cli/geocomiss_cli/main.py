@@ -16,6 +16,7 @@ from geocomiss_cli.benchmark import benchmark
 from geocomiss_cli.check import check
 from geocomiss_cli.data import app as data
 from geocomiss_cli.design import design
+from geocomiss_cli.doctor import doctor
 from geocomiss_cli.evaluate import evaluate
 from geocomiss_cli.export import app as export
 from geocomiss_cli.fetch import fetch
@@ -56,6 +57,7 @@ app.command("benchmark")(benchmark)
 app.command("design")(design)
 app.command("assess")(assess)
 app.command("info")(info)
+app.command("doctor")(doctor)
 app.add_typer(export, name="export")
 app.add_typer(data, name="data")
 

@@ -28,8 +28,11 @@ from geocomiss.seasons import Calendar
 from geocomiss.sources import terrain
 from geocomiss.sources.base import EarthEngine, Reading
 from geocomiss.sources.cropharvest import CropHarvestSource
+from geocomiss.sources.ee import season
 from geocomiss.sources.ee.client import Client
 from geocomiss.sources.ee.graph.best_pixel import cloud_score, shadow_score
+from geocomiss.sources.ee.listing import Acquisition
+from geocomiss.sources.ee.season import near_middle
 from geocomiss.sources.ee.source import EarthEngineSource
 from geocomiss.sources.ee.tables import CODINGS, S2_L1C_BANDS
 from geocomiss.stack import check_units, groups_of, origin_of
@@ -81,6 +84,14 @@ def test_radar_is_the_median_near_the_middle_or_the_nearest_pass(stack: xr.DataT
         np.testing.assert_allclose(found[name].values, expected[name].values, atol=HALF_A_STEP + 1e-5)
     assert found["count"].values.max((1, 2)).tolist() == [5, 2, 1, 3], "June: the pass of 1 July"
     assert "radar: no acquisition in 2021-05" in origin_of(stack).notes
+
+
+def test_a_step_that_has_not_begun_copies_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    days = [Acquisition(np.datetime64(f"2021-{day}", "ns"), ()) for day in ("04-10", "05-01", "05-12")]
+    monkeypatch.setattr(season, "today", lambda: date(2021, 5, 15))
+    assert near_middle(days, SEASON, 0) == (days[:2], days[2:]), "15 days to both sides, and no more"
+    assert near_middle(days, SEASON, 1) == (days[1:], days[:1])
+    assert near_middle(days, SEASON, 2) == ([], [])
 
 
 def test_weather_is_of_the_month_in_which_a_step_starts(options: EarthEngine) -> None:
@@ -178,10 +189,10 @@ def test_shadows_of_a_scene_that_was_worked_out_by_hand(options: EarthEngine) ->
 def test_small_tiles_make_the_same_stack_and_an_area_may_be_judged_alone(
     options: EarthEngine, part: GeoBox, stack: xr.DataTree
 ) -> None:
-    for name, band, season in (("optical", "B2", APRIL), ("radar", "VV", SEASON)):
+    for name, band, steps in (("optical", "B2", APRIL), ("radar", "VV", SEASON)):
         reading = Reading({name: (band,)}, ee=options, tile=15)
-        pieces = groups_of(EarthEngineSource(RECIPE, reading).open(part, season).compute())
-        whole = groups_of(stack)[name][band].values[: season.number]
+        pieces = groups_of(EarthEngineSource(RECIPE, reading).open(part, steps).compute())
+        whole = groups_of(stack)[name][band].values[: steps.number]
         np.testing.assert_array_equal(pieces[name][band].values, whole)
     alone = Reading({"optical": ("B2",)}, ee=replace(options, cut=True))
     cut = groups_of(EarthEngineSource(RECIPE, alone).open(part, APRIL).compute())["optical"]["B2"].values

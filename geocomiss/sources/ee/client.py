@@ -180,6 +180,15 @@ class Client:
         )
 
 
+def answers(client: Client) -> bool:
+    """Whether what is at the other end computes.
+
+    Raises:
+        SourceError: It refuses, or does not answer.
+    """
+    return bool(client.value(ee.Dictionary({"answer": 42}).get("answer")) == 42)
+
+
 def grid_of_request(grid: GeoBox) -> dict[str, Any]:
     """A grid as Earth Engine wants it, complete: nothing is left for it to choose."""
     affine, crs = grid.affine, crs_of(grid)

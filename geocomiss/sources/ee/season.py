@@ -210,11 +210,12 @@ def _part(passes: Sequence[Sequence[Acquisition]], area: Any, boxes: Any) -> Par
     """Of (near, far) those that meet an area; of the far ones as many as it takes to cover it."""
     met, added = _within(passes[0], area), []
     covered = shapely.union_all([each.outline.buffer(-BORDER) for each in met])
-    for each in _within(passes[1], area):
+    for each in passes[1]:
         if covered.covers(area):
             break
-        added.append(each)
-        covered = covered.union(each.outline.buffer(-BORDER))
+        if (part := each.within(area)) is not None:
+            added.append(part)
+            covered = covered.union(part.outline.buffer(-BORDER))
     return Part(met, tuple(added), boxes and tuple(boxes))
 
 
