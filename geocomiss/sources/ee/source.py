@@ -154,7 +154,7 @@ class EarthEngineSource:
         """
         found, _ = self._season(grid, season)
         every = blocks_of(grid, self._reading.tile) if side is None else _cut(grid, side)
-        for block in filter(wanted, list(every)):
+        for block in filter(wanted, every):
             for name, number, tile in found.tiles(block):
                 yield Need(name, number, found.images(name, block, number), tile)
         if "weather" in self.bands:
