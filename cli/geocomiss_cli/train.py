@@ -155,7 +155,8 @@ def train(
         forget(state)  # only now, when nothing is left to be refused
     with shown_progress() as tell:
         trained = train_model(table, request, tell, state)
-    card = write_checkpoint(out, trained.card, trained.method, overwrite, draw_curve(trained.history))
+    curve = draw_curve(trained.history)
+    card = write_checkpoint(out, trained.card, trained.method, overwrite, curve, trained.applicability)
     forget(state)
     _say_card(card, out)
 

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from geocomiss import __version__
 from geocomiss.errors import unwritable
 from geocomiss.grid import crs_of, pixel_hectares
+from geocomiss.mapping.far import outside_in_words, share_outside
 from geocomiss.mapping.illustrate import IMAGING, coarse_grid, picked
 from geocomiss.mapping.package import write_sidecars
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.request import MapReport
 from geocomiss.mapping.tiles import TileStore
 from geocomiss.maps import (
+    APPLICABILITY,
     AREA_NOTE,
     EXPECTED_ACCURACY,
     NOT_MAPPED,
@@ -38,7 +40,7 @@ from geocomiss.stack import origin_of
 
 SIMULATED_MODEL: Final = "SIMULATED MODEL"
 STALE: Final = (
-    *(f"{name}.*" for name in (EXPECTED_ACCURACY, PROBABILITIES, "true_color", "ndvi")),
+    *(f"{name}.*" for name in (EXPECTED_ACCURACY, APPLICABILITY, PROBABILITIES, "true_color", "ndvi")),
     *("preview.png", "report.html"),
 )
 """What not every map has, and what shows a map that is replaced."""
@@ -69,13 +71,14 @@ def assemble(
     write_sidecars(finished, plan, assets)
     files = _publish(finished, plan.request.out)
     timings = timings | {"write": elapsed() - before}
+    notes, far = outside_in_words(counts["outside_applicability"])
     read, worries = plan.source.account() if isinstance(plan.source, Accounting) else ((), ())
     report = MapReport(
         folder=plan.request.out,
         grid=plan.grid,
         calendar=plan.calendar,
-        notes=[*plan.notes, *read],
-        warnings=[*plan.warnings, *worries],
+        notes=[*plan.notes, *read, *notes],
+        warnings=[*plan.warnings, *worries, *far],
         files=[*files, SUMMARY],
         px_per_s=pixels / elapsed(),
         seconds=elapsed(),
@@ -129,6 +132,7 @@ def _count(plan: Plan, store: TileStore) -> dict[str, Any]:
     pixels, hectares = np.zeros(256, np.int64), np.zeros(256)
     bits, outside, masked = np.zeros(256, np.int64), 0, 0
     observed = np.zeros((len(IMAGING), plan.calendar.number), np.int64)
+    index = np.zeros(256, np.int64)
     for tile in plan.tiles():
         result = store.read_tile(tile)
         pixels += np.bincount(result.crop_type.ravel(), minlength=256)
@@ -137,6 +141,8 @@ def _count(plan: Plan, store: TileStore) -> dict[str, Any]:
         bits += np.bincount(result.modalities.ravel(), minlength=256)
         outside, masked = outside + result.outside, masked + result.masked
         observed += result.observed
+        if plan.applicability:
+            index += np.bincount(result.layer(APPLICABILITY).ravel(), minlength=256)
     looked_at = bits[:NOT_MAPPED].sum()
     unclassified = int(pixels[0]) - outside - masked
     reason = "required_missing" if plan.request.require else "nothing_available"
@@ -156,6 +162,7 @@ def _count(plan: Plan, store: TileStore) -> dict[str, Any]:
             for each in plan.classes
         ],
         "modality_share": share,
+        "outside_applicability": share_outside(index) if plan.applicability else None,
         "patterns": tuple(np.flatnonzero(bits[:NOT_MAPPED]).tolist()),
         "observed": {
             name: [round(float(each), 4) for each in observed[number] / max(looked_at, 1)]
@@ -185,6 +192,15 @@ def _tags(plan: Plan) -> dict[str, str]:
     if card.simulated:
         tags["label"] = SIMULATED_MODEL if plan.simulated_model else "SIMULATED WORLD"
     return tags
+
+
+def _applicability(plan: Plan, report: MapReport) -> dict[str, Any] | None:
+    """What there is to know of the area of applicability; None where it was not looked at."""
+    stated = plan.checkpoint.card.applicability
+    if stated is None or report.outside_applicability is None:
+        return None
+    share = round(report.outside_applicability, 6)
+    return {"outside_share": share, "samples": stated.n, "spatial_groups": stated.groups}
 
 
 def _priors(plan: Plan) -> dict[str, float]:
@@ -239,6 +255,7 @@ def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, 
             "class_shares": dict(zip((info.name for info in card.classes), card.shares, strict=True)),
             "priors": _priors(plan) or None,
         },
+        "applicability": _applicability(plan, report),
         "without": list(plan.request.without),
         "require": list(plan.request.require),
         "smooth": plan.request.smooth,

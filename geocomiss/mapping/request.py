@@ -72,6 +72,8 @@ class MapRequest:
     """Per cent of a catalogue's images that may be unreadable."""
     probabilities: bool = False
     """Whether the probability of every class is written, too."""
+    applicability: bool = False
+    """Whether it is written how unlike the training samples each pixel is."""
     smooth: int = 0
     """Pixels a side of the neighbourhood that smooths the map, odd; 0: not smoothed."""
     legend: str | None = None
@@ -117,3 +119,5 @@ class MapReport:
     """Whether a model of the simulated world was used on real data."""
     observed: dict[str, list[float]] = field(default_factory=dict)
     """Clear observations of a mapped pixel in each time step, on average, by modality."""
+    outside_applicability: float | None = None
+    """Share of the pixels with a class that lie outside the area of applicability; None: not known."""

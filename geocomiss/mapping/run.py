@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 from geocomiss.batch import batch_of_stack
 from geocomiss.errors import GeocomissError, MapError, StackError
 from geocomiss.grid import Tile
-from geocomiss.inference import Prediction, device_named, predict
+from geocomiss.inference import Prediction, device_named, dissimilarity_of, predict
 from geocomiss.mapping.assemble import assemble
 from geocomiss.mapping.checks import required_bits
+from geocomiss.mapping.far import stored_index
 from geocomiss.mapping.illustrate import IMAGING, MANY, count_observations, illustrate, picked
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.planning import plan_map
 from geocomiss.mapping.request import MapReport, MapRequest, Progress
 from geocomiss.mapping.smoothing import smooth_tiles
 from geocomiss.mapping.tiles import TileResult, TileStore
-from geocomiss.maps import NOT_MAPPED, PROBABILITIES, STEP, SUMMARY, Layer
+from geocomiss.maps import APPLICABILITY, NOT_MAPPED, PROBABILITIES, STEP, SUMMARY, Layer
 from geocomiss.stack import window
 
 
@@ -173,6 +174,9 @@ def map_tile(
 
     with clock.measure("inference"):
         prediction = predict(plan.method, batch, device, tick, plan.readout, plan.needs_probabilities)
+    if known := plan.applicability:
+        with clock.measure("applicability"):
+            prediction = replace(prediction, dissimilarity=dissimilarity_of(known, batch, device))
     clock.pixels += len(batch)
     result = _result(prediction, wanted, required_bits(plan.request.require), counts)
     return _with_further(plan, tile, result, prediction, part)
@@ -182,8 +186,9 @@ def _result(
     prediction: Prediction, wanted: NDArray[np.bool_], required: int, counts: dict[str, int]
 ) -> TileResult:
     shown = _shown(prediction, required)
-    # an area of applicability narrows this one down: outside it the training regions tell nothing
     trusted = shown & (prediction.expected is not None)
+    if prediction.dissimilarity is not None:  # outside of it the training regions tell nothing
+        trusted &= prediction.dissimilarity <= 1
     expected = prediction.confidence if prediction.expected is None else prediction.expected
     return TileResult(
         _spread(np.where(shown, prediction.value, 0).astype(np.uint8), wanted, 0),
@@ -244,6 +249,9 @@ def _with_further(
         if layer.name == PROBABILITIES and prediction.probabilities is not None:
             shown = (result.crop_type > 0)[wanted]
             further[layer.name][:, wanted] = _steps(prediction.probabilities.T, shown)
+        elif layer.name == APPLICABILITY and prediction.dissimilarity is not None:
+            shown = (result.crop_type > 0)[wanted]
+            further[layer.name][:, wanted] = stored_index(prediction.dissimilarity, shown)
         elif layer.illustrates:
             at = picked(plan.grid, tile, layer.every)
             here = replace(at, y=at.y - y.start, x=at.x - x.start)
