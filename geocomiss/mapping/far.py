@@ -40,7 +40,7 @@ def outside_in_words(share: float | None) -> tuple[list[str], list[str]]:
     if share is None:
         return [], []
     if not share:
-        return ["all pixels with a class lie in the area of applicability: training samples are like them"], []
+        return ["all pixels with a class lie inside the area of applicability"], []
     said = (
         f"{share:.1%} of the pixels with a class lie outside the area of applicability: nothing that the "
         "model learnt from is like them, and how often it is right there is not known"
