@@ -146,8 +146,9 @@ def test_probabilities_re_weighted_to_the_true_shares_are_calibrated():
     """Two classes seen through noise: trained with shares (.5, .5), used where they are (.9, .1)."""
     rng = np.random.default_rng(0)
     y = (rng.random(40_000) < 0.1).astype(int)
-    x = rng.normal(loc=2.0 * y - 1.0)
-    logits = torch.from_numpy(np.stack([-((x + 1) ** 2) / 2, -((x - 1) ** 2) / 2], 1))  # log p(x | c) + const
+    spread = np.array([1.0, 3.0])
+    x = rng.normal(scale=spread[y])
+    logits = torch.from_numpy(-(x[:, None] ** 2) / (2 * spread**2) - np.log(spread))  # log p(x | c) + const
     errors = {}
     for name, priors in (("as trained", None), ("re-weighted", (0.9, 0.1))):
         readout = Readout(None, (0.5, 0.5), priors)
