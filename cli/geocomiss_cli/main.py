@@ -16,6 +16,7 @@ from geocomiss_cli.benchmark import benchmark
 from geocomiss_cli.check import check
 from geocomiss_cli.data import app as data
 from geocomiss_cli.design import design
+from geocomiss_cli.doctor import doctor
 from geocomiss_cli.evaluate import evaluate
 from geocomiss_cli.fetch import fetch
 from geocomiss_cli.fields import fields
@@ -55,6 +56,7 @@ app.command("benchmark")(benchmark)
 app.command("design")(design)
 app.command("assess")(assess)
 app.command("info")(info)
+app.command("doctor")(doctor)
 app.add_typer(data, name="data")
 
 

@@ -44,6 +44,8 @@ def map_area(
     ee_parallel: engine.EeParallel = 20,
     max_requests: engine.EeMaxRequests = None,
     max_eecu_hours: engine.EeMaxHours = None,
+    s1_pass: engine.S1Pass = "auto",
+    cloud_score: engine.CloudScore = None,
     dry_run: engine.DryRun = False,
     device: given.Device = "auto",
     precision: given.Precision = "auto",
@@ -96,6 +98,8 @@ def map_area(
             ee_parallel,
             max_requests=max_requests,
             max_eecu_hours=max_eecu_hours,
+            s1_pass=checks.radar_pass_of(s1_pass),
+            cloud_score=cloud_score,
         ),
         command=shlex.join(["geocomiss", *sys.argv[1:]]),
     )
