@@ -37,6 +37,7 @@ def map_area(
     max_cloud: given.MaxCloud = 100.0,
     max_unreadable: given.MaxUnreadable = 10.0,
     probabilities: given.Probabilities = False,
+    applicability: given.Applicability = False,
     smooth: given.Smooth = 0,
     legend: given.MapLegend = None,
     ee_project: engine.EeProject = None,
@@ -95,6 +96,7 @@ def map_area(
         max_cloud=max_cloud,
         max_unreadable=max_unreadable,
         probabilities=probabilities,
+        applicability=applicability,
         smooth=smooth,
         legend=legend,
         ee=EarthEngine(
