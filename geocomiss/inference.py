@@ -1,14 +1,15 @@
 """From logits to what a map shows: class, confidence, and the modalities that were used."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from geocomiss.applicability import Applicability
 from geocomiss.batch import Batch
 from geocomiss.calibration import Readout
 from geocomiss.calibration.views import codes_of
@@ -36,6 +37,8 @@ class Prediction:
     """(N,) expected accuracy of that class, 0..1; None where it is not known."""
     probabilities: NDArray[np.float32] | None = None
     """(N, K) probability of each class, 0 where no modality was available; None where not asked for."""
+    dissimilarity: NDArray[np.float32] | None = None
+    """(N,) see `dissimilarity_of`; None where not asked for."""
 
 
 def predict(
@@ -81,6 +84,33 @@ def predict(
         _array(expected, floats) if readout.knows_accuracy else None,
         torch.cat(kept).numpy() if kept else None,
     )
+
+
+def joined(parts: list[Prediction]) -> Prediction:
+    """Of several predictions one of all their pixels, in order; at least one."""
+    columns: list[Any] = []
+    for each in fields(Prediction):
+        values = [getattr(part, each.name) for part in parts]
+        columns.append(None if values[0] is None else np.concatenate(values))
+    return Prediction(*columns)
+
+
+def dissimilarity_of(
+    applicability: Applicability, batch: Batch, device: torch.device | str = "cpu"
+) -> NDArray[np.float32]:
+    """How unlike the training samples N pixels are: above 1 they lie outside the area of applicability.
+
+    NaN where no modality is available.
+
+    Args:
+        applicability: Of the model.
+        batch: N pixels.
+        device: Where to compute.
+    """
+    starts = range(0, len(batch), PIXELS_AT_ONCE)
+    parts = (batch[start : start + PIXELS_AT_ONCE].to(device) for start in starts)
+    with torch.inference_mode():
+        return _array([applicability.index(part).cpu() for part in parts], np.dtype(np.float32))
 
 
 def bit_field(batch: Batch) -> NDArray[np.uint8]:

@@ -4,12 +4,14 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
+import typer
+
 from geocomiss.modalities import IMAGING
 from geocomiss_cli import checks
 from geocomiss_cli import earth_engine as engine
 from geocomiss_cli import options as given
 from geocomiss_cli.plan import say_cost
-from geocomiss_cli.terminal import progress_bar, say_notes, screen
+from geocomiss_cli.terminal import FAILED_TILES, progress_bar, say_notes, screen
 
 if TYPE_CHECKING:
     from geocomiss.mapping import MapReport
@@ -35,6 +37,7 @@ def map_area(
     max_cloud: given.MaxCloud = 100.0,
     max_unreadable: given.MaxUnreadable = 10.0,
     probabilities: given.Probabilities = False,
+    applicability: given.Applicability = False,
     smooth: given.Smooth = 0,
     legend: given.MapLegend = None,
     ee_project: engine.EeProject = None,
@@ -49,6 +52,9 @@ def map_area(
     device: given.Device = "auto",
     precision: given.Precision = "auto",
     tile: given.Tile = 512,
+    workers: given.Workers = 0,
+    scheduler: given.Scheduler = None,
+    skip_failed: given.SkipFailed = False,
     overwrite: given.Overwrite = False,
     seed: given.Seed = 0,
 ) -> None:
@@ -78,6 +84,9 @@ def map_area(
         device=device,
         precision=checks.precision_of(precision),
         tile=tile,
+        workers=workers,
+        scheduler=scheduler,
+        skip_failed=skip_failed,
         overwrite=overwrite,
         simulated_model_on_real_data=simulated_model_on_real_data,
         seed=seed,
@@ -87,6 +96,7 @@ def map_area(
         max_cloud=max_cloud,
         max_unreadable=max_unreadable,
         probabilities=probabilities,
+        applicability=applicability,
         smooth=smooth,
         legend=legend,
         ee=EarthEngine(
@@ -109,6 +119,8 @@ def map_area(
     with progress_bar("mapping", "pixels") as tell:
         report = make_map(request, tell)
     _say_report(report)
+    if report.failed:
+        raise typer.Exit(FAILED_TILES)
 
 
 def _say_report(report: "MapReport") -> None:

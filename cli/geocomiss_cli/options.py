@@ -201,6 +201,15 @@ Probabilities = Annotated[
         rich_help_panel=WRITTEN,
     ),
 ]
+Applicability = Annotated[
+    bool,
+    typer.Option(
+        "--applicability",
+        help="Write how unlike the training samples each pixel is, too: applicability.tif, above 1 outside "
+        "the area of applicability. Expected accuracy is left out there with or without it.",
+        rich_help_panel=WRITTEN,
+    ),
+]
 Smooth = Annotated[
     int,
     typer.Option(
@@ -240,6 +249,35 @@ Tile = Annotated[
     typer.Option(
         min=1,
         help="Pixels a side of a tile: small ones take less memory and more time; the map is the same.",
+        rich_help_panel=RUN,
+    ),
+]
+Workers = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="PROCESSES",
+        help="Compute tiles in so many processes on this machine, which share its cores; the map is the "
+        "same. 0: in this process, with all cores.",
+        rich_help_panel=RUN,
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Compute tiles on the workers of this Dask scheduler, as tcp://host:8786. They need the same "
+        "version of geocomiss, and a folder --out and local data that all machines share.",
+        show_default="none",
+        rich_help_panel=RUN,
+    ),
+]
+SkipFailed = Annotated[
+    bool,
+    typer.Option(
+        "--skip-failed",
+        help="Write the map without the tiles that fail again and again; they hold no data and are named. "
+        "Otherwise there is no map until the same command succeeds. The exit code is 3 either way.",
         rich_help_panel=RUN,
     ),
 ]

@@ -29,7 +29,7 @@ from geocomiss.maps import (
 )
 from geocomiss.modalities import MODALITIES
 from geocomiss.seasons import Cycle
-from geocomiss.sources import SIMULATED
+from geocomiss.sources import EARTH_ENGINE, SIMULATED, sources_of
 from geocomiss.sources.base import Reading, Source
 from geocomiss.sources.resolve import Asked, future_steps, resolve_grid, source_asked, uncovered
 from geocomiss.stack import origin_of, without
@@ -44,6 +44,7 @@ def plan_map(request: MapRequest) -> Plan:
     _check_names(request)
     checkpoint = read_checkpoint(_model_name(request))
     _check_classes(checkpoint)
+    _check_applicability(request, checkpoint)
     card, cycle = checkpoint.card, _cycle(checkpoint)
     source = source_asked(_asked(request, card))
     _check_simulated(request, checkpoint, source)
@@ -66,7 +67,7 @@ def plan_map(request: MapRequest) -> Plan:
         read_mask(request.mask) if request.mask else None,
         calendar,
         _classes(request, card),
-        (*(area.notes if area else ()), *_readout_notes(readout)),
+        (*(area.notes if area else ()), *_readout_notes(readout), *_unmasked(checkpoint)),
         readout=readout,
         precision=precision_of(request.precision, device_named(request.device), checkpoint.method),
     )
@@ -128,6 +129,25 @@ def _check_classes(checkpoint: Checkpoint) -> None:
         )
 
 
+def _check_applicability(request: MapRequest, checkpoint: Checkpoint) -> None:
+    if request.applicability and checkpoint.applicability is None:
+        raise CheckpointError(
+            "--applicability and a model whose card holds no area of applicability",
+            expected="a model trained with this version",
+            todo="train it again with the same samples, or leave --applicability out",
+        )
+
+
+def _unmasked(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """What to know of an older model's expected accuracy."""
+    if checkpoint.card.calibration is None or checkpoint.applicability:
+        return ()
+    return (
+        "expected accuracy is written everywhere, also where nothing is like the training samples: this "
+        "model's card holds no area of applicability, train it again to have one",
+    )
+
+
 def _priors(request: MapRequest, card: Card) -> tuple[float, ...] | None:
     names = tuple(info.name for info in card.classes)
     return read_priors(request.priors, names) if request.priors else None
@@ -172,6 +192,15 @@ def _check_names(request: MapRequest) -> None:
     if request.smooth and (request.smooth < 3 or request.smooth % 2 == 0):
         raise MapError(
             f"--smooth {request.smooth}", expected="an odd number of pixels, 3 or more", todo="correct it"
+        )
+    if request.workers and request.scheduler:
+        raise MapError("--workers and --scheduler", expected="one of them", todo="leave one out")
+    if (request.workers or request.scheduler) and EARTH_ENGINE in sources_of(request.source):
+        raise MapError(
+            f"--source {request.source} with --workers or --scheduler",
+            expected="one process: limits and costs of Earth Engine hold for a project, not for a worker",
+            todo="leave the option out (--ee-parallel sets how much is asked at a time), or fetch a stack "
+            "first",
         )
     if request.tile < 1:
         raise MapError(f"--tile {request.tile}", expected="at least 1 pixel", todo="correct it")

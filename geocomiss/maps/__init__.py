@@ -1,13 +1,16 @@
 """Maps on disk: rasters with colours and class names, and what a map folder says about itself."""
 
-from geocomiss.maps.cog import Statistics, write_cog
+from geocomiss.maps.cog import Statistics, write_cog, write_sparse_cog
 from geocomiss.maps.layers import (
+    APPLICABILITY,
     EXPECTED_ACCURACY,
+    INDEX_STEP,
     NOT_MAPPED,
     PROBABILITIES,
     STEP,
     Category,
     Layer,
+    applicability,
     expected_accuracy,
     map_layers,
     ndvi_curve,
@@ -22,8 +25,10 @@ from geocomiss.maps.style import QML_SUFFIX, write_style
 from geocomiss.maps.summary import AREA_NOTE, SUMMARY, read_summary
 
 __all__ = [
+    "APPLICABILITY",
     "AREA_NOTE",
     "EXPECTED_ACCURACY",
+    "INDEX_STEP",
     "ITEM",
     "LEGEND",
     "MODEL_ITEM",
@@ -38,6 +43,7 @@ __all__ = [
     "MapFacts",
     "ModelFacts",
     "Statistics",
+    "applicability",
     "expected_accuracy",
     "map_item",
     "map_layers",
@@ -51,5 +57,6 @@ __all__ = [
     "true_color",
     "write_cog",
     "write_legend",
+    "write_sparse_cog",
     "write_style",
 ]

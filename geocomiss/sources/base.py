@@ -118,6 +118,21 @@ class Accounting(Protocol):
 
 
 @runtime_checkable
+class Counting(Protocol):
+    """A source whose copies in other processes count what they read."""
+
+    def counted(self) -> object:
+        """What was counted since the last call, as something that can be pickled."""
+
+    def count(self, counted: object) -> None:
+        """Add what a copy counted.
+
+        Raises:
+            SourceStopped: All copies together could not read too much.
+        """
+
+
+@runtime_checkable
 class Listing(Protocol):
     """A source that can say which STAC Items its values come from."""
 

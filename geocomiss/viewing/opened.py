@@ -20,6 +20,8 @@ from geocomiss.maps import (
     SUMMARY,
     Category,
     Layer,
+    applicability,
+    expected_accuracy,
     map_layers,
     ndvi_curve,
     read_categories,
@@ -34,6 +36,8 @@ CROP_TYPE: Final = "crop_type"
 """Stem of the raster that a map is about."""
 HIDDEN: Final = ("probabilities",)
 """Layers that are for computing with, not for looking at."""
+NOT_ALWAYS: Final = (expected_accuracy(), applicability())
+"""Layers of results that some maps have."""
 TILE: Final = 1024
 """Pixels a side that are counted at once."""
 
@@ -231,7 +235,7 @@ def _problem(file: DatasetReader) -> str:
 def _described(name: str, file: DatasetReader, known: Layer | None) -> Layer:
     """What a raster holds, by what is declared and by what it says itself."""
     bands = tuple(text or f"band {number}" for number, text in enumerate(file.descriptions, 1))
-    special = {"true_color": true_color(1), "ndvi": ndvi_curve(1, bands)}
+    special = {each.name: each for each in (*NOT_ALWAYS, true_color(1), ndvi_curve(1, bands))}
     layer = known or special.get(name) or Layer(name, 255, name, title=name.replace("_", " "))
     categories = layer.categories
     if file.count == 1 and (found := read_categories(Path(file.name))):
