@@ -20,6 +20,7 @@ from geocomiss.maps import (
     SUMMARY,
     Category,
     Layer,
+    expected_accuracy,
     map_layers,
     ndvi_curve,
     read_categories,
@@ -231,7 +232,7 @@ def _problem(file: DatasetReader) -> str:
 def _described(name: str, file: DatasetReader, known: Layer | None) -> Layer:
     """What a raster holds, by what is declared and by what it says itself."""
     bands = tuple(text or f"band {number}" for number, text in enumerate(file.descriptions, 1))
-    special = {"true_color": true_color(1), "ndvi": ndvi_curve(1, bands)}
+    special = {each.name: each for each in (true_color(1), ndvi_curve(1, bands), expected_accuracy())}
     layer = known or special.get(name) or Layer(name, 255, name, title=name.replace("_", " "))
     categories = layer.categories
     if file.count == 1 and (found := read_categories(Path(file.name))):

@@ -49,8 +49,12 @@ def write_report(path: Path, opened: OpenedMap, basemap: str | None = None, side
     """
     frame = frame_of(opened.grid, side)
     pictures, lost = _pictures(opened, frame, side)
-    page = _fill(opened, _content(opened, frame, pictures, basemap, [*opened.missing, *lost]))
-    path.write_text(page, encoding="utf-8")
+    layers = [
+        layer_content(layer, picture.scale) | {"url": picture.url, "size": picture.size}
+        for layer, picture in pictures
+    ]
+    content = page_content(opened, frame, layers, basemap) | {"missing": [*opened.missing, *lost]}
+    path.write_text(fill_page(opened.title, content), encoding="utf-8")
     return lost
 
 
@@ -75,21 +79,24 @@ def _pictures(opened: OpenedMap, frame: Frame, side: int) -> tuple[list[tuple[La
     return found, lost
 
 
-def _content(
-    opened: OpenedMap,
-    frame: Frame,
-    pictures: list[tuple[Layer, Picture]],
-    basemap: str | None,
-    missing: list[str],
+def page_content(
+    opened: OpenedMap, frame: Frame, layers: list[dict[str, Any]], basemap: str | None
 ) -> dict[str, Any]:
-    """What the page's script reads."""
+    """What the page's script reads.
+
+    Args:
+        opened: The map.
+        frame: Where it lies.
+        layers: See `layer_content`, each with its values, or where to ask for them.
+        basemap: Address of base tiles; None: none.
+    """
     summary = opened.summary
     return {
         "title": opened.title,
         "label": summary.get("label", ""),
         "bounds": frame.bounds,
         "size": frame.size,
-        "layers": [_layer(layer, picture) for layer, picture in pictures],
+        "layers": layers,
         "areas": [
             {"value": each.value, "name": each.name, "color": each.color, "pixels": pixels, "ha": hectares}
             for each, pixels, hectares in opened.areas
@@ -99,22 +106,26 @@ def _content(
         "facts": _facts(opened),
         "warnings": [str(each) for each in summary.get("warnings") or ()],
         "notes": [str(each) for each in summary.get("notes") or ()],
-        "missing": missing,
+        "missing": list(opened.missing),
         "basemap": basemap,
         "distinct": OTHER_COLORS,
     }
 
 
-def _layer(layer: Layer, picture: Picture) -> dict[str, Any]:
+def layer_content(layer: Layer, scale: float) -> dict[str, Any]:
+    """What the page's script knows of a layer.
+
+    Args:
+        layer: The layer.
+        scale: Factor from the bytes that the page colours to true values.
+    """
     return {
         "name": layer.name,
         "title": layer.title or layer.name,
         "look": layer.look,
-        "url": picture.url,
-        "size": picture.size,
         "bands": layer.band_names,
-        "scale": picture.scale,
-        "offset": picture.offset,
+        "scale": scale,
+        "offset": layer.offset,
         "percent": layer.span == (0.0, 1.0),
         "span": layer.span,
         "ramp": layer.ramp,
@@ -157,12 +168,17 @@ def _part(summary: dict[str, Any], key: str) -> dict[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
-def _fill(opened: OpenedMap, content: dict[str, Any]) -> str:
-    """The template with everything in its place."""
+def fill_page(title: str, content: dict[str, Any]) -> str:
+    """The template with everything in its place.
+
+    Args:
+        title: Of the page.
+        content: See `page_content`.
+    """
     page = resources("geocomiss.viewing") / "page"
     script, style = _leaflet("leaflet.js"), _leaflet("leaflet.css")
     parts = {
-        "TITLE": html.escape(opened.title),
+        "TITLE": html.escape(title),
         "LEAFLET_CSS": _without_images(style),
         "CSS": (page / "report.css").read_text(encoding="utf-8"),
         "LEAFLET_JS": script.rsplit("//# sourceMappingURL", 1)[0],

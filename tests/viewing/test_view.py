@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
-from affine import Affine
+from foreign import FIELDS, foreign
 from packaged import NASTY
 from PIL import Image
 
@@ -18,8 +18,6 @@ from geocomiss.viewing import ViewRequest, open_map_to_view, view_map
 from geocomiss.viewing.frames import frame_of, picture_of
 from geocomiss.viewing.report import write_report
 
-FIELDS = np.kron(np.random.default_rng(0).integers(1, 5, (30, 40)), np.ones((4, 4))).astype("u1")
-
 
 def content(page: Path) -> dict:
     found = re.search(
@@ -27,19 +25,6 @@ def content(page: Path) -> dict:
     )
     assert found
     return json.loads(found[1])
-
-
-def foreign(path: Path, values: np.ndarray = FIELDS, crs: str = "EPSG:32631", **profile: object) -> Path:
-    """A classification of another tool."""
-    pixel = (
-        Affine(10, 0, 640_000, 0, -10, 5_610_000) if crs != "EPSG:4326" else Affine(1e-4, 0, 5, 0, -1e-4, 50)
-    )
-    given = {"driver": "GTiff", "height": values.shape[0], "width": values.shape[1], "count": 1}
-    with rasterio.open(
-        path, "w", **given | {"dtype": values.dtype, "crs": crs, "transform": pixel} | profile
-    ) as file:
-        file.write(values, 1)
-    return path
 
 
 def test_the_page_holds_everything_and_links_to_nothing(folder: Path, tmp_path: Path) -> None:
