@@ -36,6 +36,7 @@ def map_area(
     max_unreadable: given.MaxUnreadable = 10.0,
     probabilities: given.Probabilities = False,
     smooth: given.Smooth = 0,
+    minimum_mapping_unit: given.MappingUnit = 0.0,
     legend: given.MapLegend = None,
     ee_project: engine.EeProject = None,
     ee_credentials: engine.EeCredentials = "auto",
@@ -86,6 +87,7 @@ def map_area(
         max_unreadable=max_unreadable,
         probabilities=probabilities,
         smooth=smooth,
+        mapping_unit=minimum_mapping_unit,
         legend=legend,
         ee=EarthEngine(
             ee_project,

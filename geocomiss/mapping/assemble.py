@@ -178,6 +178,8 @@ def _tags(plan: Plan) -> dict[str, str]:
     }
     if plan.request.smooth:
         tags["smooth"] = f"neighbourhood of {plan.request.smooth} pixels a side"
+    if plan.request.mapping_unit:
+        tags["minimum_mapping_unit"] = f"{plan.request.mapping_unit:g} ha"
     if plan.readout.priors:
         tags["priors"] = ", ".join(f"{name} {share:.4f}" for name, share in _priors(plan).items())
     if plan.warnings:
@@ -242,6 +244,7 @@ def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, 
         "without": list(plan.request.without),
         "require": list(plan.request.require),
         "smooth": plan.request.smooth,
+        "minimum_mapping_unit": plan.dissolved,
         "min_steps": dict(plan.spec.min_steps),
         "on_mismatch": plan.request.on_mismatch,
         "notes": report.notes,

@@ -20,6 +20,7 @@ from geocomiss.inference import Prediction, device_named, predict
 from geocomiss.mapping.assemble import assemble
 from geocomiss.mapping.checks import required_bits
 from geocomiss.mapping.illustrate import IMAGING, MANY, count_observations, illustrate, picked
+from geocomiss.mapping.mapping_unit import apply_mapping_unit
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.planning import plan_map
 from geocomiss.mapping.request import MapReport, MapRequest, Progress
@@ -75,12 +76,14 @@ def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport
     store = TileStore(request.out / "tiles", plan.fingerprint(), discard=request.overwrite)
     try:
         _map_tiles(plan, store, device, clock, progress)
+        finished = store
         if request.smooth:
             with clock.measure("smooth"):
-                finished = smooth_tiles(plan, store)
-        report = assemble(
-            plan, finished if request.smooth else store, clock.seconds, clock.pixels, lambda: clock.total
-        )
+                finished = smooth_tiles(plan, finished)
+        if request.mapping_unit:
+            with clock.measure("mapping unit"):
+                plan, finished = apply_mapping_unit(plan, finished)
+        report = assemble(plan, finished, clock.seconds, clock.pixels, lambda: clock.total)
     except GeocomissError:
         if store.empty:
             store.remove()

@@ -103,7 +103,7 @@ class Layer:
 
 
 def map_layers(
-    classes: tuple[Category, ...], patterns: tuple[int, ...] = (), sure: str = ""
+    classes: tuple[Category, ...], patterns: tuple[int, ...] = (), sure: str = "", cleaned: str = ""
 ) -> tuple[Layer, ...]:
     """The layers that every map has.
 
@@ -111,9 +111,17 @@ def map_layers(
         classes: What the map tells apart.
         patterns: Values of the modalities that occur; none: all.
         sure: 'calibrated' or 'uncalibrated'; empty: not known.
+        cleaned: What was done to the classes after they were chosen; empty: nothing.
     """
     return (
-        Layer("crop_type", 0, "crop type", categories=classes, overviews="mode", title="Crop type"),
+        Layer(
+            "crop_type",
+            0,
+            "crop type" + (f"; {cleaned}" if cleaned else ""),
+            categories=classes,
+            overviews="mode",
+            title="Crop type",
+        ),
         Layer(
             "confidence",
             NOT_MAPPED,

@@ -150,6 +150,7 @@ def _facts(opened: OpenedMap) -> list[tuple[str, str]]:
         "Model digest": str(model.get("sha256", ""))[:16],
         "Left out": ", ".join(summary.get("without") or ()),
         "A class needs": " or ".join(summary.get("require") or ()),
+        "Smallest patch": _unit(_part(summary, "minimum_mapping_unit")),
         "Without a class": ", ".join(
             f"{key.replace('_', ' ')} {each:,} px" for key, each in nodata.items() if isinstance(each, int)
         ),
@@ -157,6 +158,14 @@ def _facts(opened: OpenedMap) -> list[tuple[str, str]]:
         "Made with": f"geocomiss {_part(summary, 'versions').get('geocomiss', '')}" if summary else "",
     }
     return [(key, str(value)) for key, value in said.items() if value]
+
+
+def _unit(said: dict[str, Any]) -> str:
+    """The minimum mapping unit and what it changed, as far as it is stated."""
+    hectares, changed = said.get("hectares"), said.get("changed_ha")
+    if not isinstance(hectares, (int, float)) or not isinstance(changed, (int, float)):
+        return ""
+    return f"{hectares:g} ha; {changed:,.1f} ha of smaller ones took their neighbour's class"
 
 
 def _crs(crs: Any) -> str:
