@@ -19,6 +19,7 @@ from geocomiss.maps import (
     Asset,
     MapFacts,
     ModelFacts,
+    add_file_facts,
     map_item,
     model_item,
     write_legend,
@@ -44,7 +45,9 @@ def write_sidecars(folder: Path, plan: Plan, assets: tuple[Asset, ...]) -> None:
     """
     try:
         write_legend(folder / LEGEND, classes_of(plan.checkpoint.card), plan.classes)
-        _write_json(folder / ITEM, map_item(_map_facts(plan, assets)))
+        item = map_item(_map_facts(plan, assets))
+        add_file_facts(item, folder)
+        _write_json(folder / ITEM, item)
         _write_json(folder / MODEL_ITEM, model_item(_model_facts(plan)))
     except OSError as error:
         raise unwritable(folder, error) from error
