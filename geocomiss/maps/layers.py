@@ -228,6 +228,14 @@ def renamed(classes: tuple[Category, ...], other: dict[int, Category]) -> tuple[
     return tuple(other.get(each.value, each) for each in classes)
 
 
+def other_color(number: int) -> str:
+    """The colour of a class that has none; beyond the first sixteen paler, then darker ones of these."""
+    red, green, blue = Category(0, "", OTHER_COLORS[number % len(OTHER_COLORS)]).rgb
+    turn = number // len(OTHER_COLORS)
+    toward, share = (255, 0.5) if turn % 2 else (0, 0.0 if turn == 0 else 0.4)
+    return "#" + "".join(f"{round(part + (toward - part) * share):02x}" for part in (red, green, blue))
+
+
 def _pattern(bits: int) -> Category:
     """A combination of modalities: hue tells the sensors, paleness that weather or terrain are missing.
 

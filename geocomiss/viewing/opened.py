@@ -29,7 +29,7 @@ from geocomiss.maps import (
     renamed,
     true_color,
 )
-from geocomiss.maps.layers import OTHER_COLORS
+from geocomiss.maps.layers import other_color
 
 CROP_TYPE: Final = "crop_type"
 """Stem of the raster that a map is about."""
@@ -189,7 +189,7 @@ def _complete(
     if unknown and known:
         missing.append(f"names of the values {', '.join(map(str, unknown))}: the legend does not have them")
     for number, value in enumerate(unknown):
-        known[value] = Category(value, f"class {value}", OTHER_COLORS[number % len(OTHER_COLORS)])
+        known[value] = Category(value, f"class {value}", other_color(number))
     classes = tuple(known[value] for value in sorted(known) if value != nodata)
     if len(classes) > 60:  # a palette of 256 entries is no legend
         classes = tuple(each for each in classes if pixels[each.value])
@@ -242,6 +242,7 @@ def _described(name: str, file: DatasetReader, known: Layer | None) -> Layer:
         bands=bands,
         scale=file.scales[0],
         offset=file.offsets[0],
+        span=layer.span if file.scales[0] == layer.scale else None,  # other units: other ends
         nodata=int(file.nodata) if file.nodata is not None else layer.nodata,
         categories=categories,
     )

@@ -34,9 +34,11 @@ LONG: Final = 34
 ENTRIES: Final = 24
 """Classes that fit into the legend, the largest first."""
 WIDE: Final = 6.6
-"""Inches of a map, at most; those of a narrow one are at least 0.6 of it."""
+"""Inches across a map, at most."""
+NARROW: Final = 1.8
+"""Inches kept for the narrowest map."""
 HEIGHTS: Final = (4.6, 9.5)
-"""Inches of a map, at least and at most."""
+"""Inches down a map: at least, where the legend needs them, and at most."""
 SIDE_WIDE: Final = 3.1
 """Inches of the legend."""
 TITLE: Final = 0.45
@@ -47,6 +49,8 @@ LINE: Final = 0.185
 """Inches of one of one line."""
 PANEL: Final = 1.95
 """Inches of the panel of modalities with its own legend."""
+COMBINATIONS: Final = 4
+"""Combinations of modalities in the panel's legend, the most frequent first."""
 EMPTY: Final = "#f3f4f5"
 """Colour of pixels without a class."""
 
@@ -97,15 +101,17 @@ def write_preview(path: Path, opened: OpenedMap, low: float) -> list[str]:
 
 def _figure(opened: OpenedMap, crop: Raster, low: float) -> Figure:
     tall = crop.values.shape[0] / crop.values.shape[1]
-    height = float(np.clip(WIDE * tall, *HEIGHTS))
-    width = float(np.clip(height / tall, 0.6 * WIDE, WIDE))
+    legend = min(HEIGHTS[0], (len(opened.areas) + 1) * ENTRY + (PANEL if opened.named("modalities") else 0))
+    height = float(np.clip(WIDE * tall, legend, HEIGHTS[1]))
+    width = float(np.clip(height / tall, NARROW, WIDE))
+    inches = (min(width, height / tall), min(height, width * tall))
     figure = Figure(figsize=(width + SIDE_WIDE, height + TITLE), dpi=DPI, layout="constrained")
     board = figure.subplot_mosaic([["map", "side"]], width_ratios=[width, SIDE_WIDE])
     board["map"].set_anchor("NW")
     _draw_classes(board["map"], crop)
     hatched = _hatch(board["map"], opened, crop.values.shape, low)
-    draw_scale_bar(board["map"], opened.grid, crop.values.shape)
-    draw_north(board["map"], opened.grid)
+    draw_scale_bar(board["map"], opened.grid, crop.values.shape, inches)
+    draw_north(board["map"], opened.grid, inches)
     board["map"].set_title(
         _cut(opened.title, 80), loc="left", fontsize=12, fontweight="bold", parse_math=False
     )
@@ -243,14 +249,19 @@ def _modalities(axes: Axes, opened: OpenedMap, height: float) -> None:
     raster = _read(*found, side=400) if found else None
     if raster is None:
         return
-    present = np.unique(raster.values)
-    rows = [each for each in raster.layer.categories if each.value in present][-4:]
+    often = np.bincount(raster.values.ravel(), minlength=256)
+    present = sorted(
+        (each for each in raster.layer.categories if often[each.value]), key=lambda each: -often[each.value]
+    )
+    rows = [(each.color, each.name) for each in present[:COMBINATIONS]]
+    if others := len(present) - len(rows):
+        rows.append(("white", f"and {others} rarer combinations"))
     foot = 0.16 * max(len(rows), 1) / height
     inset = axes.inset_axes((0.0, foot, 1.0, (PANEL - 0.3) / height - foot))
     inset.set_anchor("SW")
     _draw_classes(inset, raster)
     inset.set_title("decided on", fontsize=8, loc="left", pad=3)
-    handles = [Patch(facecolor=each.color, label=_cut(each.name, 44)) for each in reversed(rows)]
+    handles = [Patch(facecolor=color, label=_cut(name, 44)) for color, name in rows]
     axes.legend(
         handles=handles,
         loc="lower left",

@@ -16,7 +16,7 @@ from rasterio.errors import RasterioError
 
 from geocomiss.errors import MapError
 from geocomiss.maps import AREA_NOTE
-from geocomiss.maps.layers import OTHER_COLORS, Layer
+from geocomiss.maps.layers import Layer, other_color
 from geocomiss.viewing.frames import Frame, Picture, frame_of, picture_of
 from geocomiss.viewing.opened import OpenedMap
 
@@ -108,7 +108,7 @@ def page_content(
         "notes": [str(each) for each in summary.get("notes") or ()],
         "missing": list(opened.missing),
         "basemap": basemap,
-        "distinct": OTHER_COLORS,
+        "distinct": [other_color(number) for number in range(len(opened.areas))],
     }
 
 

@@ -9,13 +9,20 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+from affine import Affine
 from foreign import FIELDS, foreign
+from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager, get_font
+from odc.geo.geobox import GeoBox
 from packaged import NASTY
 from PIL import Image
 
 from geocomiss.errors import MapError
+from geocomiss.maps.layers import other_color
 from geocomiss.viewing import ViewRequest, open_map_to_view, view_map
+from geocomiss.viewing.fonts import fonts_for
 from geocomiss.viewing.frames import frame_of, picture_of
+from geocomiss.viewing.marks import draw_north, draw_scale_bar
 from geocomiss.viewing.report import write_report
 
 
@@ -176,3 +183,50 @@ def test_a_page_of_a_large_map_stays_below_five_megabytes(folder: Path, tmp_path
         each for each in content(tmp_path / "report.html")["layers"] if each["name"] == "crop_type"
     )
     assert max(sharpest["size"]) >= 1990
+
+
+@pytest.mark.parametrize("shape", [(900, 100), (100, 900), (64, 64)])
+def test_marks_lie_on_the_map_whatever_its_shape(shape: tuple[int, int]) -> None:
+    grid = GeoBox(shape, Affine(10, 0, 640_000, 0, -10, 5_610_000), "EPSG:32631")
+    inches = (6.6, 6.6 * shape[0] / shape[1]) if shape[0] <= shape[1] else (9.5 * shape[1] / shape[0], 9.5)
+    figure = Figure(figsize=inches)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(np.zeros(shape), aspect="auto")
+    draw_scale_bar(axes, grid, shape, inches)
+    draw_north(axes, grid, inches)
+    figure.canvas.draw()
+    for mark in (*axes.patches, *axes.texts):
+        drawn, whole = mark.get_window_extent(), axes.get_window_extent()
+        assert drawn.x0 >= whole.x0 and drawn.x1 <= whole.x1, mark
+        assert drawn.y0 >= whole.y0 and drawn.y1 <= whole.y1, mark
+    length = float(axes.texts[0].get_text().split()[0])
+    length *= 1000 if "km" in axes.texts[0].get_text() else 1
+    halves = [each for each in axes.patches if each.get_facecolor()[3] == 1]
+    assert sum(each.get_width() for each in halves) * 10 == pytest.approx(length, rel=1e-3)
+
+
+def test_units_of_another_tool_are_no_probabilities(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "map")
+    (tmp_path / "map" / "confidence.tif").unlink()
+    percent = np.random.default_rng(0).integers(20, 101, (45, 60)).astype("u1")
+    foreign(tmp_path / "map" / "confidence.tif", percent, nodata=255)
+    opened = open_map_to_view(tmp_path / "map")
+    named = opened.named("confidence")
+    assert named and named[1].span is None  # neither drawn from 0 to 1 nor told as 5000 %
+
+
+def test_letters_that_no_font_draws_are_named() -> None:
+    families, missing = fonts_for(["maize \u5c0f \U0001f33d"])
+    assert families[0] == "DejaVu Sans" and not any(each.startswith("Last Resort") for each in families)
+    drawn = {letter for each in families for letter in "\u5c0f\U0001f33d" if _has(each, letter)}
+    assert set(missing) == set("\u5c0f\U0001f33d") - drawn
+
+
+def _has(family: str, letter: str) -> bool:
+    return bool(get_font(fontManager.findfont(family)).get_char_index(ord(letter)))
+
+
+def test_any_number_of_classes_has_colours_of_their_own() -> None:
+    colors = [other_color(number) for number in range(40)]
+    assert all(re.fullmatch("#[0-9a-f]{6}", each) for each in colors)
+    assert len(set(colors)) >= 39  # black cannot be darker
