@@ -35,7 +35,7 @@ CROP_TYPE: Final = "crop_type"
 """Stem of the raster that a map is about."""
 HIDDEN: Final = ("probabilities",)
 """Layers that are for computing with, not for looking at."""
-TILE: Final = 1024
+TILE: Final = 2048
 """Pixels a side that are counted at once."""
 
 
