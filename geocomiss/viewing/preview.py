@@ -18,6 +18,7 @@ from rasterio.errors import RasterioError
 from geocomiss.errors import MapError
 from geocomiss.maps import Category, Layer
 from geocomiss.viewing.fonts import fonts_for
+from geocomiss.viewing.frames import COARSER
 from geocomiss.viewing.marks import draw_north, draw_scale_bar
 from geocomiss.viewing.opened import OpenedMap
 
@@ -120,14 +121,16 @@ def _figure(opened: OpenedMap, crop: Raster, low: float) -> Figure:
 
 
 def _read(path: Path, layer: Layer, side: int = SIDE) -> Raster | None:
-    """The first band of a raster, or None where it is damaged."""
-    try:
-        with rasterio.open(path) as file:
-            coarser = max(1.0, max(file.shape) / side)
-            shape = tuple(max(1, round(size / coarser)) for size in file.shape)
-            return Raster(file.read(1, out_shape=shape), layer)
-    except RasterioError:
-        return None
+    """The first band of a raster, coarser where it is damaged (overviews lie first in a file), or None."""
+    for damaged in COARSER:
+        try:
+            with rasterio.open(path) as file:
+                coarser = max(1.0, max(file.shape) / side) * damaged
+                shape = tuple(max(1, round(size / coarser)) for size in file.shape)
+                return Raster(file.read(1, out_shape=shape), layer)
+        except RasterioError:
+            continue
+    return None
 
 
 def _draw_classes(axes: Axes, raster: Raster) -> None:

@@ -17,7 +17,7 @@ from rasterio.errors import RasterioError
 from geocomiss.errors import MapError
 from geocomiss.maps import AREA_NOTE
 from geocomiss.maps.layers import Layer, other_color
-from geocomiss.viewing.frames import Frame, Picture, frame_of, picture_of
+from geocomiss.viewing.frames import COARSER, Frame, Picture, frame_of, picture_of
 from geocomiss.viewing.opened import OpenedMap
 
 LEAFLET: Final = "XStatic-Leaflet"
@@ -69,14 +69,33 @@ def _pictures(opened: OpenedMap, frame: Frame, side: int) -> tuple[list[tuple[La
             if shrink < SHRINK[3]:
                 share = min(share, shrink * 2)
             try:
-                found.append((layer, picture_of(path, layer, frame, round(side * share))))
+                picture, coarse = _picture(path, layer, frame, round(side * share))
             except RasterioError as error:
                 lost.append(f"{path.name}: cannot be read ({str(error).splitlines()[0]})")
+                continue
+            found.append((layer, picture))
+            if coarse:
+                lost.append(f"{path.name}: its sharp pixels; coarser ones are shown")
         if sum(picture.bytes for _, picture in found) <= BUDGET:
             break
     if not found:
         raise MapError("no layer that can be read", expected="a whole map", todo="make the map again")
     return found, lost
+
+
+def _picture(path: Path, layer: Layer, frame: Frame, side: int) -> tuple[Picture, bool]:
+    """A layer as a picture, and whether it is coarser than asked for because its raster is damaged.
+
+    Raises:
+        rasterio.errors.RasterioError: Nothing of it can be read.
+    """
+    for damaged in COARSER[:-1]:
+        try:
+            wanted = side if damaged == 1 else min(side, max(frame.size)) // damaged
+            return picture_of(path, layer, frame, wanted), damaged > 1
+        except RasterioError:
+            continue
+    return picture_of(path, layer, frame, min(side, max(frame.size)) // COARSER[-1]), True
 
 
 def page_content(

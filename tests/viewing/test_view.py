@@ -108,14 +108,34 @@ def test_what_is_lost_is_named_and_the_rest_is_shown(folder: Path, tmp_path: Pat
     assert {"crop_type", "observations", "true_color", "ndvi"} == {each["name"] for each in held["layers"]}
 
 
-def test_a_truncated_map_is_said(tmp_path: Path) -> None:
+def cut(folder: Path, share: float) -> Path:
+    """A COG of 900 x 900 pixels of which only the beginning is there."""
     noise = np.random.default_rng(0).integers(1, 9, (900, 900)).astype("u1")
-    rasterio.shutil.copy(foreign(tmp_path / "plain.tif", noise, nodata=0), tmp_path / "cut.tif", driver="COG")
-    (tmp_path / "plain.tif").unlink()
-    whole = (tmp_path / "cut.tif").read_bytes()
-    (tmp_path / "cut.tif").write_bytes(whole[: len(whole) * 2 // 3])
-    with pytest.raises(MapError, match="cannot be read"):
-        view_map(ViewRequest(tmp_path / "cut.tif"))
+    rasterio.shutil.copy(foreign(folder / "plain.tif", noise, nodata=0), folder / "cut.tif", driver="COG")
+    (folder / "plain.tif").unlink()
+    whole = (folder / "cut.tif").read_bytes()
+    (folder / "cut.tif").write_bytes(whole[: int(len(whole) * share)])
+    return folder / "cut.tif"
+
+
+def test_of_a_truncated_map_is_shown_what_is_left(tmp_path: Path) -> None:
+    """Its overviews, which come first, and the areas of the blocks that are there: one or two of four."""
+    report = view_map(ViewRequest(cut(tmp_path, 0.6)))
+    (said,) = [each for each in report.missing if "of its pixels cannot be read" in each]
+    lost = int(re.findall(r"(\d+)%", said)[0]) / 100
+    held = content(tmp_path / "report.html")
+    assert 0.2 < lost < 0.9
+    assert sum(each["pixels"] for each in held["areas"]) == pytest.approx((1 - lost) * 900 * 900, rel=0.02)
+    assert max(held["layers"][0]["size"]) in range(400, 460)
+    assert any("sharp pixels" in each for each in report.missing)
+    with Image.open(tmp_path / "preview.png") as picture:
+        assert len(picture.convert("RGB").getcolors(1 << 24)) > 8
+
+
+@pytest.mark.parametrize("share", [0.1, 0.005])
+def test_a_map_without_pixels_is_said(tmp_path: Path, share: float) -> None:
+    with pytest.raises(MapError, match=r"cannot be read|was cut"):
+        view_map(ViewRequest(cut(tmp_path, share)))
     assert [each.name for each in tmp_path.iterdir()] == ["cut.tif"]
 
 
