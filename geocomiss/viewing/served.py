@@ -14,7 +14,7 @@ from rasterio.errors import RasterioError
 
 from geocomiss.errors import MapError
 from geocomiss.maps import Layer
-from geocomiss.viewing.frames import BYTES, Frame, frame_of
+from geocomiss.viewing.frames import BYTES, COARSER, Frame, frame_of
 from geocomiss.viewing.opened import OpenedMap, open_map_to_view
 from geocomiss.viewing.report import fill_page, layer_content, page_content
 from geocomiss.viewing.view import check_basemap
@@ -166,11 +166,21 @@ def _raster(path: Path, layer: Layer) -> tuple["Raster", Layer]:
 
 
 def _extremes(path: Path, layer: Layer) -> tuple[int, int]:
-    """Lowest and highest stored value of the first band, seen coarsely."""
+    """Lowest and highest stored value of the first band, seen coarsely.
+
+    Raises:
+        rasterio.errors.RasterioError: Nothing of it can be read.
+    """
     with rasterio.open(path) as file:
         coarser = max(1.0, max(file.shape) / SAMPLE)
-        shape = tuple(max(1, round(size / coarser)) for size in file.shape)
-        values = file.read(1, out_shape=shape)
+        for damaged in COARSER:
+            shape = tuple(max(1, round(size / coarser / damaged)) for size in file.shape)
+            try:
+                values = file.read(1, out_shape=shape)
+                break
+            except RasterioError:
+                if damaged == COARSER[-1]:
+                    raise
     known = values[values != layer.nodata]
     return (int(known.min()), int(known.max())) if known.size else (0, 1)
 
