@@ -108,12 +108,13 @@ def _check_layout(path: Path, arrays: Arrays) -> None:
 
 
 def _check_claims(path: Path, names: list[str], x: NDArray[Any], valid: NDArray[np.bool_]) -> None:
-    wrong = (valid & ~np.isfinite(x)).sum((0, 1))
+    wrong = valid & ~np.isfinite(x)
     if wrong.any():
-        worst = int(wrong.argmax())
+        by_band, row = wrong.sum((0, 1)), int(wrong.any((1, 2)).argmax())
+        worst = int(by_band.argmax())
         raise SampleError(
             f"{int(wrong.sum())} values of {path.name} are marked valid and are NaN or infinite "
-            f"(most in {names[worst]}: {wrong[worst]})",
+            f"(most in {names[worst]}: {by_band[worst]}; the first in row {row}, counted from 0)",
             expected="valid to be False wherever nothing was measured",
             todo="correct the key valid",
         )
