@@ -44,8 +44,13 @@ def precision_of(wanted: Wanted, device: torch.device | str, method: Method) -> 
         return chosen
     if torch.device(device).type == "cuda":
         return "bfloat16"
-    able = _capabilities() if _folds(method) else {}
-    return "bfloat16" if any(able.get(name) for name in FAST_BFLOAT16) else "float32"
+    return "bfloat16" if _folds(method) and fast_bfloat16() else "float32"
+
+
+def fast_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 faster than float32."""
+    able = _capabilities()
+    return any(able.get(name) for name in FAST_BFLOAT16)
 
 
 def prepared(method: Method, precision: Precision) -> Method:

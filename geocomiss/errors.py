@@ -51,6 +51,10 @@ class SourceError(GeocomissError):
     """Where data come from: a path that is no known kind of stack, a damaged file."""
 
 
+class SourceStopped(SourceError):
+    """A source that will deliver nothing further in this run, whatever it is asked for."""
+
+
 class SampleError(GeocomissError):
     """A table of labelled samples."""
 
@@ -65,6 +69,10 @@ class CheckpointError(GeocomissError):
 
 class MapError(GeocomissError):
     """The output folder of a map or stack, and what is being written to it."""
+
+
+class TilesFailed(MapError):
+    """Tiles of a map that failed again and again, while the others are done."""
 
 
 def unwritable(folder: Path, error: OSError) -> MapError:

@@ -58,7 +58,7 @@ def grid_of(aoi: Geometry, crs: str = "auto", resolution: float = 10.0) -> GeoBo
     """
     target = _utm_of(aoi) if crs == "auto" else _crs(crs)
     _check_resolution(resolution, target)
-    box = aoi.to_crs(target, resolution=_densify(aoi)).boundingbox
+    box = aoi.to_crs(target, resolution=densify(aoi)).boundingbox
     left, top = floor(box.left / resolution), ceil(box.top / resolution)
     width = max(1, ceil(box.right / resolution) - left)
     height = max(1, top - floor(box.bottom / resolution))
@@ -78,7 +78,7 @@ def crop(grid: GeoBox, aoi: Geometry) -> GeoBox:
     Raises:
         AreaError: The area lies outside the grid.
     """
-    box = aoi.to_crs(crs_of(grid), resolution=_densify(aoi)).boundingbox
+    box = aoi.to_crs(crs_of(grid), resolution=densify(aoi)).boundingbox
     x, y = _pixels(grid, np.array([box.left, box.right]), np.array([box.top, box.bottom]))
     (x0, x1), (y0, y1) = sorted(x), sorted(y)
     rows = slice(max(0, floor(y0)), min(grid.height, ceil(y1)))
@@ -143,7 +143,7 @@ def centres(grid: GeoBox, whole: GeoBox | None = None) -> tuple[NDArray[np.float
 
 def inside(aoi: Geometry, part: GeoBox, whole: GeoBox) -> NDArray[np.bool_]:
     """Which pixel centres of `part` (a window of `whole`) lie inside the area: (H, W)."""
-    polygon = aoi.to_crs(crs_of(part), resolution=_densify(aoi)).geom
+    polygon = aoi.to_crs(crs_of(part), resolution=densify(aoi)).geom
     shape = (part.height, part.width)
     if polygon.contains(part.extent.geom):
         return np.ones(shape, bool)
@@ -253,7 +253,7 @@ def _check_resolution(resolution: float, crs: CRS) -> None:
         )
 
 
-def _densify(aoi: Geometry) -> float:
+def densify(aoi: Geometry) -> float:
     """Longest edge left straight when an area is reprojected, in its own units."""
     box = aoi.boundingbox
     return max(box.span_x, box.span_y, 1e-9) / 64

@@ -1,8 +1,8 @@
 """From logits to what a map shows: class, confidence, and the modalities that were used."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -81,6 +81,15 @@ def predict(
         _array(expected, floats) if readout.knows_accuracy else None,
         torch.cat(kept).numpy() if kept else None,
     )
+
+
+def joined(parts: list[Prediction]) -> Prediction:
+    """Of several predictions one of all their pixels, in order; at least one."""
+    columns: list[Any] = []
+    for each in fields(Prediction):
+        values = [getattr(part, each.name) for part in parts]
+        columns.append(None if values[0] is None else np.concatenate(values))
+    return Prediction(*columns)
 
 
 def bit_field(batch: Batch) -> NDArray[np.uint8]:

@@ -35,6 +35,8 @@ class Recipe:
     """'scl' (scene classification), 'cloud-score-plus', or 'best-pixel' (nothing is masked out)."""
     cloud_dilation: float = 30.0
     """Metres by which cloud, shadow and edge pixels are grown."""
+    cloud_score: float | None = None
+    """Cloud Score+ (`cs_cdf`, 0 cloudy to 1 clear) from which a pixel is clear; None: another cloud rule."""
     optical_compositing: str = "median"
     """'median' of the clear observations or 'best-pixel'."""
     radar_averaging: str = "linear-mean"
@@ -65,6 +67,19 @@ RECIPES: Final[dict[str, Recipe]] = {
             cloud_rule="scl",
         ),
         Recipe(
+            name="monthly-l2a-csplus",
+            first_month=1,
+            step="month",
+            steps=12,
+            s2_level="L2A",
+            s1_product="sigma0",
+            weather_product="AgERA5",
+            terrain_product="Copernicus DEM",
+            cloud_rule="cloud-score-plus",
+            cloud_dilation=0.0,
+            cloud_score=0.6,
+        ),
+        Recipe(
             name="cropharvest",
             first_month=2,
             step="30d",
@@ -83,6 +98,9 @@ RECIPES: Final[dict[str, Recipe]] = {
     )
 }
 """All recipes by name."""
+
+LATER: Final = frozenset({"cloud_score"})
+"""Fields that stacks and samples written before they were there do without."""
 
 Severity = Literal["refuse", "warn"]
 
@@ -144,7 +162,7 @@ def recipe_from(values: dict[str, Any]) -> Recipe:
         RecipeError: A field is missing or unknown.
     """
     known = {field.name for field in fields(Recipe)}
-    if wrong := set(values) ^ known:
+    if wrong := (set(values) ^ known) - (LATER - set(values)):
         raise RecipeError(
             f"a stored recipe with fields missing or unknown: {', '.join(sorted(wrong))}",
             expected=f"exactly {', '.join(sorted(known))}",

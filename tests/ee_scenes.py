@@ -21,12 +21,20 @@ GRID = GeoBox((44, 38), Affine(10, 0, 640_000, 0, -10, 5_610_000), "EPSG:32631")
 """The area that tests fetch."""
 FIRST, LAST = date(2021, 4, 1), date(2021, 7, 31)
 S2 = "COPERNICUS/S2_SR_HARMONIZED"
+CLOUD_SCORE = "GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED"
+L1C = "COPERNICUS/S2_HARMONIZED"
 S1 = "COPERNICUS/S1_GRD"
 ERA5 = "ECMWF/ERA5_LAND/MONTHLY_AGGR"
 SRTM = "USGS/SRTMGL1_003"
 RESOLUTION = {"B2": 10, "B3": 10, "B4": 10, "B8": 10, "B9": 60} | dict.fromkeys(
     ("B5", "B6", "B7", "B8A", "B11", "B12", "SCL"), 20
 )
+RESOLUTION_L1C = {"B2": 10, "B3": 10, "B4": 10, "B8": 10, "B1": 60, "B9": 60, "B10": 60}
+TOP = {"B1": (1100, 4200), "B2": (1000, 5200), "B3": (900, 5000), "B4": (800, 5100), "B10": (10, 900)} | {
+    name: (2500, 5600) for name in ("B5", "B6", "B7", "B8", "B8A", "B9")
+}
+TOP |= {"B11": (2400, 4600), "B12": (1500, 4000)}
+"""Numbers of Level-1C over land and over cloud."""
 OPTICAL_DAYS = {4: (3, 8, 13, 18, 23, 28), 5: (3, 18), 6: (2, 7, 12, 17, 22, 27)}
 """Day of each optical pass; May is all cloud, July has no pass."""
 RADAR_DAYS = {4: (2, 8, 14, 20, 26), 5: (2, 14), 7: (1, 13, 25)}
@@ -40,7 +48,15 @@ OTHER_ZONE = (40, 40)
 def catalogue(grid: GeoBox = GRID, noise: int = 0) -> dict[str, Stored]:
     """All images by identifier."""
     rng = np.random.default_rng(7 + noise)
-    images = [*_optical(rng), *_radar(rng), *_weather(grid), _terrain(grid)]
+    optical = list(_optical(rng))
+    images = [
+        *optical,
+        *_scores(optical),
+        *_top_of_atmosphere(),
+        *_radar(rng),
+        *_weather(grid),
+        _terrain(grid),
+    ]
     return {image.id: image for image in images}
 
 
@@ -88,6 +104,55 @@ def _granule(
         "CLOUDY_PIXEL_PERCENTAGE": float(100 * np.isin(clouds, (3, 8, 9)).mean()),
     }
     return Stored(f"{S2}/{begun}_{made:%Y%m%dT%H%M%S}_{tile}", bands, properties, outline(own))
+
+
+def _scores(granules: Iterable[Stored]) -> Iterable[Stored]:
+    """Cloud Score+ of all granules but one, whole hundredths at 10 m, with a hole; low in cloudy May."""
+    rng = np.random.default_rng(11)
+    for number, granule in enumerate(granules):
+        _, valid, own = granule.bands["B2"]
+        field = gaussian_filter(rng.normal(0, 1, own.shape), 4)
+        score = np.clip(np.round(0.62 + 0.25 * field / field.std(), 2), 0, 1).astype(np.float32)
+        score *= np.float32(0.3 if "_202105" in granule.id or "/202105" in granule.id else 1)
+        seen = valid.copy()
+        seen[30:33, 20:24] = False
+        if number != 4:
+            told = {"system:time_start": granule.properties["system:time_start"]}
+            index = granule.id.rpartition("/")[2]
+            yield Stored(f"{CLOUD_SCORE}/{index}", {"cs_cdf": (score, seen, own)}, told, granule.outline)
+
+
+def _top_of_atmosphere() -> Iterable[Stored]:
+    """Level-1C: clouds that are bright and moist, nothing dark, swath edges; each pass under another sun."""
+    rng = np.random.default_rng(13)
+    days = [(month, day) for month, days in OPTICAL_DAYS.items() for day in days[: 7 - month]]
+    for number, (month, day) in enumerate(days):
+        when = datetime(2021, month, day, 10, 50, 31, tzinfo=UTC)
+        for tile, own in (("T31UFS", LEFT), ("T31UGS", RIGHT), ("T32ULB", _other_zone()))[: 3 - number % 2]:
+            cloud = gaussian_filter(rng.normal(0, 1, own.shape), 6)
+            cloud = np.clip(cloud / cloud.std(), 0, 1.5)
+            bands = {}
+            for name, (clear, cloudy) in TOP.items():
+                size = RESOLUTION_L1C.get(name, 20)
+                grid = own if size == 10 else _coarser(own, size)
+                thick = cloud[:: size // 10, :: size // 10][: grid.height, : grid.width]
+                thick = np.pad(
+                    thick, [(0, a - b) for a, b in zip(grid.shape, thick.shape, strict=True)], "edge"
+                )
+                values = clear + rng.integers(0, 400, grid.shape) + thick * (cloudy - clear)
+                bands[name] = (values.astype(np.uint16), _within_swath(grid, number % 3 == 1), grid)
+            begun = when.strftime("%Y%m%dT%H%M%S")
+            properties = {
+                "system:time_start": int(when.timestamp() * 1000),
+                "DATATAKE_IDENTIFIER": f"GS2A_{begun}_{30_000 + number:06d}_N05.00",
+                "MGRS_TILE": tile[1:],
+                "PROCESSING_BASELINE": "05.00",
+                "GENERATION_TIME": int(when.timestamp() * 1000),
+                "CLOUDY_PIXEL_PERCENTAGE": float(rng.integers(0, 100)),
+                "MEAN_SOLAR_AZIMUTH_ANGLE": 150.0 + number,
+                "MEAN_SOLAR_ZENITH_ANGLE": 40.0 - number,
+            }
+            yield Stored(f"{L1C}/{begun}_{begun}_{tile}", bands, properties, outline(own))
 
 
 def _radar(rng: np.random.Generator) -> Iterable[Stored]:

@@ -21,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
 
 import ee
+import ee_best_pixel  # noqa: F401 - adds its algorithms
 import numpy as np
 from affine import Affine
 from ee_evaluator import Evaluator, Image, Refused

@@ -15,6 +15,8 @@ Mismatch = Literal["refuse", "drop", "allow"]
 Numbers = Literal["auto", "float32", "bfloat16"]
 """What encoders compute with."""
 
+RadarPass = Literal["auto", "asc", "desc", "both"]
+"""Sentinel-1 passes to use."""
 StackFormat = Literal["zarr", "cog"]
 """What `geocomiss fetch` writes."""
 
@@ -69,6 +71,18 @@ def check_recipe(name: str) -> str:
     if name not in RECIPES:
         raise typer.BadParameter(f"{name!r} is no recipe; choose from {', '.join(RECIPES)}.")
     return name
+
+
+def check_radar_pass(text: str) -> str:
+    """Hold `--s1-pass` to its four values."""
+    return radar_pass_of(text)
+
+
+def radar_pass_of(text: str) -> RadarPass:
+    """One of the four values of `--s1-pass`."""
+    if text not in get_args(RadarPass):
+        raise typer.BadParameter(f"{text!r} is none of {', '.join(get_args(RadarPass))}.")
+    return cast(RadarPass, text)
 
 
 def check_on_mismatch(text: str) -> str:

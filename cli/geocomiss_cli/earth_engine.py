@@ -1,8 +1,10 @@
 """Options of the commands that may ask Earth Engine."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 import typer
+
+from geocomiss_cli.checks import RadarPass, check_radar_pass
 
 EARTH_ENGINE: Final = "Earth Engine"
 
@@ -61,6 +63,30 @@ EeMaxHours = Annotated[
         metavar="HOURS",
         help="Do not begin what takes more computing, by an estimate from three trial requests.",
         show_default="no limit",
+        rich_help_panel=EARTH_ENGINE,
+    ),
+]
+S1Pass = Annotated[
+    str,
+    typer.Option(
+        "--s1-pass",
+        metavar="|".join(get_args(RadarPass)),
+        callback=check_radar_pass,
+        help="Sentinel-1 passes to use: ascending, descending or both; auto: in each cell of about 100 km "
+        "the direction that covers more of it in the season and, of equals, sees it more often.",
+        rich_help_panel=EARTH_ENGINE,
+    ),
+]
+CloudScore = Annotated[
+    float | None,
+    typer.Option(
+        "--cloud-score",
+        min=0,
+        max=1,
+        metavar="SCORE",
+        help="Cloud Score+ (cs_cdf, 0 cloudy to 1 clear) from which a pixel is clear, with the recipe "
+        "monthly-l2a-csplus; useful: 0.5 to 0.65.",
+        show_default="the recipe's, 0.6",
         rich_help_panel=EARTH_ENGINE,
     ),
 ]

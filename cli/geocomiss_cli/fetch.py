@@ -27,6 +27,8 @@ def fetch(
     ee_parallel: engine.EeParallel = 20,
     max_requests: engine.EeMaxRequests = None,
     max_eecu_hours: engine.EeMaxHours = None,
+    s1_pass: engine.S1Pass = "auto",
+    cloud_score: engine.CloudScore = None,
     dry_run: engine.DryRun = False,
     overwrite: given.Overwrite = False,
     seed: given.Seed = 0,
@@ -58,6 +60,8 @@ def fetch(
             ee_parallel,
             max_requests=max_requests,
             max_eecu_hours=max_eecu_hours,
+            s1_pass=checks.radar_pass_of(s1_pass),
+            cloud_score=cloud_score,
         ),
     )
     if dry_run:

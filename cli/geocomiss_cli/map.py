@@ -4,12 +4,14 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
+import typer
+
 from geocomiss.modalities import IMAGING
 from geocomiss_cli import checks
 from geocomiss_cli import earth_engine as engine
 from geocomiss_cli import options as given
 from geocomiss_cli.plan import say_cost
-from geocomiss_cli.terminal import progress_bar, say_notes, screen
+from geocomiss_cli.terminal import FAILED_TILES, progress_bar, say_notes, screen
 
 if TYPE_CHECKING:
     from geocomiss.mapping import MapReport
@@ -44,10 +46,15 @@ def map_area(
     ee_parallel: engine.EeParallel = 20,
     max_requests: engine.EeMaxRequests = None,
     max_eecu_hours: engine.EeMaxHours = None,
+    s1_pass: engine.S1Pass = "auto",
+    cloud_score: engine.CloudScore = None,
     dry_run: engine.DryRun = False,
     device: given.Device = "auto",
     precision: given.Precision = "auto",
     tile: given.Tile = 512,
+    workers: given.Workers = 0,
+    scheduler: given.Scheduler = None,
+    skip_failed: given.SkipFailed = False,
     overwrite: given.Overwrite = False,
     seed: given.Seed = 0,
 ) -> None:
@@ -77,6 +84,9 @@ def map_area(
         device=device,
         precision=checks.precision_of(precision),
         tile=tile,
+        workers=workers,
+        scheduler=scheduler,
+        skip_failed=skip_failed,
         overwrite=overwrite,
         simulated_model_on_real_data=simulated_model_on_real_data,
         seed=seed,
@@ -96,6 +106,8 @@ def map_area(
             ee_parallel,
             max_requests=max_requests,
             max_eecu_hours=max_eecu_hours,
+            s1_pass=checks.radar_pass_of(s1_pass),
+            cloud_score=cloud_score,
         ),
         command=shlex.join(["geocomiss", *sys.argv[1:]]),
     )
@@ -107,6 +119,8 @@ def map_area(
     with progress_bar("mapping", "pixels") as tell:
         report = make_map(request, tell)
     _say_report(report)
+    if report.failed:
+        raise typer.Exit(FAILED_TILES)
 
 
 def _say_report(report: "MapReport") -> None:

@@ -255,6 +255,35 @@ Tile = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+Workers = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="PROCESSES",
+        help="Compute tiles in so many processes on this machine, which share its cores; the map is the "
+        "same. 0: in this process, with all cores.",
+        rich_help_panel=RUN,
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Compute tiles on the workers of this Dask scheduler, as tcp://host:8786. They need the same "
+        "version of geocomiss, and a folder --out and local data that all machines share.",
+        show_default="none",
+        rich_help_panel=RUN,
+    ),
+]
+SkipFailed = Annotated[
+    bool,
+    typer.Option(
+        "--skip-failed",
+        help="Write the map without the tiles that fail again and again; they hold no data and are named. "
+        "Otherwise there is no map until the same command succeeds. The exit code is 3 either way.",
+        rich_help_panel=RUN,
+    ),
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace what --out holds.", rich_help_panel=RUN)
 ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from geocomiss.recipes import RECIPES
+from geocomiss_cli import checks
 from geocomiss_cli import earth_engine as engine
 from geocomiss_cli import options as given
 from geocomiss_cli.terminal import screen
@@ -57,6 +58,8 @@ def plan(
     ee_project: engine.EeProject = None,
     ee_credentials: engine.EeCredentials = "auto",
     ee_url: engine.EeUrl = None,
+    s1_pass: engine.S1Pass = "auto",
+    cloud_score: engine.CloudScore = None,
 ) -> None:
     """Show what Earth Engine would be asked for: images, tiles, requests, bytes and computing."""
     from geocomiss.costing import CostRequest, plan_costs
@@ -73,7 +76,13 @@ def plan(
         max_cloud,
         cloud_dilation,
         tuple(without or ()),
-        EarthEngine(ee_project, ee_url, ee_credentials),
+        EarthEngine(
+            ee_project,
+            ee_url,
+            ee_credentials,
+            s1_pass=checks.radar_pass_of(s1_pass),
+            cloud_score=cloud_score,
+        ),
         trials=trials,
     )
     say_cost(plan_costs(request), tier, price)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from geocomiss.recipes import RECIPES
+from geocomiss_cli import checks
+from geocomiss_cli import earth_engine as engine
 from geocomiss_cli import options as given
 from geocomiss_cli.terminal import progress_bar, say_notes, screen
 
@@ -96,6 +98,13 @@ def sample(
     weather: given.Weather = None,
     max_cloud: given.MaxCloud = 100.0,
     max_unreadable: given.MaxUnreadable = 10.0,
+    ee_project: engine.EeProject = None,
+    ee_credentials: engine.EeCredentials = "auto",
+    ee_url: engine.EeUrl = None,
+    ee_parallel: engine.EeParallel = 20,
+    max_requests: engine.EeMaxRequests = None,
+    s1_pass: engine.S1Pass = "auto",
+    cloud_score: engine.CloudScore = None,
     tile: TileOption = 256,
     overwrite: given.Overwrite = False,
     sim_seed: SimSeedOption = 0,
@@ -107,6 +116,7 @@ def sample(
     command goes on where it stopped.
     """
     from geocomiss.sampling import SamplingRequest, sample_points
+    from geocomiss.sources.base import EarthEngine
 
     request = SamplingRequest(
         points=points,
@@ -129,6 +139,15 @@ def sample(
         seed=seed,
         sim_seed=sim_seed,
         overwrite=overwrite,
+        ee=EarthEngine(
+            ee_project,
+            ee_url,
+            ee_credentials,
+            ee_parallel,
+            max_requests=max_requests,
+            s1_pass=checks.radar_pass_of(s1_pass),
+            cloud_score=cloud_score,
+        ),
     )
     with progress_bar("sampling", "samples") as tell:
         report = sample_points(request, tell)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+FAILED_TILES: Final = 3
+"""Exit code where tiles of a map failed again and again, and the others are done."""
 Progress = Callable[[int, int], None]
 """Told (done, in all)."""
 

@@ -23,8 +23,8 @@ from geocomiss.engine import Wanted, precision_of, prepared
 from geocomiss.errors import CheckpointError, MapError, RecipeError
 from geocomiss.grid import Tile, crs_of, tiles_of
 from geocomiss.inference import predict as predict_batch
-from geocomiss.mapping.assemble import SIMULATED_MODEL
 from geocomiss.mapping.contract import band_differences, recipe_differences, settle
+from geocomiss.mapping.facts import SIMULATED_MODEL
 from geocomiss.mapping.plan import classes_of
 from geocomiss.mapping.request import OnMismatch
 from geocomiss.maps import EXPECTED_ACCURACY

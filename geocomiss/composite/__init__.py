@@ -5,12 +5,20 @@ overlapping blocks, sums run date by date in double precision. At the outer edge
 neighbour is known, so a source hands in `margin_pixels` more on each side and crops the result.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from geocomiss.composite.clouds import check_rule, dilation_loss, margin_pixels, preference, usable
+from geocomiss.composite.clouds import (
+    SCL,
+    SCORE,
+    check_rule,
+    dilation_loss,
+    margin_pixels,
+    preference,
+    usable,
+)
 from geocomiss.composite.steps import (
     by_step,
     chosen,
@@ -31,6 +39,7 @@ from geocomiss.stack import COUNT
 
 __all__ = [
     "SCL",
+    "SCORE",
     "composite_optical",
     "composite_radar",
     "composite_weather",
@@ -43,16 +52,13 @@ __all__ = [
     "step_starts",
 ]
 
-SCL: Final = "scl"
-"""Variable of optical scenes that holds the scene classification."""
-
 
 def composite_optical(scenes: xr.Dataset, calendar: Calendar, recipe: Recipe, pixel: float) -> xr.Dataset:
     """Optical time steps from single dates.
 
     Args:
         scenes: Bands `(time, y, x)` in reflectance x 10000, float32, NaN missing, and `scl`
-            `(time, y, x)` uint8 on the same grid.
+            `(time, y, x)` uint8 or `cs_cdf` (Cloud Score+, NaN missing) on the same grid.
         calendar: T half-open steps; dates outside them are not read.
         recipe: Cloud rule, dilation, compositing, NDVI.
         pixel: Pixel size in metres, for the dilation.
@@ -61,15 +67,15 @@ def composite_optical(scenes: xr.Dataset, calendar: Calendar, recipe: Recipe, pi
         The bands, NDVI where its two bands are there, and `count` int16: `(time, y, x)`, T steps.
 
     Raises:
-        RecipeError: The recipe's cloud rule needs more than a scene classification.
+        RecipeError: The recipe's cloud rule needs something else.
     """
-    check_rule(recipe)
+    check_rule(recipe, list(scenes))
     scenes = in_season(scenes, calendar)
-    bands = scenes.drop_vars(SCL)
+    bands = scenes.drop_vars([SCL, SCORE], errors="ignore")
     if recipe.optical_compositing == "best-pixel":
-        result = _best_pixel(bands, scenes[SCL], calendar, recipe, pixel)
+        result = _best_pixel(bands, scenes, calendar, recipe, pixel)
     else:
-        clear = bands.where(usable(scenes[SCL], recipe, pixel))
+        clear = bands.where(usable(scenes, recipe, pixel))
         result = clear.map(lambda band: by_step(band, calendar, median), keep_attrs=True)
         result[COUNT] = observations(clear, calendar)
     return _with_ndvi(result, recipe)
@@ -156,11 +162,11 @@ def slope_of(elevation: xr.DataArray, dx: float | xr.DataArray, dy: float) -> xr
 
 
 def _best_pixel(
-    bands: xr.Dataset, scl: xr.DataArray, calendar: Calendar, recipe: Recipe, pixel: float
+    bands: xr.Dataset, scenes: xr.Dataset, calendar: Calendar, recipe: Recipe, pixel: float
 ) -> xr.Dataset:
     """One whole observation per step: the best SCL class, then the date nearest to the middle."""
-    cost = preference(scl) * np.float32(1000) + middle_distance(scl["time"], calendar)
-    picked = bands.where(chosen(cost.where(usable(scl, recipe, pixel)), calendar))
+    cost = preference(scenes[SCL]) * np.float32(1000) + middle_distance(scenes["time"], calendar)
+    picked = bands.where(chosen(cost.where(usable(scenes, recipe, pixel)), calendar))
     result = picked.map(lambda band: by_step(band, calendar, mean), keep_attrs=True)
     result[COUNT] = observations(picked, calendar).assign_attrs(count_kind="composite")
     return result

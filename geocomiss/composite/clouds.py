@@ -1,12 +1,16 @@
-"""Which optical observations are clear, by scene classification (SCL, Sentinel-2 L2A).
+"""Which optical observations are clear, by scene classification (SCL, Sentinel-2 L2A) or Cloud Score+.
 
 0 no data, 1 saturated or defective, 2 dark area, 3 cloud shadow, 4 vegetation, 5 bare soil, 6 water,
 7 unclassified, 8 and 9 cloud, 10 thin cirrus, 11 snow. Classes 4 to 7 are kept. Dark areas are dropped
 (mostly terrain shadow) but not grown; all other classes, the no-data edge of a swath among them, are
 grown by `Recipe.cloud_dilation` metres, because classification misses the rim of a cloud.
+
+Cloud Score+ (Pasquarella et al. 2023) says of each pixel how clear it is, 0 to 1: what lies below
+`Recipe.cloud_score`, or has no score, is not clear and is grown likewise.
 """
 
 import functools
+from collections.abc import Collection, Hashable
 from math import floor
 from typing import Any, Final
 
@@ -18,10 +22,16 @@ from numpy.typing import NDArray
 from geocomiss.errors import RecipeError
 from geocomiss.recipes import Recipe
 
+SCL: Final = "scl"
+"""Variable of optical scenes that holds the scene classification."""
+SCORE: Final = "cs_cdf"
+"""Variable of optical scenes that holds Cloud Score+."""
 CLEAR_CLASSES: Final = (4, 5, 6, 7)
 """SCL classes that are kept."""
 GROWN_CLASSES: Final = (0, 1, 3, 8, 9, 10, 11)
 """SCL classes whose surroundings are dropped too."""
+SCORE_RULE: Final = "cloud-score-plus"
+"""Cloud rule of recipes that go by Cloud Score+."""
 BEST_FIRST: Final = (4, 5, 6, 7, 2, 11, 3, 10, 8, 9, 1)
 """Order of preference of a 'best-pixel' composite: something cloudy is taken where all is cloudy."""
 
@@ -46,25 +56,34 @@ def dilation_loss(scl: xr.DataArray, recipe: Recipe, pixel: float) -> float:
     return 1.0 - float(both.after) / max(1.0, float(both.before))
 
 
-def check_rule(recipe: Recipe) -> None:
-    """Refuse a recipe that wants another rule than the scene classification can follow.
+def check_rule(recipe: Recipe, held: Collection[Hashable] = (SCL,)) -> None:
+    """Refuse a recipe whose cloud rule asks for what the scenes do not have.
+
+    Args:
+        recipe: With its cloud rule.
+        held: Variables of the scenes.
 
     Raises:
-        RecipeError: For example, 'cloud-score-plus'.
+        RecipeError: For example, 'cloud-score-plus' of scenes with a scene classification.
     """
-    if recipe.cloud_rule not in ("scl", "best-pixel"):
+    if (SCORE if recipe.cloud_rule == SCORE_RULE else SCL) not in held:
+        with_scl = "a scene classification" if SCL in held else "no scene classification"
         raise RecipeError(
-            f"acquisitions with a scene classification and a recipe with cloud rule {recipe.cloud_rule!r}",
-            expected="cloud rule 'scl' or 'best-pixel'",
+            f"acquisitions with {with_scl} and a recipe with cloud rule {recipe.cloud_rule!r}",
+            expected="cloud rule 'scl' or 'best-pixel' and a scene classification, or Cloud Score+",
             todo="choose another --recipe for this source",
         )
 
 
-def usable(scl: xr.DataArray, recipe: Recipe, pixel: float) -> xr.DataArray:
+def usable(scenes: xr.Dataset, recipe: Recipe, pixel: float) -> xr.DataArray:
     """Observations that a composite may use, `(time, y, x)` bool: the clear ones, or all with data."""
     if recipe.cloud_rule == "scl":
-        return _clear(scl, recipe.cloud_dilation, pixel)
-    return scl != 0
+        return _clear(scenes[SCL], recipe.cloud_dilation, pixel)
+    if recipe.cloud_rule == SCORE_RULE:
+        # as classes; in double precision, so that a score equal to the limit is clear everywhere
+        clear = scenes[SCORE].astype(np.float64) >= float(recipe.cloud_score or 0)
+        return _clear(clear.astype(np.uint8) * np.uint8(CLEAR_CLASSES[0]), recipe.cloud_dilation, pixel)
+    return scenes[SCL] != 0
 
 
 def _clear(scl: xr.DataArray, reach: float, pixel: float) -> xr.DataArray:

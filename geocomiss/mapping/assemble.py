@@ -1,27 +1,29 @@
-"""Put finished tiles together: the GeoTIFFs, the areas, and `run.json`."""
+"""Put finished tiles together: the GeoTIFFs, the areas, and `run.json`.
 
-import json
-import platform
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
-from importlib.metadata import version
+Every stored value is read once, a layer at a time and a tile at a time: memory does not depend on the area.
+What the tiles were counted to hold when they were computed is what the written layers are held to.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
-from geocomiss import __version__
-from geocomiss.errors import unwritable
-from geocomiss.grid import crs_of, pixel_hectares
+from geocomiss.errors import MapError, unwritable
+from geocomiss.grid import Tile
+from geocomiss.mapping.compute import Clock
+from geocomiss.mapping.facts import tags_of, write_run
 from geocomiss.mapping.illustrate import IMAGING, coarse_grid, picked
 from geocomiss.mapping.package import write_sidecars
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.request import MapReport
 from geocomiss.mapping.tiles import TileStore
 from geocomiss.maps import (
-    AREA_NOTE,
     EXPECTED_ACCURACY,
     NOT_MAPPED,
     PROBABILITIES,
@@ -29,76 +31,124 @@ from geocomiss.maps import (
     SUMMARY,
     Asset,
     Layer,
-    write_cog,
+    write_sparse_cog,
     write_style,
 )
 from geocomiss.modalities import MODALITIES
 from geocomiss.sources.base import Accounting
-from geocomiss.stack import origin_of
+from geocomiss.tiling import Counts, Record, WorkFolder
 
-SIMULATED_MODEL: Final = "SIMULATED MODEL"
 STALE: Final = (
     *(f"{name}.*" for name in (EXPECTED_ACCURACY, PROBABILITIES, "true_color", "ndvi")),
     *("preview.png", "report.html"),
 )
 """What not every map has, and what shows a map that is replaced."""
-PACKAGES: Final = ("torch", "numpy", "xarray", "dask", "rasterio", "odc-geo")
+NAMED: Final = 5
+"""Failed tiles that are named in a warning."""
 
 
-def assemble(
-    plan: Plan,
-    store: TileStore,
-    timings: dict[str, float],
-    pixels: int,
-    elapsed: Callable[[], float],
-) -> MapReport:
+@dataclass(frozen=True)
+class Finished:
+    """Tiles to be put together."""
+
+    store: TileStore
+    """Where they lie."""
+    done: Mapping[str, Record]
+    """Line in the manifest of each, by name."""
+    failed: Mapping[str, str]
+    """Why others are not there, by name."""
+    kept: int = 0
+    """Pixels of tiles that earlier runs computed."""
+
+    def tiles(self, plan: Plan) -> Iterator[Tile]:
+        """Those that are there, in the order of the grid."""
+        return (tile for tile in plan.tiles() if tile.name in self.done)
+
+
+def assemble(plan: Plan, finished: Finished, clock: Clock, work: WorkFolder) -> MapReport:
     """Write the layers and `run.json` from finished tiles.
 
     Args:
         plan: The map.
-        store: Its tiles, all done.
-        timings: Seconds per kind of work so far.
-        pixels: Pixels classified in this run.
-        elapsed: Seconds since the start.
+        finished: Its tiles.
+        clock: Of the run.
+        work: The folder of the run.
     """
-    before = elapsed()
-    counts = _count(plan, store)
-    finished = store.folder / "finished"
-    assets = _write_layers(plan, store, finished, counts.pop("patterns"))
-    observed = counts.pop("observed")
-    write_sidecars(finished, plan, assets)
-    files = _publish(finished, plan.request.out)
-    timings = timings | {"write": elapsed() - before}
+    failures = _failures(finished)
+    with clock.measure("write"):
+        counts = total(plan, finished.done)
+        folder = finished.store.folder / "finished"
+        assets = _write_layers(plan, finished, folder, counts, failures)
+        write_sidecars(folder, plan, assets)
+        files = _publish(folder, plan.request.out)
     read, worries = plan.source.account() if isinstance(plan.source, Accounting) else ((), ())
     report = MapReport(
         folder=plan.request.out,
         grid=plan.grid,
         calendar=plan.calendar,
         notes=[*plan.notes, *read],
-        warnings=[*plan.warnings, *worries],
+        warnings=[*plan.warnings, *worries, *failures],
         files=[*files, SUMMARY],
-        px_per_s=pixels / elapsed(),
-        seconds=elapsed(),
+        px_per_s=clock.pixels / clock.total,
+        seconds=clock.total,
         simulated_model=plan.simulated_model,
-        observed=observed,
-        **counts,
+        tiles=len(finished.done) + len(finished.failed),
+        computed=clock.pixels,
+        kept=finished.kept,
+        failed=dict(sorted(finished.failed.items())),
+        **_shown(plan, finished, counts),
     )
-    _write_run(plan, report, timings)
+    write_run(plan, report, clock.seconds, work)
     return report
 
 
+def total(plan: Plan, done: Mapping[str, Record]) -> Counts:
+    """What all tiles hold together."""
+    counts = [done[tile.name].counts for tile in plan.tiles() if tile.name in done]
+    nothing = Counts.nothing((len(IMAGING), plan.calendar.number))
+    return reduce(add, (each for each in counts if each is not None), nothing)
+
+
 def _write_layers(
-    plan: Plan, store: TileStore, finished: Path, patterns: tuple[int, ...]
+    plan: Plan, finished: Finished, folder: Path, counts: Counts, failures: tuple[str, ...]
 ) -> tuple[Asset, ...]:
     """Write all rasters, each with its style for QGIS."""
-    tags, assets = _tags(plan), []
+    tags, assets = tags_of(plan, failures), []
+    patterns = tuple(np.flatnonzero(counts.patterns[:NOT_MAPPED]).tolist())
     for layer in plan.layers(patterns):
         grid = coarse_grid(plan.grid, layer.every)
-        windows = _windows(plan, store, layer)
-        statistics = write_cog(finished / f"{layer.name}.tif", layer, grid, windows, tags, store.folder)
-        write_style(finished / f"{layer.name}{QML_SUFFIX}", layer, statistics[0])
+        windows = _windows(plan, finished, layer)
+        if layer.name in COUNTED:
+            windows = _held_to(windows, layer, getattr(counts, COUNTED[layer.name]))
+        path = folder / f"{layer.name}.tif"
+        statistics = write_sparse_cog(path, layer, grid, windows, tags, finished.store.folder)
+        write_style(folder / f"{layer.name}{QML_SUFFIX}", layer, statistics[0])
         assets.append(Asset(layer, grid, statistics))
     return tuple(assets)
+
+
+COUNTED: Final = {"crop_type": "classes", "modalities": "patterns"}
+"""Layers whose values are counted when a tile is computed, and the field of `Counts` that holds them."""
+
+
+def _held_to(
+    windows: Iterator[tuple[slice, slice, NDArray[Any]]], layer: Layer, expected: NDArray[np.int64]
+) -> Iterator[tuple[slice, slice, NDArray[Any]]]:
+    """The same windows; in the end their values must have been those that the tiles were computed with.
+
+    Raises:
+        MapError: They were not.
+    """
+    found = np.zeros_like(expected)
+    for rows, cols, values in windows:
+        found += np.bincount(values.ravel(), minlength=expected.size)
+        yield rows, cols, values
+    if wrong := int(abs(found - expected).sum()) // 2:
+        raise MapError(
+            f"the tiles of {layer.name} differ in {wrong:,} pixels from what was computed",
+            expected="the values that were computed",
+            todo="check the disk, delete the output folder and make the map again",
+        )
 
 
 def _publish(finished: Path, out: Path) -> list[str]:
@@ -117,31 +167,18 @@ def _publish(finished: Path, out: Path) -> list[str]:
     return names
 
 
-def _windows(plan: Plan, store: TileStore, layer: Layer) -> Iterator[tuple[slice, slice, NDArray[Any]]]:
-    for tile in plan.tiles():
+def _windows(plan: Plan, finished: Finished, layer: Layer) -> Iterator[tuple[slice, slice, NDArray[Any]]]:
+    for tile in finished.tiles(plan):
         at = picked(plan.grid, tile, layer.every)
         if at.y.size and at.x.size:
-            yield at.rows, at.cols, store.read_tile(tile).layer(layer.name)
+            yield at.rows, at.cols, finished.store.read_layer(tile, layer.name)
 
 
-def _count(plan: Plan, store: TileStore) -> dict[str, Any]:
+def _shown(plan: Plan, finished: Finished, counts: Counts) -> dict[str, Any]:
     """Pixels and hectares per class, availability of each modality, and what is not mapped and why."""
-    pixels, hectares = np.zeros(256, np.int64), np.zeros(256)
-    bits, outside, masked = np.zeros(256, np.int64), 0, 0
-    observed = np.zeros((len(IMAGING), plan.calendar.number), np.int64)
-    for tile in plan.tiles():
-        result = store.read_tile(tile)
-        pixels += np.bincount(result.crop_type.ravel(), minlength=256)
-        area = pixel_hectares(tile.geobox).ravel()
-        hectares += np.bincount(result.crop_type.ravel(), area, minlength=256)
-        bits += np.bincount(result.modalities.ravel(), minlength=256)
-        outside, masked = outside + result.outside, masked + result.masked
-        observed += result.observed
-    looked_at = bits[:NOT_MAPPED].sum()
-    unclassified = int(pixels[0]) - outside - masked
-    reason = "required_missing" if plan.request.require else "nothing_available"
+    looked_at = int(counts.patterns[:NOT_MAPPED].sum())
     share = {
-        name: float(bits[[v for v in range(16) if v & m.bit]].sum() / max(looked_at, 1))
+        name: float(counts.patterns[[v for v in range(16) if v & m.bit]].sum() / max(looked_at, 1))
         for name, m in MODALITIES.items()
     }
     return {
@@ -150,120 +187,46 @@ def _count(plan: Plan, store: TileStore) -> dict[str, Any]:
                 "value": each.value,
                 "name": each.name,
                 "color": each.color,
-                "pixels": int(pixels[each.value]),
-                "area_ha": round(float(hectares[each.value]), 4),
+                "pixels": int(counts.classes[each.value]),
+                "area_ha": round(float(counts.hectares[each.value]), 4),
             }
             for each in plan.classes
         ],
         "modality_share": share,
-        "patterns": tuple(np.flatnonzero(bits[:NOT_MAPPED]).tolist()),
         "observed": {
-            name: [round(float(each), 4) for each in observed[number] / max(looked_at, 1)]
+            name: [round(float(each), 4) for each in counts.observed[number] / max(looked_at, 1)]
             for number, name in enumerate(IMAGING)
         },
-        "nodata": {"outside": outside, "masked": masked, "required_missing": 0} | {reason: unclassified},
+        "nodata": _without_class(plan, finished, counts),
     }
 
 
-def _tags(plan: Plan) -> dict[str, str]:
-    """What every layer states. No time, command, tile size or run id: equal maps are equal bytes."""
-    card, origin = plan.checkpoint.card, origin_of(plan.stack)
-    tags = {
-        "software": f"geocomiss {__version__}",
-        "model_sha256": card.model_sha256,
-        "model_method": card.method,
-        "recipe": origin.recipe.name,
-        "source": origin.source,
-        "season": f"{plan.calendar.start}/{plan.calendar.last_day}",
+def _without_class(plan: Plan, finished: Finished, counts: Counts) -> dict[str, int]:
+    """Pixels without a class by reason."""
+    reason = "required_missing" if plan.request.require else "nothing_available"
+    outside, masked, failed = counts.outside, counts.masked, 0
+    looked_at = 0
+    for tile in plan.tiles():
+        looked_at += tile.geobox.height * tile.geobox.width
+        if tile.name not in finished.done:
+            area, wanted = plan.within_area(tile), plan.wanted(tile)
+            outside += int((~area).sum())
+            masked += int((area & ~wanted).sum())
+            failed += int(wanted.sum())
+    nodata = {
+        "outside": outside + plan.grid.height * plan.grid.width - looked_at,
+        "masked": masked,
+        "required_missing": 0,
+        reason: int(counts.classes[0]) - counts.outside - counts.masked,
     }
-    if plan.request.smooth:
-        tags["smooth"] = f"neighbourhood of {plan.request.smooth} pixels a side"
-    if plan.request.mapping_unit:
-        tags["minimum_mapping_unit"] = f"{plan.request.mapping_unit:g} ha"
-    if plan.readout.priors:
-        tags["priors"] = ", ".join(f"{name} {share:.4f}" for name, share in _priors(plan).items())
-    if plan.warnings:
-        tags["warnings"] = "; ".join(plan.warnings)
-    if card.simulated:
-        tags["label"] = SIMULATED_MODEL if plan.simulated_model else "SIMULATED WORLD"
-    return tags
+    return nodata | ({"failed": failed} if finished.failed else {})
 
 
-def _priors(plan: Plan) -> dict[str, float]:
-    """Known shares by class; empty where none were given."""
-    names = (info.name for info in plan.checkpoint.card.classes)
-    return dict(zip(names, plan.readout.priors or (), strict=False))
-
-
-def _write_run(plan: Plan, report: MapReport, timings: dict[str, float]) -> None:
-    path = plan.request.out / SUMMARY
-    partial = path.with_suffix(".partial")
-    try:
-        partial.write_text(json.dumps(_run(plan, report, timings), indent=2) + "\n")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise unwritable(plan.request.out, error) from error
-
-
-def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, Any]:
-    card, origin, calendar = plan.checkpoint.card, origin_of(plan.stack), plan.calendar
-    return {
-        "label": _tags(plan).get("label", ""),
-        "area": AREA_NOTE,
-        "classes": report.classes,
-        "nodata": report.nodata,
-        "modality_share": report.modality_share,
-        "observations": {"steps": [str(day) for day in calendar.edges()[:-1]], **report.observed},
-        "season": {
-            "start": str(calendar.start),
-            "end": str(calendar.last_day),
-            "step": calendar.step,
-            "steps": calendar.number,
-        },
-        "source": {
-            "name": origin.source,
-            "simulated": origin.simulated,
-            "radar_pass": origin.radar_pass,
-            "recipe": asdict(origin.recipe),
-        },
-        "model": {
-            "sha256": card.model_sha256,
-            "method": card.method,
-            "precision": plan.precision,
-            "simulated": card.simulated,
-            "trained_on": card.training.table,
-            "recipe": asdict(card.recipe),
-            "bands": {name: list(bands) for name, bands in card.bands.items()},
-        },
-        "confidence": {
-            "calibrated": plan.readout.calibration is not None,
-            "class_shares": dict(zip((info.name for info in card.classes), card.shares, strict=True)),
-            "priors": _priors(plan) or None,
-        },
-        "without": list(plan.request.without),
-        "require": list(plan.request.require),
-        "smooth": plan.request.smooth,
-        "minimum_mapping_unit": plan.dissolved,
-        "min_steps": dict(plan.spec.min_steps),
-        "on_mismatch": plan.request.on_mismatch,
-        "notes": report.notes,
-        "warnings": report.warnings,
-        "grid": {
-            "crs": str(crs_of(plan.grid)),
-            "transform": list(plan.grid.affine)[:6],
-            "height": plan.grid.height,
-            "width": plan.grid.width,
-        },
-        "files": report.files,
-        "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
-        "seconds": round(report.seconds, 3),
-        "px_per_s": round(report.px_per_s, 1),
-        "versions": {
-            "geocomiss": __version__,
-            "python": platform.python_version(),
-            "gdal": rasterio.__gdal_version__,
-            **{name: version(name) for name in PACKAGES},
-        },
-        "command": plan.request.command,
-    }
+def _failures(finished: Finished) -> tuple[str, ...]:
+    """What to say of tiles that are not there."""
+    if not finished.failed:
+        return ()
+    reasons = sorted(finished.failed.items())
+    named = ", ".join(f"{name} ({why})" for name, why in reasons[:NAMED])
+    more = f" and {len(reasons) - NAMED} more (see run.json)" if len(reasons) > NAMED else ""
+    return (f"{len(reasons)} tiles failed and hold no data: {named}{more}",)

@@ -65,15 +65,34 @@ def _span(within: slice, size: int, every: int) -> tuple[slice, NDArray[np.int64
     return slice(int(first), int(last)), middles[first:last] - within.start
 
 
-def count_observations(part: xr.DataTree, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Clear observations (modalities, T, H, W) of a computed part; 0 where not wanted or not there."""
+@dataclass(frozen=True)
+class Observations:
+    """Clear observations of the mapped pixels of a window, by modality of `IMAGING`."""
+
+    by_pixel: NDArray[np.int64]
+    """(modalities, H, W) of all steps together; 0 where not wanted."""
+    by_step: NDArray[np.int64]
+    """(modalities, T) of all wanted pixels together."""
+
+
+def count_observations(part: xr.DataTree, wanted: NDArray[np.bool_], steps: int) -> Observations:
+    """Clear observations of a computed part; 0 where a modality is not there.
+
+    Args:
+        part: The window.
+        wanted: (H, W) pixels that count.
+        steps: T.
+    """
     groups = groups_of(part)
-    steps = max((group.sizes.get("time", 0) for group in groups.values()), default=0)
-    counts = np.zeros((len(IMAGING), steps, *wanted.shape), np.int64)
+    by_pixel = np.zeros((len(IMAGING), *wanted.shape), np.int64)
+    by_step = np.zeros((len(IMAGING), steps), np.int64)
     for number, name in enumerate(IMAGING):
         if name in groups and COUNT in groups[name]:
-            counts[number] = np.nan_to_num(groups[name][COUNT].values) * wanted
-    return counts
+            for step, counts in enumerate(groups[name][COUNT].values):
+                counted = np.nan_to_num(counts).astype(np.int64) * wanted
+                by_pixel[number] += counted
+                by_step[number, step] = counted.sum()
+    return Observations(by_pixel, by_step)
 
 
 def illustrate(layer: Layer, part: xr.DataTree, wanted: NDArray[np.bool_], at: Picked) -> NDArray[np.uint8]:

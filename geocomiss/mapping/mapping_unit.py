@@ -17,10 +17,14 @@ from rasterio.features import sieve
 
 from geocomiss.errors import MapError
 from geocomiss.grid import Tile, pixel_hectares
+from geocomiss.mapping.assemble import Finished
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.tiles import TileResult, TileStore
 from geocomiss.maps import NOT_MAPPED, PROBABILITIES
+from geocomiss.tiling import WorkFolder
 
+CROP_TYPE: Final = "crop_type"
+"""The layer of classes."""
 CONNECTED: Final = 4
 """Neighbours by which pixels belong to one patch: those that share an edge, GDAL's and QGIS's default."""
 ROUNDING: Final = 2e-3
@@ -86,36 +90,53 @@ def dissolve(classes: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
         classes = cleaned
 
 
-def apply_mapping_unit(plan: Plan, store: TileStore) -> tuple[Plan, TileStore]:
+def apply_mapping_unit(plan: Plan, finished: Finished) -> tuple[Plan, Finished]:
     """Dissolve small patches of a map.
 
     Args:
         plan: The map, with its minimum mapping unit.
-        store: Its tiles, all done, with probabilities.
+        finished: Its tiles, with probabilities.
 
     Returns:
-        The plan, which knows what was changed, and the tiles after it, in a folder within that of `store`.
+        The plan, which knows what was changed, and the tiles after it, in a folder within that of the others.
     """
     size = unit_in_pixels(plan.grid, plan.request.mapping_unit)
     before = np.zeros(plan.grid.shape, np.uint8)
-    for tile in plan.tiles():
-        before[tile.y, tile.x] = store.read_tile(tile).crop_type
+    for tile in finished.tiles(plan):
+        before[tile.y, tile.x] = finished.store.read_layer(tile, CROP_TYPE)
     after = dissolve(before, size)
-    cleaned = TileStore(store.folder / "unit", plan.fingerprint(), discard=True)
     pixels, hectares = 0, 0.0
-    for tile in plan.tiles():
+    for tile in finished.tiles(plan):
         changed = after[tile.y, tile.x] != before[tile.y, tile.x]
         pixels += int(changed.sum())
         hectares += float(pixel_hectares(tile.geobox)[changed].sum()) if changed.any() else 0.0
-        if tile not in cleaned:
-            cleaned.write_tile(tile, _changed(store, tile, after[tile.y, tile.x], changed))
     done = Dissolved(plan.request.mapping_unit, size, pixels, round(hectares, 4))
     share = pixels / max(int((before > 0).sum()), 1)
     note = (
         f"minimum mapping unit of {done.hectares:g} ha ({size:,} pixels): {pixels:,} pixels ({share:.1%}) of "
         "smaller patches took the class of their largest neighbour"
     )
-    return replace(plan, notes=(*plan.notes, note), dissolved=done.as_json()), cleaned
+    known = replace(plan, notes=(*plan.notes, note), dissolved=done.as_json())
+    return known, _rewritten(plan, finished, before, after)
+
+
+def _rewritten(
+    plan: Plan, finished: Finished, before: NDArray[np.uint8], after: NDArray[np.uint8]
+) -> Finished:
+    """The tiles with other classes."""
+    folder = WorkFolder(finished.store.folder / "unit")
+    # a tile that comes later changes its neighbours
+    folder.claim({"failed": sorted(finished.failed)}, len(finished.done), discard=True)
+    cleaned, done = TileStore(folder.path), {}
+    for tile in finished.tiles(plan):
+        record = cleaned.record_of(tile)
+        if record is None:
+            here = after[tile.y, tile.x]
+            record = cleaned.write_tile(
+                tile, _changed(finished.store, tile, here, here != before[tile.y, tile.x])
+            )
+        done[tile.name] = record
+    return replace(finished, store=cleaned, done=done)
 
 
 def _changed(

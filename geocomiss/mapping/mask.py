@@ -91,4 +91,4 @@ def read_mask(text: str) -> Mask:
             f"the mask {name!r} has no CRS", expected="a georeferenced raster", todo="assign its CRS"
         )
     chosen = tuple(int(value) for value in values.split(",")) if values else ()
-    return Mask(Path(name), chosen, GeoBox(shape, affine, crs.to_wkt()))
+    return Mask(Path(name).absolute(), chosen, GeoBox(shape, affine, crs.to_wkt()))

@@ -17,8 +17,9 @@ from geocomiss import __version__
 from geocomiss.batch import Spec
 from geocomiss.calibration import Readout
 from geocomiss.checkpoint import Card, Checkpoint
+from geocomiss.covering import Covering
 from geocomiss.engine import Precision, prepared
-from geocomiss.grid import Tile, crs_of, crs_text, inside, tiles_of
+from geocomiss.grid import Tile, crs_of, crs_text, tiles_of
 from geocomiss.mapping.illustrate import OPTICAL, can_illustrate, every_of
 from geocomiss.mapping.mask import Mask
 from geocomiss.mapping.request import MapRequest
@@ -131,14 +132,21 @@ class Plan:
         return self.checkpoint.card.simulated and not self.source.simulated
 
     def tiles(self) -> Iterator[Tile]:
-        """All tiles of the grid."""
-        return tiles_of(self.grid, self.request.tile)
+        """The tiles that meet the area; no other is looked at."""
+        if self.covering is None:
+            return tiles_of(self.grid, self.request.tile)
+        return self.covering.tiles(self.request.tile)
+
+    @cached_property
+    def covering(self) -> Covering | None:
+        """The area of interest on the grid; None: the whole grid."""
+        return Covering(self.area, self.grid) if self.area else None
 
     def within_area(self, tile: Tile) -> NDArray[np.bool_]:
         """Which pixels of a tile lie in the area of interest: (H, W)."""
-        if self.area is None:
+        if self.covering is None:
             return np.ones(tile.geobox.shape, bool)
-        return inside(self.area, tile.geobox, self.grid)
+        return self.covering.inside(tile.geobox)
 
     def wanted(self, tile: Tile) -> NDArray[np.bool_]:
         """Which pixels of a tile are to be mapped, in the area and the mask: (H, W)."""
@@ -148,8 +156,9 @@ class Plan:
     def fingerprint(self) -> dict[str, Any]:
         """Everything that decides a pixel: tiles of another fingerprint are of another map."""
         return {
-            "area": hashlib.sha256(self.area.geom.wkb).hexdigest() if self.area else None,
-            "grid": [crs_text(crs_of(self.grid)), *list(self.grid.affine)[:6], *self.grid.shape],
+            "area": hashlib.sha256(self.area.geom.wkb).hexdigest()[:16] if self.area else None,
+            "grid": f"{self.grid.width} x {self.grid.height} pixels, {crs_text(crs_of(self.grid))}, "
+            f"{list(self.grid.affine)[:6]}",
             "season": str(self.calendar),
             "source": [self.request.source, self.request.seed, *files_state(Path(self.request.source))],
             "found": self.source.state if isinstance(self.source, Accounting) else None,

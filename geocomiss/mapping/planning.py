@@ -30,7 +30,7 @@ from geocomiss.maps import (
 )
 from geocomiss.modalities import MODALITIES
 from geocomiss.seasons import Cycle
-from geocomiss.sources import SIMULATED
+from geocomiss.sources import EARTH_ENGINE, SIMULATED, sources_of
 from geocomiss.sources.base import Reading, Source
 from geocomiss.sources.resolve import Asked, future_steps, resolve_grid, source_asked, uncovered
 from geocomiss.stack import origin_of, without
@@ -175,6 +175,15 @@ def _check_names(request: MapRequest) -> None:
             f"--smooth {request.smooth}", expected="an odd number of pixels, 3 or more", todo="correct it"
         )
     check_mapping_unit(request.mapping_unit)
+    if request.workers and request.scheduler:
+        raise MapError("--workers and --scheduler", expected="one of them", todo="leave one out")
+    if (request.workers or request.scheduler) and EARTH_ENGINE in sources_of(request.source):
+        raise MapError(
+            f"--source {request.source} with --workers or --scheduler",
+            expected="one process: limits and costs of Earth Engine hold for a project, not for a worker",
+            todo="leave the option out (--ee-parallel sets how much is asked at a time), or fetch a stack "
+            "first",
+        )
     if request.tile < 1:
         raise MapError(f"--tile {request.tile}", expected="at least 1 pixel", todo="correct it")
 

@@ -54,6 +54,12 @@ class MapRequest:
     """Numbers that encoders are computed with; 'auto': bfloat16 where the processor multiplies it fast."""
     tile: int = 512
     """Pixels a side of the tiles that are computed and stored one by one."""
+    workers: int = 0
+    """Processes on this machine that compute tiles; 0: this one alone."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler whose workers compute tiles."""
+    skip_failed: bool = False
+    """Whether tiles that fail again and again are left out of the map; else there is no map."""
     overwrite: bool = False
     """Whether a finished map in `out` may be replaced."""
     simulated_model_on_real_data: bool = False
@@ -119,3 +125,11 @@ class MapReport:
     """Whether a model of the simulated world was used on real data."""
     observed: dict[str, list[float]] = field(default_factory=dict)
     """Clear observations of a mapped pixel in each time step, on average, by modality."""
+    tiles: int = 0
+    """Tiles that meet the area."""
+    computed: int = 0
+    """Pixels classified in this run."""
+    kept: int = 0
+    """Pixels of tiles that earlier, interrupted runs computed."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Why tiles failed that hold no data, by name."""

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
 from geocomiss.grid import Tile
+from geocomiss.mapping.assemble import Finished
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.tiles import TileResult, TileStore
 from geocomiss.maps import NOT_MAPPED, PROBABILITIES, STEP
+from geocomiss.tiling import WorkFolder
 
 CERTAIN: Final = 0.9975
 """Largest probability that is believed: half a step of the stored ones below 1. Log-odds stay finite."""
@@ -73,22 +75,27 @@ def _sums(values: Floats, window: int) -> Floats:
     return np.asarray(correlate1d(correlate1d(values, ones, 0, mode="constant"), ones, 1, mode="constant"))
 
 
-def smooth_tiles(plan: Plan, store: TileStore) -> TileStore:
+def smooth_tiles(plan: Plan, unsmoothed: Finished) -> Finished:
     """Smooth the tiles of a map, each with the margin that its pixels look at.
 
     Args:
         plan: The map, with `smooth` pixels a side of the neighbourhood.
-        store: Its tiles, all done, with probabilities.
+        unsmoothed: Its tiles, with probabilities.
 
     Returns:
-        The smoothed tiles, in a folder within that of `store`: an interrupted run goes on.
+        The smoothed tiles, in a folder within that of the others: an interrupted run goes on.
     """
-    smoothed = TileStore(store.folder / "smooth", plan.fingerprint(), discard=True)
-    tiles = {(tile.row, tile.col): tile for tile in plan.tiles()}
+    folder = WorkFolder(unsmoothed.store.folder / "smooth")
+    tiles = {(tile.row, tile.col): tile for tile in unsmoothed.tiles(plan)}
+    # a tile that comes later changes its neighbours
+    folder.claim({"failed": sorted(unsmoothed.failed)}, len(tiles), discard=True)
+    smoothed, done = TileStore(folder.path), {}
     for tile in tiles.values():
-        if tile not in smoothed:
-            smoothed.write_tile(tile, _smooth_tile(plan, store, tiles, tile))
-    return smoothed
+        record = smoothed.record_of(tile)
+        if record is None:
+            record = smoothed.write_tile(tile, _smooth_tile(plan, unsmoothed.store, tiles, tile))
+        done[tile.name] = record
+    return replace(unsmoothed, store=smoothed, done=done)
 
 
 def _smooth_tile(plan: Plan, store: TileStore, tiles: dict[tuple[int, int], Tile], tile: Tile) -> TileResult:
@@ -126,7 +133,7 @@ def _with_margin(
             other = tiles[row, col]
             y = slice(max(top, other.y.start), min(top + shape[0], other.y.stop))
             x = slice(max(left, other.x.start), min(left + shape[1], other.x.stop))
-            part = store.read_tile(other).layer(PROBABILITIES)
+            part = store.read_layer(other, PROBABILITIES)
             found[:, y.start - top : y.stop - top, x.start - left : x.stop - left] = part[
                 :,
                 y.start - other.y.start : y.stop - other.y.start,

@@ -1,14 +1,16 @@
 """Tiles on disk: what makes an interrupted map go on where it stopped.
 
-A tile is written to a temporary file, renamed, and only then recorded in the manifest with its
-digest. A tile counts as done when its file has the recorded digest; anything else is done again.
+A tile is written to a temporary file, hashed, renamed, and only then recorded in the manifest with its
+digest and what it holds. A tile counts as done when its file has a recorded digest; anything else is done
+again.
 """
 
 import hashlib
-import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocomiss.errors import MapError, unwritable
-from geocomiss.grid import Tile
+from geocomiss.grid import Tile, pixel_hectares
+from geocomiss.tiling import Counts, Manifest, Record
+from geocomiss.tiling.counts import VALUES
+from geocomiss.tiling.manifest import MAIN
 
 FURTHER: Final = "further_"
 """Begins the names of further layers in a tile's file."""
@@ -44,6 +49,22 @@ class TileResult:
     observed: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     """(modalities, T) clear observations, all mapped pixels together."""
 
+    def counts(self, tile: Tile) -> Counts:
+        """What it holds, in numbers.
+
+        Args:
+            tile: Where it lies.
+        """
+        classes = self.crop_type.ravel()
+        return Counts(
+            self.outside,
+            self.masked,
+            np.bincount(classes, minlength=VALUES),
+            np.bincount(classes, pixel_hectares(tile.geobox).ravel(), minlength=VALUES).astype(np.float64),
+            np.bincount(self.modalities.ravel(), minlength=VALUES),
+            self.observed,
+        )
+
     def layer(self, name: str) -> NDArray[Any]:
         """The values of a layer."""
         if name in self.further:
@@ -52,50 +73,84 @@ class TileResult:
 
 
 class TileStore:
-    """The folder `tiles/` of a map in the making.
+    """The files of a map's tiles.
 
     Args:
-        folder: The folder; made when missing.
-        fingerprint: What must be equal for earlier tiles to count.
-        discard: Throw away tiles of another fingerprint instead of refusing.
-
-    Raises:
-        MapError: The folder holds tiles of another fingerprint, or cannot be written.
+        folder: Where; claimed already (see `WorkFolder.claim`).
+        own: Manifest that this process writes.
     """
 
-    def __init__(self, folder: Path, fingerprint: dict[str, Any], *, discard: bool = False) -> None:
+    def __init__(self, folder: Path, own: str = MAIN) -> None:
         self.folder = folder
-        self._manifest = folder / "manifest.jsonl"
-        self._made_parent = not folder.parent.exists()
-        try:
-            self._claim(json.loads(json.dumps(fingerprint)), discard)
-        except OSError as error:
-            raise unwritable(folder.parent, error) from error
-        self._digests = dict(self._recorded())
+        self.manifest = Manifest(folder, own)
+        self._done: dict[str, list[Record]] = {}
+        self._failed: set[str] = set()
+        self._verified: dict[str, Record] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        """Take notice of what other processes have recorded."""
+        lines = self.manifest.read()
+        self._done = {
+            name: [each for each in records if each.state == "done"] for name, records in lines.items()
+        }
+        self._failed = {name for name, records in lines.items() if records[-1].state == "failed"}
+
+    def record_of(self, tile: Tile) -> Record | None:
+        """What is recorded of a tile that is done and whose file is undamaged; else None."""
+        if tile.name not in self._verified and self._done.get(tile.name):
+            digest = _digest(self._path(tile))
+            for record in self._done[tile.name]:
+                if record.sha256 == digest and record.counts is not None:
+                    self._verified[tile.name] = record
+        return self._verified.get(tile.name)
 
     def __contains__(self, tile: Tile) -> bool:
         """Whether a tile is done and its file undamaged."""
-        path, digest = self._path(tile), self._digests.get(tile.name)
-        return digest is not None and path.exists() and _digest(path) == digest
+        return self.record_of(tile) is not None
 
-    def write_tile(self, tile: Tile, result: TileResult) -> None:
+    def written(self, tile: Tile) -> bool:
+        """Whether a tile has a file, recorded or not, whole or damaged."""
+        return self._path(tile).exists()
+
+    def failed_before(self, tile: Tile) -> bool:
+        """Whether what was last recorded of a tile, when this began, is that it failed."""
+        return tile.name in self._failed
+
+    def note_start(self, tile: Tile) -> None:
+        """Record that a tile is being computed. Raises MapError when the disk is full."""
+        self._note(lambda: self.manifest.begin(tile.name))
+
+    def note_failure(self, tile: Tile, reason: str) -> None:
+        """Record that a tile could not be computed. Raises MapError when the disk is full."""
+        self._note(lambda: self.manifest.fail(tile.name, reason))
+
+    def write_tile(self, tile: Tile, result: TileResult) -> Record:
         """Store a tile and record it. Raises MapError when the disk is full."""
         path = self._path(tile)
-        partial = path.with_suffix(".partial")
+        partial = path.with_suffix(f".{os.getpid()}.partial")  # another process may be at the same tile
         try:
             with partial.open("wb") as file:
                 np.savez_compressed(file, **_arrays(result))
                 file.flush()
                 os.fsync(file.fileno())
+            digest = _digest(partial)
             partial.replace(path)
-            self._record(tile, _digest(path))
+            spans = (tile.y.start, tile.y.stop, tile.x.start, tile.x.stop)
+            record = self.manifest.finish(tile.name, spans, digest, result.counts(tile))
         except OSError as error:
             partial.unlink(missing_ok=True)
             raise unwritable(self.folder.parent, error) from error
+        self.accept(record)
+        return record
+
+    def accept(self, record: Record) -> None:
+        """Take notice of a tile that has just been written, here or elsewhere."""
+        self._verified[record.tile] = record
 
     def read_tile(self, tile: Tile) -> TileResult:
-        """A tile that is done."""
-        with np.load(self._path(tile)) as stored:
+        """A tile that is done. Raises MapError where its file was damaged since."""
+        with self._opened(tile) as stored:
             outside, masked = stored["counts"].tolist()
             return TileResult(
                 stored["crop_type"],
@@ -108,57 +163,33 @@ class TileStore:
                 stored["observed"],
             )
 
-    @property
-    def empty(self) -> bool:
-        """Whether no tile is done."""
-        return not self._digests
+    def read_layer(self, tile: Tile, name: str) -> NDArray[Any]:
+        """One layer of a tile that is done, and nothing else of it. Raises MapError like `read_tile`."""
+        with self._opened(tile) as stored:
+            values: NDArray[Any] = stored[name if name in stored else FURTHER + name]
+            return values
 
-    def remove(self) -> None:
-        """Delete the folder, and the map's own where this made it and it is empty now."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        if self._made_parent and self.folder.parent.exists() and not any(self.folder.parent.iterdir()):
-            self.folder.parent.rmdir()
+    @contextmanager
+    def _opened(self, tile: Tile) -> Iterator[Any]:
+        """The file of a tile; archives carry checksums of what they hold."""
+        try:
+            with np.load(self._path(tile), allow_pickle=False) as stored:
+                yield stored
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise MapError(
+                f"the tile {tile.name} in {self.folder} is damaged ({type(error).__name__})",
+                expected="a file as it was written",
+                todo="check the disk and give the same command again: it computes this tile anew",
+            ) from error
+
+    def _note(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OSError as error:
+            raise unwritable(self.folder.parent, error) from error
 
     def _path(self, tile: Tile) -> Path:
         return self.folder / f"{tile.name}.npz"
-
-    def _claim(self, fingerprint: dict[str, Any], discard: bool) -> None:
-        stated = self.folder / "request.json"
-        if stated.exists():
-            earlier = _json(stated)
-            changed = [key for key in fingerprint | earlier if earlier.get(key) != fingerprint.get(key)]
-            if not changed:
-                return
-            if not discard:
-                was = ", ".join(f"{key} was {earlier.get(key)!r}" for key in sorted(changed))
-                raise MapError(
-                    f"{self.folder.parent} holds an unfinished map with other arguments ({was})",
-                    expected="the same arguments, to go on",
-                    todo="give them, choose another --out, or start afresh with --overwrite",
-                )
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = stated.with_suffix(".partial")
-        partial.write_text(json.dumps(fingerprint, indent=1))
-        partial.replace(stated)
-
-    def _recorded(self) -> Iterator[tuple[str, str]]:
-        lines = self._manifest.read_text().splitlines() if self._manifest.exists() else []
-        for line in lines:
-            try:
-                record = json.loads(line)
-                yield record["tile"], record["sha256"]
-            except (ValueError, KeyError):
-                continue  # the last line of a killed process may be cut short
-
-    def _record(self, tile: Tile, digest: str) -> None:
-        spans = [tile.y.start, tile.y.stop, tile.x.start, tile.x.stop]
-        line = json.dumps({"tile": tile.name, "window": spans, "sha256": digest, "state": "done"})
-        with self._manifest.open("a") as file:
-            file.write(f"\n{line}" if file.tell() else line)  # first: never glued to a line cut short
-            file.flush()
-            os.fsync(file.fileno())
-        self._digests[tile.name] = digest
 
 
 def _arrays(result: TileResult) -> dict[str, Any]:
@@ -173,14 +204,10 @@ def _arrays(result: TileResult) -> dict[str, Any]:
     } | {FURTHER + name: values for name, values in result.further.items()}
 
 
-def _json(path: Path) -> dict[str, Any]:
-    """A stored fingerprint; a damaged one is like none."""
-    try:
-        stored = json.loads(path.read_text())
-    except ValueError:
-        return {}
-    return stored if isinstance(stored, dict) else {}
-
-
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """SHA-256 of a file; empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return ""

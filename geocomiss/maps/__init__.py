@@ -1,6 +1,6 @@
 """Maps on disk: rasters with colours and class names, and what a map folder says about itself."""
 
-from geocomiss.maps.cog import Statistics, write_cog
+from geocomiss.maps.cog import Statistics, write_cog, write_sparse_cog
 from geocomiss.maps.layers import (
     EXPECTED_ACCURACY,
     NOT_MAPPED,
@@ -61,5 +61,6 @@ __all__ = [
     "true_color",
     "write_cog",
     "write_legend",
+    "write_sparse_cog",
     "write_style",
 ]

@@ -24,10 +24,9 @@ from rasterio.windows import Window
 from geocomiss.errors import MapError
 from geocomiss.grid import crs_of
 from geocomiss.maps.layers import Layer
+from geocomiss.maps.readback import BLOCK, Tally
 from geocomiss.maps.sidecar import sidecar_of, write_categories
 
-BLOCK: Final = 512
-"""Pixels a side of the blocks in a map."""
 PLAIN: Final = {
     "driver": "GTiff",
     "tiled": True,
@@ -36,6 +35,7 @@ PLAIN: Final = {
     "compress": "DEFLATE",
     "zlevel": 1,  # thrown away after the copy: quick beats small
     "BIGTIFF": "IF_SAFER",  # compressed files over 2 GB before compression may pass 4 GB
+    "SPARSE_OK": True,  # blocks without any pixel of the area take no space and no time
 }
 """How the file to be copied is created."""
 COG: Final = {
@@ -43,6 +43,7 @@ COG: Final = {
     "LEVEL": "9",
     "BLOCKSIZE": str(BLOCK),
     "BIGTIFF": "IF_SAFER",
+    "SPARSE_OK": "YES",  # as above; a block that is not there reads as nodata
     "STATISTICS": "YES",  # GIS software stretches greys without reading the whole file
     "NUM_THREADS": "ALL_CPUS",
 }
@@ -69,12 +70,29 @@ class Statistics:
     """Per cent of the pixels that are not nodata."""
 
 
+@dataclass(frozen=True)
+class _Raster:
+    """A map to be written."""
+
+    path: Path
+    """Final name."""
+    layer: Layer
+    """What its values are."""
+    grid: GeoBox
+    """Its pixels."""
+    tags: dict[str, str]
+    """Facts for its metadata."""
+    work: Path
+    """Folder for files in progress."""
+
+
 def write_cog(
     path: Path, layer: Layer, grid: GeoBox, windows: Iterable[WindowOf], tags: dict[str, str], work: Path
 ) -> tuple[Statistics, ...]:
     """Write a map; it appears under its name only when it is whole and was read back.
 
-    The bytes depend on the values alone, not on how they are cut into windows.
+    The bytes depend on the values alone, not on how they are cut into windows. Memory is that of a window,
+    GDAL's cache and a few numbers for each block.
 
     Args:
         path: Final name, `*.tif`. Replaced where it exists.
@@ -91,17 +109,31 @@ def write_cog(
         MapError: It cannot be written (disk full, no permission), the windows do not cover the
             grid, or what was read back is not what was written.
     """
-    plain, cog = work / f"{path.stem}.plain.tif", work / f"{path.stem}.cog.tif"
-    pixels = grid.height * grid.width
+    return _write(_Raster(path, layer, grid, tags, work), windows, sparse=False)
+
+
+def write_sparse_cog(
+    path: Path, layer: Layer, grid: GeoBox, windows: Iterable[WindowOf], tags: dict[str, str], work: Path
+) -> tuple[Statistics, ...]:
+    """Write a map as `write_cog` does; pixels that no window holds are nodata."""
+    return _write(_Raster(path, layer, grid, tags, work), windows, sparse=True)
+
+
+def _write(raster: _Raster, windows: Iterable[WindowOf], *, sparse: bool) -> tuple[Statistics, ...]:
+    layer, work = raster.layer, raster.work
+    plain, cog = work / f"{raster.path.stem}.plain.tif", work / f"{raster.path.stem}.cog.tif"
+    pixels = raster.grid.height * raster.grid.width
     size = pixels * len(layer.band_names) * np.dtype(layer.dtype).itemsize
-    with _tidy(path, work, (plain, cog), size):
-        written = _write_plain(plain, layer, grid, windows, tags)
+    with _tidy(raster.path, work, (plain, cog), size):
+        written = _write_plain(plain, raster, windows)
+        if sparse:
+            written.counts[:, layer.nodata] += pixels - written.counts.sum(1)
         rasterio.shutil.copy(plain, cog, driver="COG", OVERVIEW_RESAMPLING=layer.overviews.upper(), **COG)
         if layer.categories:  # beside the copy, so that the sidecar holds what we wrote and nothing else
             write_categories(cog, layer.categories)
-        _check_counts(cog, layer, written, pixels)
-        _publish(cog, path)
-    return tuple(_statistics(layer, counts) for counts in written)
+        _check(cog, layer, written, pixels)
+        _publish(cog, raster.path)
+    return tuple(_statistics(layer, counts) for counts in written.counts)
 
 
 @contextmanager
@@ -135,10 +167,9 @@ def _unwritable(path: Path, error: Exception, size: int) -> MapError:
     )
 
 
-def _write_plain(
-    plain: Path, layer: Layer, grid: GeoBox, windows: Iterable[WindowOf], tags: dict[str, str]
-) -> NDArray[np.int64]:
-    """Write the file to be copied. Returns how often each value was written, (bands, values)."""
+def _write_plain(plain: Path, raster: _Raster, windows: Iterable[WindowOf]) -> Tally:
+    """Write the file to be copied. Returns what was written."""
+    layer, grid = raster.layer, raster.grid
     profile = PLAIN | {
         "width": grid.width,
         "height": grid.height,
@@ -150,13 +181,13 @@ def _write_plain(
     }
     if layer.rgb:
         profile["photometric"] = "RGB"
-    written = _no_counts(layer)
+    written = Tally(layer, (grid.height, grid.width))
     with rasterio.open(plain, "w", **profile) as file:
         for rows, cols, values in windows:
             bands = values.reshape(-1, *values.shape[-2:]).astype(layer.dtype, copy=False)
             file.write(bands, window=Window.from_slices(rows, cols))
-            _add_counts(written, bands)
-        _describe(file, layer, tags)
+            written.add(bands, rows.start, cols.start)
+        _describe(file, layer, raster.tags)
     return written
 
 
@@ -174,16 +205,6 @@ def _describe(file: Any, layer: Layer, tags: dict[str, str]) -> None:
         file.write_colormap(1, {entry.value: (*entry.rgb, 255) for entry in layer.categories})
 
 
-def _no_counts(layer: Layer) -> NDArray[np.int64]:
-    return np.zeros((len(layer.band_names), int(np.iinfo(layer.dtype).max) + 1), np.int64)
-
-
-def _add_counts(counts: NDArray[np.int64], bands: NDArray[Any]) -> None:
-    """Count the values of bands (B, H, W) in place."""
-    for number, values in enumerate(bands):
-        counts[number] += np.bincount(values.ravel(), minlength=counts.shape[1])
-
-
 def _statistics(layer: Layer, counts: NDArray[np.int64]) -> Statistics:
     """Of a band whose values occur so often, (values,)."""
     valid = counts.copy()
@@ -199,22 +220,22 @@ def _statistics(layer: Layer, counts: NDArray[np.int64]) -> Statistics:
     return Statistics(low, high, mean, spread, share)
 
 
-def _check_counts(raster: Path, layer: Layer, written: NDArray[np.int64], pixels: int) -> None:
+def _check(raster: Path, layer: Layer, written: Tally, pixels: int) -> None:
     """Read every block back: GDAL can leave blocks out on a full disk and still close the file."""
-    computed = int(written[0].sum())
+    computed = int(written.counts[0].sum())
     if computed != pixels:
         raise MapError(
             f"{computed:,} pixels computed for {layer.name}",
             expected=f"{pixels:,}, each pixel of the grid once",
             todo="delete the output folder and make the map again",
         )
-    found = np.zeros_like(written)
     with rasterio.open(raster) as file:
+        found = Tally(layer, file.shape)
         for _, block in file.block_windows(1):
-            _add_counts(found, file.read(window=block))
-    if wrong := int(abs(found - written).sum()) // 2:
+            found.add(file.read(window=block), int(block.row_off), int(block.col_off))
+    if wrong := found.differs(written):
         raise MapError(
-            f"{layer.name} read back differs from what was written in {wrong:,} pixels",
+            f"{layer.name} read back differs from what was written in {wrong}",
             expected="the same values",
             todo="check the disk (is it full?) and make the map again",
         )

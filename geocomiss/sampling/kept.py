@@ -89,8 +89,8 @@ class Kept:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing has been read yet."""
-        return not any(self.folder.glob("*.npz"))
+        """Whether nothing has been read yet, nor fetched."""
+        return not any(self.folder.rglob("*.npz"))
 
     def remove(self) -> None:
         """Delete the folder."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
@@ -23,6 +23,8 @@ from geocomiss.sources.resolve import Asked, files_state, future_steps, resolve_
 from geocomiss.stack import window
 
 NOT_HELD = "season not held by the source"
+FETCHED: Final = "fetched"
+"""Folder within the unfinished work for what a metered source has sent, and decided."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class Plan:
             "source": [request.source, request.sim_seed, *files_state(Path(request.source))],
             "weather": weather,
             "recipe": asdict(self.source.recipe),
-            "images": [request.max_cloud, request.max_unreadable],
+            "images": [request.max_cloud, request.max_unreadable, request.ee.s1_pass],
             "grid": [request.crs, request.resolution],
             "polygons": [request.per_polygon, request.edge, request.seed],
             "tile": request.tile,
@@ -129,7 +131,14 @@ def plan_sampling(request: SamplingRequest) -> Plan:
     """
     _check(request)
     features = read_features(request)
-    reading = Reading(None, request.max_cloud, request.max_unreadable / 100, request.tile)
+    reading = Reading(
+        None,
+        request.max_cloud,
+        request.max_unreadable / 100,
+        request.tile,
+        ee=request.ee,
+        keep=request.partial / FETCHED,
+    )
     recipe = recipe_named(request.recipe)
     source = source_asked(
         Asked(request.source, recipe, request.sim_seed, request.cloud_dilation, request.weather, reading)

@@ -4,9 +4,11 @@ N samples.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from geocomiss.sources.base import EarthEngine
 
 Progress = Callable[[int, int], None]
 """Told (samples done, samples in all)."""
@@ -63,6 +65,13 @@ class SamplingRequest:
     """Seed of the simulated world."""
     overwrite: bool = False
     """Whether files that are there may be replaced, and unfinished work thrown away."""
+    ee: EarthEngine = field(default_factory=EarthEngine)
+    """How Earth Engine is reached, where it is the source."""
+
+    @property
+    def partial(self) -> Path:
+        """Where series are kept until the table is written: beside it, 'samples.parquet.partial'."""
+        return self.out.with_name(f"{self.out.name}.partial")
 
 
 @dataclass(frozen=True)

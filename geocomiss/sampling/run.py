@@ -5,7 +5,6 @@ P pixels, N samples, T steps, C bands.
 
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -49,7 +48,7 @@ def sample_points(request: SamplingRequest, progress: Progress | None = None) ->
     """
     _check_free(request)
     plan = plan_sampling(request)
-    kept = Kept(partial_folder(request.out), plan.asked(), discard=request.overwrite)
+    kept = Kept(request.partial, plan.asked(), discard=request.overwrite)
     try:
         series = _read(plan, kept, progress)
         samples, left = _samples(plan, series)
@@ -62,11 +61,6 @@ def sample_points(request: SamplingRequest, progress: Progress | None = None) ->
     files = write_report(report)
     kept.remove()
     return replace(report, files=(request.out, *files))
-
-
-def partial_folder(out: Path) -> Path:
-    """Where series are kept until the table is written: beside it, 'samples.parquet.partial'."""
-    return out.with_name(f"{out.name}.partial")
 
 
 def _check_free(request: SamplingRequest) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from geocomiss.composite import SCL, composite_optical, composite_radar, composite_weather
+from geocomiss.composite import SCL, SCORE, composite_optical, composite_radar, composite_weather
 from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar, add_months, today
@@ -25,6 +25,8 @@ from geocomiss.stack import COUNT
 
 Ints = NDArray[np.int64]
 _DIMS: Final = ("time", "y", "x")
+SCORES: Final = np.array([0, 0, 0.7, 0.3, 1, 1, 1, 0.9, 0.3, 0.05, 0.4, 0.8], np.float32)
+"""What Cloud Score+ is taken to say of each class of the scene classification, 0 cloudy to 1 clear."""
 
 
 def observe_optical(seed: int, places: Places, season: Calendar, recipe: Recipe, pixel: float) -> xr.Dataset:
@@ -42,7 +44,7 @@ def observe_optical(seed: int, places: Places, season: Calendar, recipe: Recipe,
     shape = (len(scenes.passes.days), *places.shape)
     variables = {
         name: (_DIMS, band.reshape(shape)) for name, band in zip(OPTICAL, scenes.bands, strict=True)
-    } | {SCL: (_DIMS, scenes.scl.reshape(shape))}
+    } | {SCL: (_DIMS, scenes.scl.reshape(shape)), SCORE: (_DIMS, SCORES[scenes.scl].reshape(shape))}
     return composite_optical(_dated(variables, scenes.passes.days), season, recipe, pixel)
 
 

@@ -13,7 +13,7 @@ from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import RECIPES, Recipe
 from geocomiss.sources.acquisitions import AcquisitionsSource
 from geocomiss.sources.base import Reading, Source
-from geocomiss.sources.combined import combined, is_combined
+from geocomiss.sources.combined import combined, is_combined, parts_of
 from geocomiss.sources.cropharvest import CropHarvestSource
 from geocomiss.sources.folder import member_of
 from geocomiss.sources.openeo import OpenEOSource
@@ -118,6 +118,11 @@ def open_source(
     return _local(text, recipe, reading)
 
 
+def sources_of(text: str) -> tuple[str, ...]:
+    """What a user named, each on its own, where there may be one for each modality."""
+    return tuple(dict.fromkeys(parts_of(text).values())) if is_combined(text) else (text,)
+
+
 def _part(text: str, names: tuple[str, ...], recipe: Recipe | None, seed: int, reading: Reading) -> Source:
     """The source of some modalities of a combined one."""
     if names == ("weather",) and Path(text).exists():
@@ -139,7 +144,7 @@ def weather_source(text: str, recipe: Recipe | None = None) -> Source:
         return open_source(text, recipe)
     from geocomiss.sources.weather import WeatherSource  # as above
 
-    return WeatherSource(path, recipe)
+    return WeatherSource(path.absolute(), recipe)
 
 
 def _local(text: str, recipe: Recipe | None, reading: Reading) -> Source:
@@ -157,7 +162,7 @@ def _local(text: str, recipe: Recipe | None, reading: Reading) -> Source:
         raise SourceError(f"the source {text!r} does not exist", expected=understood, todo="check the path")
     for kind in SOURCES.values():
         if kind.recognise(path):
-            return kind.make(path, recipe, reading)
+            return kind.make(path.absolute(), recipe, reading)  # workers may run in other folders
     raise SourceError(
         f"the source {path.name!r} is {_looks(path)}",
         expected=understood,

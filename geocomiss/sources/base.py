@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar
+
+RadarPass = Literal["auto", "asc", "desc", "both"]
+"""Which radar passes are used: chosen for each cell of about 100 km and season, or as a user says."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,13 @@ class EarthEngine:
     """Requests of pixels after which a run stops, those that are sent again included."""
     max_eecu_hours: float | None = None
     """Computing above which, by an estimate of what is left, a run does not begin."""
+    s1_pass: RadarPass = "auto"
+    """Radar passes to use."""
+    cloud_score: float | None = None
+    """Cloud Score+ from which a pixel is clear; None: as the recipe has it."""
+    cut: bool = False
+    """Whether CropHarvest's rule judges images by what lies within the area alone, as its exports of points
+    did: to compare with one. Another tiling would then make another map."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,21 @@ class Accounting(Protocol):
 
     def account(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """(what was read, what a user should worry about), up to now."""
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A source whose copies in other processes count what they read."""
+
+    def counted(self) -> object:
+        """What was counted since the last call, as something that can be pickled."""
+
+    def count(self, counted: object) -> None:
+        """Add what a copy counted.
+
+        Raises:
+            SourceStopped: All copies together could not read too much.
+        """
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from geocomiss.grid import same_grid
 from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import COMPARED, Recipe
 from geocomiss.seasons import Calendar
-from geocomiss.sources.base import Accounting, Listing, Source
+from geocomiss.sources.base import Accounting, Counting, Listing, Source
 from geocomiss.stack import Origin, groups_of, new_stack, origin_of
 
 PART: Final = re.compile(r"(?:^|,)(" + "|".join(MODALITIES) + ")=")
@@ -21,7 +21,7 @@ PART: Final = re.compile(r"(?:^|,)(" + "|".join(MODALITIES) + ")=")
 
 
 class CombinedSource:
-    """Takes each modality from a source of its own. Implements `Source`, `Accounting`.
+    """Takes each modality from a source of its own. Implements `Source`, `Accounting`, `Counting`.
 
     Args:
         parts: Source of each modality.
@@ -87,6 +87,16 @@ class CombinedSource:
                 notes += [f"{part.name}: {each}" for each in said]
                 warnings += [f"{part.name}: {each}" for each in worries]
         return tuple(notes), tuple(warnings)
+
+    def counted(self) -> object:
+        """See `Counting.counted`; of each part."""
+        return [part.counted() if isinstance(part, Counting) else None for part in self.parts]
+
+    def count(self, counted: object) -> None:
+        """See `Counting.count`."""
+        for part, each in zip(self.parts, counted if isinstance(counted, list) else [], strict=False):
+            if isinstance(part, Counting):
+                part.count(each)
 
     def open(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
         """Each modality from its source (see `Source.open`)."""

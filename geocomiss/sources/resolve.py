@@ -12,8 +12,8 @@ from geocomiss.errors import AreaError, RecipeError, SeasonError, SourceError
 from geocomiss.grid import crop, crs_of, crs_text, grid_of
 from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar, Cycle, parse_season, read_season, today
-from geocomiss.sources import open_source, weather_source
-from geocomiss.sources.base import Reading, Source
+from geocomiss.sources import EARTH_ENGINE, open_source, weather_source
+from geocomiss.sources.base import EarthEngine, Reading, Source
 from geocomiss.sources.combined import with_weather
 from geocomiss.stack import periods
 
@@ -49,6 +49,7 @@ def source_asked(asked: Asked) -> Source:
     distance = asked.cloud_dilation
     recipe = asked.recipe if distance is None else replace(asked.recipe, cloud_dilation=distance)
     reading = _checked(asked.reading)
+    _check_metered(asked.text, reading.ee)
     source = open_source(asked.text, recipe, asked.seed, reading)
     if distance is not None and (distance < 0 or source.recipe.cloud_dilation != distance):
         raise RecipeError(
@@ -68,6 +69,24 @@ def _checked(reading: Reading) -> Reading:
         if not 0 <= value <= most:
             raise SourceError(f"{option} {value:g}", expected=f"0 to {most} per cent", todo="correct it")
     return reading
+
+
+def _check_metered(text: str, ee: EarthEngine) -> None:
+    """Refuses choices of compositing by Earth Engine for a source that is another."""
+    given = [
+        option
+        for option, value, unset in (
+            ("--s1-pass", ee.s1_pass, "auto"),
+            ("--cloud-score", ee.cloud_score, None),
+        )
+        if value != unset
+    ]
+    if given and EARTH_ENGINE not in (part.rpartition("=")[2] for part in text.split(",")):
+        raise SourceError(
+            f"{' and '.join(given)} for the source {text!r}",
+            expected=f"--source {EARTH_ENGINE}: only there can it be chosen",
+            todo="leave it out",
+        )
 
 
 def resolve_season(text: str | None, source: Source, cycle: Cycle, *, exact: bool = True) -> Calendar | None:

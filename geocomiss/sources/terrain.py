@@ -1,10 +1,12 @@
 """Terrain of a pixel grid from an elevation model on its own grid.
 
 Slope is computed where the elevation was measured and resampled afterwards: the slope of a resampled
-elevation shows the steps of the old pixels. Resampling is bilinear between the four nearest cells.
+elevation shows the steps of the old pixels. Resampling is bilinear between the four nearest cells, or takes
+the cell of each pixel where a recipe wants what Earth Engine exports.
 """
 
-from math import ceil, cos, floor, radians
+from collections.abc import Callable
+from math import ceil, cos, floor, pi, radians
 from typing import Any, Final
 
 import dask.array as da
@@ -20,6 +22,8 @@ from geocomiss.grid import centres, crs_of
 from geocomiss.modalities import MODALITIES
 from geocomiss.sources.files import CHUNK
 
+EARTH_DEGREE: Final = 6_371_000.0 * pi / 180
+"""Metres of a degree on the sphere on which Earth Engine computes slopes."""
 METRES_PER_DEGREE: Final = 111_320.0
 """Length of a degree of latitude; of longitude at the equator."""
 
@@ -27,6 +31,8 @@ LAZY: Any = da
 """Dask ships no types for its functions."""
 
 Floats = NDArray[np.float32]
+Rule = Callable[[Floats, tuple[int, int], GeoBox, GeoBox, GeoBox], Floats]
+"""Values of pixels from those of cells; see `_bilinear`."""
 
 
 def topography(elevation: xr.DataArray, model: GeoBox, part: GeoBox, whole: GeoBox) -> xr.Dataset:
@@ -46,6 +52,32 @@ def topography(elevation: xr.DataArray, model: GeoBox, part: GeoBox, whole: GeoB
     return xr.Dataset({name: (("y", "x"), _resampled(layer, model, part, whole)) for name, layer in layers})
 
 
+def topography_of_cells(elevation: xr.DataArray, model: GeoBox, part: GeoBox, whole: GeoBox) -> xr.Dataset:
+    """As `topography`, of the cell in which a pixel's centre lies; slope as of `ee.Terrain.slope`.
+
+    That is the gradient between the four neighbours of a cell, in metres on a sphere: it is what real exports
+    of CropHarvest hold beside their elevations.
+    """
+    height = EARTH_DEGREE * abs(model.resolution.y)
+    _, latitudes = centres(model)
+    width = [EARTH_DEGREE * abs(model.resolution.x) * cos(radians(latitude)) for latitude in latitudes]
+    east = xr.DataArray(np.array(width), dims="y")
+    z = elevation.astype(np.float64)
+    gradient = ((z.shift(x=-1) - z.shift(x=1)) / (2 * east)) ** 2
+    gradient = gradient + ((z.shift(y=-1) - z.shift(y=1)) / (2 * height)) ** 2
+    degrees: xr.DataArray = xr.apply_ufunc(_degrees, gradient, dask="allowed")
+    slope = degrees.where(np.isfinite(z)).astype(np.float32)
+    layers = zip(MODALITIES["topography"].band_names, (elevation, slope), strict=True)
+    return xr.Dataset(
+        {name: (("y", "x"), _resampled(layer, model, part, whole, _nearest)) for name, layer in layers}
+    )
+
+
+def _degrees(squared_gradient: Any) -> Any:
+    """Slope angle; of NumPy and Dask arrays alike."""
+    return np.degrees(np.arctan(np.sqrt(squared_gradient)))
+
+
 def _spacing(model: GeoBox) -> tuple[float | xr.DataArray, float]:
     """Metres between columns (by row where that varies) and between rows of an elevation model."""
     dx, dy = abs(model.resolution.x), abs(model.resolution.y)
@@ -56,15 +88,20 @@ def _spacing(model: GeoBox) -> tuple[float | xr.DataArray, float]:
     return xr.DataArray(np.array(east), dims="y"), dy * METRES_PER_DEGREE
 
 
-def _resampled(layer: xr.DataArray, model: GeoBox, part: GeoBox, whole: GeoBox) -> da.Array:
+def _resampled(
+    layer: xr.DataArray, model: GeoBox, part: GeoBox, whole: GeoBox, rule: Rule | None = None
+) -> da.Array:
     """One layer at the pixels of `part`, in blocks that read only the cells they need."""
+    made = rule or _bilinear
     rows = [slice(i, min(i + CHUNK, part.height)) for i in range(0, part.height, CHUNK)]
     cols = [slice(i, min(i + CHUNK, part.width)) for i in range(0, part.width, CHUNK)]
-    joined: da.Array = LAZY.block([[_block(layer, model, part[y, x], whole) for x in cols] for y in rows])
+    joined: da.Array = LAZY.block(
+        [[_block(layer, model, part[y, x], whole, made) for x in cols] for y in rows]
+    )
     return joined
 
 
-def _block(layer: xr.DataArray, model: GeoBox, part: GeoBox, whole: GeoBox) -> da.Array:
+def _block(layer: xr.DataArray, model: GeoBox, part: GeoBox, whole: GeoBox, rule: Rule) -> da.Array:
     shape = (part.height, part.width)
     row, col = _positions(model, part, whole)
     y, x = (_needed(at, size) for at, size in zip((row, col), layer.shape, strict=True))
@@ -72,7 +109,7 @@ def _block(layer: xr.DataArray, model: GeoBox, part: GeoBox, whole: GeoBox) -> d
         nothing: da.Array = LAZY.full(shape, np.nan, dtype=np.float32)
         return nothing
     cells = layer[y, x].data
-    values = delayed(_bilinear, pure=True)(cells, (y.start, x.start), model, part, whole)
+    values = delayed(rule, pure=True)(cells, (y.start, x.start), model, part, whole)
     block: da.Array = LAZY.from_delayed(values, shape, dtype=np.float32)
     return block
 
@@ -107,3 +144,12 @@ def _bilinear(cells: Floats, first: tuple[int, int], model: GeoBox, part: GeoBox
             near = cells[np.clip(top + dy, 0, cells.shape[0] - 1), np.clip(left + dx, 0, cells.shape[1] - 1)]
             total += np.where(weight > 0, weight * near.astype(np.float64), 0.0)
     return np.where(inside, total, np.nan).astype(np.float32)
+
+
+def _nearest(cells: Floats, first: tuple[int, int], model: GeoBox, part: GeoBox, whole: GeoBox) -> Floats:
+    """Values (H, W) of the cell in which a pixel's centre lies; NaN beyond the model."""
+    row, col = (np.floor(at + 0.5).astype(int) for at in _positions(model, part, whole))
+    inside = (row >= 0) & (row < model.height) & (col >= 0) & (col < model.width)
+    at = zip((row, col), first, cells.shape, strict=True)
+    row, col = (np.clip(number - start, 0, size - 1) for number, start, size in at)
+    return np.where(inside, cells[row, col], np.nan).astype(np.float32)

@@ -36,7 +36,7 @@ class Origin:
     simulated: bool = False
     """Whether the values come from the simulated world."""
     radar_pass: str = "unknown"
-    """'ascending', 'descending' or 'unknown': one per area and season."""
+    """'ascending', 'descending', 'both', 'mixed' (differs by cells of about 100 km) or 'unknown'."""
     notes: tuple[str, ...] = ()
     """What a user should know, for example observations lost to cloud dilation."""
 

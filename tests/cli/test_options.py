@@ -51,7 +51,8 @@ def test_map_passes_every_option_on(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         f"map --source s.nc --out {tmp_path}/o --aoi a.geojson --season 2021 --model m --resolution 20 "
         "--crs EPSG:3035 --min-steps 4 --min-steps radar=6 --without weather --without topography "
         "--without weather --require radar --mask c.tif:40 --on-mismatch drop --device cpu --tile 64 "
-        "--overwrite --simulated-model-on-real-data --seed 3 --probabilities --smooth 5 --legend l.csv"
+        "--overwrite --simulated-model-on-real-data --seed 3 --probabilities --smooth 5 --legend l.csv "
+        "--workers 3 --scheduler tcp://host:1 --skip-failed"
     )
     done = CliRunner().invoke(entry.app, text.split(), env={"COLUMNS": "200"})
     assert done.exit_code == 0, done.output
@@ -78,6 +79,9 @@ def test_map_passes_every_option_on(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         probabilities=True,
         smooth=5,
         legend="l.csv",
+        workers=3,
+        scheduler="tcp://host:1",
+        skip_failed=True,
         command=request.command,
     )
     assert request == expected

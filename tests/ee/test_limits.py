@@ -22,11 +22,12 @@ from pyproj import Transformer
 
 from geocomiss.recipes import RECIPES
 from geocomiss.seasons import Calendar
-from geocomiss.sources.base import EarthEngine, Reading
+from geocomiss.sources.base import EarthEngine, RadarPass, Reading
 from geocomiss.sources.ee import tables
 from geocomiss.sources.ee.graph.radar import linear_mean
 from geocomiss.sources.ee.graph.static import heights
 from geocomiss.sources.ee.graph.wire import decoded, encoded
+from geocomiss.sources.ee.kept import Kept
 from geocomiss.sources.ee.listing import Acquisition, Granule
 from geocomiss.sources.ee.passes import Directions, box_of, cells_of, decide
 from geocomiss.sources.ee.source import EarthEngineSource
@@ -37,8 +38,11 @@ APRIL = Calendar(date(2021, 4, 1), "month", 1)
 
 
 def test_collections_and_bands_are_those_of_the_catalogue() -> None:
-    assert {each.id for each in (tables.S2_L2A, tables.S1, tables.ERA5_LAND, tables.SRTM, tables.GLO_30)} == {
+    known = [each.id for each in vars(tables).values() if isinstance(each, tables.Collection)]
+    assert sorted(known) == sorted(set(known)) and set(known) == {
         "COPERNICUS/S2_SR_HARMONIZED",
+        "COPERNICUS/S2_HARMONIZED",
+        "GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED",
         "COPERNICUS/S1_GRD",
         "ECMWF/ERA5_LAND/MONTHLY_AGGR",
         "USGS/SRTMGL1_003",
@@ -129,9 +133,17 @@ def test_a_cell_takes_the_direction_that_covers_more_then_the_one_seen_more_ofte
     often = [acquisition(day, "ascending", west - 1, east + 1) for day in (1, 2, 3)]
     seldom = [acquisition(day, "descending", west - 1, east + 1) for day in (4, 5)]
     half = [acquisition(day, "descending", west, (west + east) / 2) for day in range(6, 20)]
-    assert decide([cell], [*often, *seldom]).name == "ascending"
-    assert decide([cell], [*often, *half]).name == "ascending", "14 passes over half of it"
-    assert decide([cell], []).name == "unknown"
+
+    def decided(*seen: Acquisition, asked: RadarPass = "auto") -> str:
+        return decide([cell], seen, APRIL, asked, Kept(None)).name
+
+    assert decided(*often, *seldom) == "ascending"
+    assert decided(*often, *half) == "ascending", "14 passes over half of it"
+    assert decided() == decided(asked="both") == "unknown"
+    assert [decided(*often, *half, asked=asked) for asked in ("asc", "desc", "both")] == [
+        *("ascending", "descending", "both")
+    ]
+    assert decided(*often, asked="desc") == "unknown"
     every = cells_of((-180, -90, 180, 90))
     assert sum(box_of(each).area for each in every if box_of(each).bounds[0] < 180) == pytest.approx(
         360 * 180, rel=1e-3

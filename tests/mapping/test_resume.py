@@ -1,103 +1,118 @@
 """An interrupted map goes on where it stopped and ends as if nothing had happened."""
 
-import json
-import os
-import resource
-import signal
-import subprocess
-import sys
-import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from gappy import gappy_groups, store, untrained
+from map_process import finish, names, same, start, wait_for
 
-RUN = """
-import sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from geocomiss.errors import GeocomissError
+from geocomiss.errors import MapError
 from geocomiss.mapping import MapRequest, make_map
-try:
-    make_map(MapRequest(sys.argv[1], Path(sys.argv[2]), model=sys.argv[3], tile=8))
-except GeocomissError as error:
-    print(error)
-    sys.exit(1)
-"""
-FILES = ("crop_type.tif", "crop_type.tif.aux.xml", "confidence.tif", "modalities.tif", "observations.tif")
-TILES = 48
+from geocomiss.tiling import read_status
+
+TILES = 30
 
 
-def start(stack: Path, out: Path, model: Path, file_limit: int | None = None) -> subprocess.Popen[str]:
-    def limit() -> None:
-        if file_limit:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
-
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN, str(stack), str(out), str(model)],
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=limit,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+@pytest.fixture(scope="module")
+def request_map(tmp_path_factory: pytest.TempPathFactory) -> MapRequest:
+    """A map of 30 tiles."""
+    folder = tmp_path_factory.mktemp("resume")
+    return MapRequest(
+        str(store(folder, gappy_groups())), folder / "map", model=str(untrained(folder)), tile=10
     )
 
 
-def recorded(out: Path) -> list[str]:
-    manifest = out / "tiles" / "manifest.jsonl"
-    lines = manifest.read_text().splitlines() if manifest.exists() else []
-    return [json.loads(line)["tile"] for line in lines if line.endswith("}")]
+@pytest.fixture(scope="module")
+def undisturbed(request_map: MapRequest) -> Path:
+    return make_map(replace(request_map, out=request_map.out.with_name("undisturbed"))).folder
 
 
-def finish(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, output
-    return output
-
-
-@pytest.fixture
-def undisturbed(gappy_stack: Path, model: Path, tmp_path: Path) -> Path:
-    finish(start(gappy_stack, tmp_path / "undisturbed", model))
-    return tmp_path / "undisturbed"
+def killed(request: MapRequest, happened: object) -> None:
+    process = start(request)
+    wait_for(process, happened)  # type: ignore[arg-type]
+    assert process.is_alive(), "killed in the middle"
+    process.kill()
+    process.join()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("after", [1, 20])
-def test_a_killed_map_goes_on_and_ends_byte_identical(
-    gappy_stack: Path, model: Path, tmp_path: Path, undisturbed: Path, after: int
+def test_killed_five_times_and_with_a_damaged_tile_a_map_ends_byte_identical(
+    request_map: MapRequest, undisturbed: Path
 ) -> None:
-    out = tmp_path / "map"
-    process = start(gappy_stack, out, model)
-    while len(recorded(out)) < after and process.poll() is None:
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    done = recorded(out)
-    assert after <= len(done) < TILES, "killed in the middle"
-    assert not (out / "run.json").exists()
-    before = {name: (out / "tiles" / f"{name}.npz").stat().st_mtime_ns for name in done}
+    out = request_map.out
+    moments = np.sort(np.random.default_rng().choice(np.arange(1, TILES), 4, replace=False)).tolist()
+    for number, moment in enumerate(moments, 1):
+        before = {path.name: path.stat().st_mtime_ns for path in (out / "tiles").glob("*.npz")}
+        killed(request_map, lambda moment=moment: len(set(names(out, "running"))) > moment)
+        after = {path.name: path.stat().st_mtime_ns for path in (out / "tiles").glob("*.npz")}
+        assert len(names(out, "running")) - len(set(names(out, "running"))) <= number, moments
+        lost = [name for name in before if before[name] != after[name]]
+        assert len(lost) <= 1, "only a tile that was not recorded yet is computed again"
+        status = read_status(out)
+        assert (status.busy, status.finished, status.tiles, len(status.interrupted)) == (
+            False,
+            False,
+            TILES,
+            1,
+        )
+    killed(request_map, (out / "tiles" / "finished" / "confidence.tif").exists)
+    assert len(names(out, "running")) - TILES <= 4
+    assert sorted(path.name for path in out.iterdir()) == ["tiles"]
 
-    second = start(gappy_stack, out, model)
-    while len(recorded(out)) < min(len(done) + 5, TILES) and second.poll() is None:
-        time.sleep(0.002)
-    kept = {name: out / "tiles" / f"{name}.npz" for name in done}
-    if second.poll() is None:  # the folder goes once the map is finished
-        assert all(path.stat().st_mtime_ns == before[name] for name, path in kept.items() if path.exists())
-    finish(second)
-    assert all((out / name).read_bytes() == (undisturbed / name).read_bytes() for name in FILES)
+    victim = out / "tiles" / "00002_00003.npz"
+    damaged = bytearray(victim.read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF
+    victim.write_bytes(damaged)
+    report = make_map(request_map)
+    assert (report.computed, report.tiles) == (10 * 10, TILES), "one tile of 10 x 10 pixels is computed again"
+    assert same(out, undisturbed)
     assert not (out / "tiles").exists()
 
 
-@pytest.mark.slow
 def test_a_full_disk_is_said_and_the_map_goes_on_later(
-    gappy_stack: Path, model: Path, tmp_path: Path, undisturbed: Path
+    request_map: MapRequest, undisturbed: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "map"
-    process = start(gappy_stack, out, model, file_limit=4000)  # no tile is as large, the manifest outgrows it
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 1
-    assert "cannot be written" in output
-    assert len(output.splitlines()) == 1
-    assert 0 < len(recorded(out)) < TILES
-    assert sorted(path.name for path in out.iterdir()) == ["tiles"]
-    finish(start(gappy_stack, out, model))
-    assert all((out / name).read_bytes() == (undisturbed / name).read_bytes() for name in FILES)
+    request = replace(request_map, out=tmp_path / "map")
+    # no tile is as large, but the manifest outgrows it
+    process = start(request, file_limit=6000, said=tmp_path / "said")
+    assert finish(process) == 1
+    assert "cannot be written" in (tmp_path / "said").read_text()
+    assert 0 < len(names(request.out, "done")) < TILES
+    assert sorted(path.name for path in request.out.iterdir()) == ["tiles"]
+    make_map(request)
+    assert same(request.out, undisturbed)
+
+
+def test_a_second_process_is_kept_out_and_the_status_tells_of_the_first(
+    request_map: MapRequest, undisturbed: Path, tmp_path: Path
+) -> None:
+    request = replace(request_map, out=tmp_path / "map")
+    process = start(request)
+    wait_for(process, lambda: len(names(request.out, "done")) > 2)
+    status = read_status(request.out)
+    with pytest.raises(MapError, match="another process is mapping"):
+        make_map(request)
+    assert finish(process) == 0
+    assert same(request.out, undisturbed)
+    assert (status.busy, status.tiles) == (True, TILES) and len(status.done) > 2 and status.pixels > 0
+    assert read_status(request.out).finished
+
+
+def test_a_finished_map_whose_process_was_killed_just_before_tidying_up_is_a_finished_map(
+    request_map: MapRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = replace(request_map, out=tmp_path / "map", tile=30)
+    with monkeypatch.context() as patch:
+        patch.setattr("geocomiss.tiling.folder.WorkFolder.clear", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            make_map(request)
+    assert (request.out / "run.json").exists() and (request.out / "tiles").exists()
+    with pytest.raises(MapError, match="holds a finished map"):
+        make_map(request)
+    assert not (request.out / "tiles").exists()
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Tiles survive a crash; anything damaged or made with other arguments does not count."""
+"""Tiles survive a crash; anything damaged does not count, anything that fails is tried again and named."""
 
 from pathlib import Path
 
@@ -7,11 +7,14 @@ import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from geocomiss.errors import MapError
+from geocomiss.errors import MapError, SourceError, SourceStopped, TilesFailed
 from geocomiss.grid import Tile, tiles_of
+from geocomiss.mapping.queue import ATTEMPTS, IN_A_ROW, Outcome, Queue
 from geocomiss.mapping.tiles import TileResult, TileStore
 
 TILES = list(tiles_of(GeoBox((20, 30), Affine(10, 0, 0, 0, -10, 0), "EPSG:32631"), 10))
+MANY = list(tiles_of(GeoBox((10, 300), Affine(10, 0, 0, 0, -10, 0), "EPSG:32631"), 10))
+BROKEN = SourceError("a broken file", expected="a whole one", todo="mend it")
 
 
 def result(tile: Tile, seed: int = 0) -> TileResult:
@@ -21,49 +24,103 @@ def result(tile: Tile, seed: int = 0) -> TileResult:
 
 
 def test_a_stored_tile_comes_back_in_another_process(tmp_path: Path) -> None:
-    store = TileStore(tmp_path / "tiles", {"season": "2021"})
-    store.write_tile(TILES[2], result(TILES[2]))
-    again = TileStore(tmp_path / "tiles", {"season": "2021"})
+    store = TileStore(tmp_path)
+    record = store.write_tile(TILES[2], result(TILES[2]))
+    again = TileStore(tmp_path)
     assert [tile in again for tile in TILES] == [False, False, True, False, False, False]
-    read = again.read_tile(TILES[2])
-    assert (read.crop_type == result(TILES[2]).crop_type).all()
+    read, want = again.read_tile(TILES[2]), result(TILES[2])
+    assert (read.crop_type == want.crop_type).all()
+    assert (again.read_layer(TILES[2], "confidence") == want.confidence).all()
     assert (read.outside, read.masked) == (3, 4)
+    recorded = again.record_of(TILES[2])
+    assert recorded is not None and recorded.counts is not None and record.counts is not None
+    assert recorded.counts.as_json() == record.counts.as_json()
+    assert recorded.counts.classes.sum() == 100
+    assert recorded.window == (0, 10, 20, 30)
 
 
-def test_a_damaged_tile_is_done_again(tmp_path: Path) -> None:
-    store = TileStore(tmp_path / "tiles", {})
+def test_a_damaged_tile_is_done_again_and_said_when_it_is_read(tmp_path: Path) -> None:
+    store = TileStore(tmp_path)
     store.write_tile(TILES[0], result(TILES[0]))
-    file = tmp_path / "tiles" / f"{TILES[0].name}.npz"
-    file.write_bytes(file.read_bytes()[:-20])
-    assert TILES[0] not in TileStore(tmp_path / "tiles", {})
+    file = tmp_path / f"{TILES[0].name}.npz"
+    whole = file.read_bytes()
+    for damaged in (whole[:-20], whole[:200] + bytes([whole[200] ^ 1]) + whole[201:], b""):
+        file.write_bytes(damaged)
+        assert TILES[0] not in TileStore(tmp_path)
+        with pytest.raises(MapError, match=r"00000_00000 in .* is damaged"):
+            store.read_tile(TILES[0])
+    file.write_bytes(whole)
+    assert TILES[0] in TileStore(tmp_path)
 
 
 def test_a_tile_that_was_not_recorded_does_not_count(tmp_path: Path) -> None:
-    store = TileStore(tmp_path / "tiles", {})
+    store = TileStore(tmp_path)
     store.write_tile(TILES[0], result(TILES[0]))
     store.write_tile(TILES[1], result(TILES[1]))
-    manifest = tmp_path / "tiles" / "manifest.jsonl"
+    manifest = tmp_path / "manifest.jsonl"
     manifest.write_text(manifest.read_text()[:-30])  # the last line is cut short, as by a kill
-    again = TileStore(tmp_path / "tiles", {})
+    again = TileStore(tmp_path)
     assert TILES[0] in again
     assert TILES[1] not in again
     again.write_tile(TILES[1], result(TILES[1]))
-    assert all(tile in TileStore(tmp_path / "tiles", {}) for tile in TILES[:2])
+    assert all(tile in TileStore(tmp_path) for tile in TILES[:2])
 
 
-def test_other_arguments_are_refused_by_name_or_discarded(tmp_path: Path) -> None:
-    TileStore(tmp_path / "tiles", {"tile": 256, "season": "2021"}).write_tile(TILES[0], result(TILES[0]))
-    with pytest.raises(MapError, match="season was '2021'"):
-        TileStore(tmp_path / "tiles", {"tile": 256, "season": "2022"})
-    fresh = TileStore(tmp_path / "tiles", {"tile": 256, "season": "2022"}, discard=True)
-    assert TILES[0] not in fresh
+def test_what_other_processes_record_counts(tmp_path: Path) -> None:
+    here, there = TileStore(tmp_path), TileStore(tmp_path, "manifest-there-1.jsonl")
+    there.write_tile(TILES[0], result(TILES[0]))
+    assert TILES[0] not in here
+    here.reload()
+    assert TILES[0] in here
 
 
-def test_removal_takes_an_empty_map_folder_along_but_nothing_else(tmp_path: Path) -> None:
-    store = TileStore(tmp_path / "map" / "tiles", {})
-    store.remove()
-    assert not (tmp_path / "map").exists()
-    store = TileStore(tmp_path / "map" / "tiles", {})
-    (tmp_path / "map" / "notes.txt").write_text("mine")
-    store.remove()
-    assert [path.name for path in (tmp_path / "map").iterdir()] == ["notes.txt"]
+def test_a_failing_tile_is_tried_after_the_others_and_then_named(tmp_path: Path) -> None:
+    store = TileStore(tmp_path)
+    queue, order = Queue(TILES, store), []
+    while (tile := queue.next()) is not None:
+        order.append(tile.name)
+        if tile is TILES[1]:
+            queue.fail(tile, BROKEN)
+        else:
+            queue.finish(tile, Outcome(store.write_tile(tile, result(tile))))
+    assert order == [tile.name for tile in TILES] + [TILES[1].name] * (ATTEMPTS - 1)
+    with pytest.raises(TilesFailed, match=r"1 tiles failed .*00000_00001 \(a broken file\)"):
+        queue.check()
+    again = Queue(TILES, TileStore(tmp_path))
+    assert again.next() == TILES[1] and again.next() is None
+    assert again.kept == 500
+
+
+def test_tiles_that_failed_before_come_last(tmp_path: Path) -> None:
+    store = TileStore(tmp_path)
+    store.note_failure(TILES[0], "a broken file")
+    queue = Queue(TILES, TileStore(tmp_path))
+    assert [queue.next() for _ in TILES] == [*TILES[1:], TILES[0]]
+
+
+def test_where_nothing_succeeds_the_input_is_blamed_and_not_the_tiles(tmp_path: Path) -> None:
+    queue = Queue(MANY, TileStore(tmp_path))
+    for _ in range(IN_A_ROW - 1):
+        queue.fail(queue.next(), BROKEN)  # type: ignore[arg-type]
+    with pytest.raises(SourceError, match="a broken file"):
+        queue.fail(queue.next(), BROKEN)  # type: ignore[arg-type]
+
+
+def test_many_failures_in_a_row_end_a_run_and_keep_what_is_done(tmp_path: Path) -> None:
+    store = TileStore(tmp_path)
+    queue = Queue(MANY, store)
+    tile = queue.next()
+    assert tile is not None
+    queue.finish(tile, Outcome(store.write_tile(tile, result(tile))))
+    with pytest.raises(TilesFailed, match="1 are done, the run was given up"):
+        while (tile := queue.next()) is not None:
+            queue.fail(tile, RuntimeError("something"))
+
+
+@pytest.mark.parametrize("error", [SourceStopped("x", expected="y", todo="z"), MemoryError()])
+def test_what_is_no_fault_of_a_tile_ends_the_run_at_once(tmp_path: Path, error: Exception) -> None:
+    queue = Queue(MANY, TileStore(tmp_path))
+    tile = queue.next()
+    assert tile is not None
+    with pytest.raises(type(error)):
+        queue.fail(tile, error)

@@ -12,7 +12,7 @@ import torch
 from gappy import GRID, untrained, untrained_for
 from sampling_places import at
 
-import geocomiss.mapping.run as mapping
+import geocomiss.mapping.compute as mapping
 from geocomiss.batch import Batch, Spec
 from geocomiss.checkpoint import read_card
 from geocomiss.mapping import MapRequest, make_map

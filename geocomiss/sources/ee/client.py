@@ -74,6 +74,14 @@ class Client:
         """
         return self._again(lambda: ee.data.computeValue(expression), splits=False)
 
+    def call(self, ask: Callable[[], Answer]) -> Answer:
+        """What a call of the library answers, sent again as long as that can help.
+
+        Raises:
+            SourceError: It is refused, or does not come.
+        """
+        return self._again(ask, splits=False)
+
     def pixels(self, image: ee.Image, bands: tuple[str, ...], grid: GeoBox) -> NDArray[Any]:
         """The pixels of an image on exactly this grid: (bands, H, W).
 
@@ -170,6 +178,15 @@ class Client:
             expected="an answer",
             todo="try again later: what has been fetched is kept, and the same command goes on",
         )
+
+
+def answers(client: Client) -> bool:
+    """Whether what is at the other end computes.
+
+    Raises:
+        SourceError: It refuses, or does not answer.
+    """
+    return bool(client.value(ee.Dictionary({"answer": 42}).get("answer")) == 42)
 
 
 def grid_of_request(grid: GeoBox) -> dict[str, Any]:

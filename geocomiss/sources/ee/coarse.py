@@ -1,7 +1,7 @@
 """Weather and terrain: fetched on the cells on which they were made, never once for every 10 m pixel."""
 
 from calendar import monthrange
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from math import ceil, floor
 from typing import Any, Final
 
@@ -40,16 +40,21 @@ RING: Final = 2
 DEGREES: Final = CRS("EPSG:4326")
 
 
-def weather_tile(grid: GeoBox, season: Calendar, months: Iterable[str]) -> Tile | None:
+def weather_tile(
+    grid: GeoBox, season: Calendar, months: Iterable[str], *, by_start: bool = False
+) -> Tile | None:
     """The weather of an area and all its steps, on its own cells; None where there is no month of it.
 
     Args:
         grid: The pixels of the area.
-        season: T steps; a step takes the month of its middle day.
+        season: T steps.
         months: Months (YYYYMM) that there are.
+        by_start: Whether a step takes the month in which it starts, not that of its middle day.
     """
     there = set(months)
-    names = {step: f"{year}{month:02d}" for step, (year, month) in enumerate(season.years_months())}
+    starts = [(edge.year, edge.month) for edge in season.edges()[:-1]]
+    steps = enumerate(starts if by_start else season.years_months())
+    names = {step: f"{year}{month:02d}" for step, (year, month) in steps}
     days = {
         step: (name, monthrange(int(name[:4]), int(name[4:]))[1])
         for step, name in names.items()
@@ -62,13 +67,22 @@ def weather_tile(grid: GeoBox, season: Calendar, months: Iterable[str]) -> Tile 
     return Tile(graph, _cells(grid, ERA5_CELL, ERA5_CELL, FILL + 1))
 
 
-def weather(numbers: NDArray[Any], tile: Tile, season: Calendar) -> tuple[xr.Dataset, int]:
-    """(weather of T steps, cells that were filled from their neighbours) of what was fetched."""
-    values = decoded(numbers, tile.graph.bands, CODINGS["weather"])
+def weather(
+    numbers: NDArray[Any], bands: Sequence[str], cells: GeoBox, season: Calendar
+) -> tuple[xr.Dataset, int]:
+    """(weather of T steps, cells that were filled from their neighbours) of what was fetched.
+
+    Args:
+        numbers: (bands, H, W) as they came.
+        bands: Their names, `temperature_2m_3` and so on.
+        cells: Where.
+        season: T steps.
+    """
+    values = decoded(numbers, bands, CODINGS["weather"])
     group = xr.Dataset(coords={"time": step_starts(season)})
     filled = 0
     for band in ERA5_LAND.bands:
-        steps = np.full((season.number, *tile.grid.shape), np.nan, np.float32)
+        steps = np.full((season.number, *cells.shape), np.nan, np.float32)
         for step in range(season.number):
             if f"{band}_{step}" in values:
                 steps[step] = _filled(values[f"{band}_{step}"])
@@ -78,7 +92,7 @@ def weather(numbers: NDArray[Any], tile: Tile, season: Calendar) -> tuple[xr.Dat
         group[band] = ("time", "y", "x"), steps
     known = group[next(iter(ERA5_LAND.bands))].notnull()
     group[COUNT] = known.astype(np.int16).assign_attrs(count_kind="composite")
-    return assign_grid(group.chunk(), tile.grid), filled
+    return assign_grid(group.chunk(), cells), filled
 
 
 def terrain_model(grid: GeoBox) -> Collection:
@@ -95,24 +109,34 @@ def terrain_tile(grid: GeoBox, model: Collection) -> Tile:
     return Tile(graph, _cells(grid, width, SRTM_CELL, RING))
 
 
-def topography(tile: Tile, read: Any, grid: GeoBox) -> xr.Dataset:
+def topography(
+    cells: GeoBox,
+    band: str,
+    read: Callable[[slice, slice], NDArray[Any]],
+    grid: GeoBox,
+    key: tuple[Hashable, ...],
+    *,
+    as_exported: bool = False,
+) -> xr.Dataset:
     """Elevation and slope, lazily: the slope where heights were measured, interpolated afterwards.
 
     Args:
-        tile: The heights.
-        read: Fetches a tile.
+        cells: Those of the elevation model.
+        band: The name of the heights.
+        read: The numbers (1, h, w) of some rows and columns of them, as they came.
         grid: The pixels.
+        key: What tells these heights from others.
+        as_exported: Of the cell of each pixel instead, the slope as Earth Engine has it.
     """
 
     def heights(where: tuple[slice, ...]) -> NDArray[np.float32]:
-        part = Tile(tile.graph, tile.grid[where[-2], where[-1]])
-        (values,) = decoded(read(part), tile.graph.bands, CODINGS["topography"]).values()
+        (values,) = decoded(read(where[-2], where[-1]), [band], CODINGS["topography"]).values()
         return values
 
-    key = (tile.key, id(read))
-    cells = lazy_array(heights, (tile.grid.height, tile.grid.width), np.dtype(np.float32), key, CHUNK)
-    elevation = xr.DataArray(cells, dims=("y", "x"))
-    return assign_grid(terrain.topography(elevation, tile.grid, grid, grid), grid)
+    lazy = lazy_array(heights, (cells.height, cells.width), np.dtype(np.float32), key, CHUNK)
+    elevation = xr.DataArray(lazy, dims=("y", "x"))
+    made = terrain.topography_of_cells if as_exported else terrain.topography
+    return assign_grid(made(elevation, cells, grid, grid), grid)
 
 
 def _cells(grid: GeoBox, width: float, height: float, ring: int) -> GeoBox:

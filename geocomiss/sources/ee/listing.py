@@ -3,8 +3,9 @@
 Granules of one pass of a satellite become one acquisition: they overlap, and would otherwise weigh twice.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 import ee
@@ -15,7 +16,7 @@ from geocomiss.errors import SourceError
 from geocomiss.seasons import Calendar
 from geocomiss.sources.ee.client import Client
 from geocomiss.sources.ee.kept import Kept, digest
-from geocomiss.sources.ee.tables import ERA5_LAND, S1, S2_L2A, Collection
+from geocomiss.sources.ee.tables import CLOUD_SCORE, ERA5_LAND, S1, S2_L1C, Collection
 
 Box = tuple[float, float, float, float]
 """West, south, east, north in degrees."""
@@ -25,6 +26,7 @@ NEAR: Final = 100.0
 """Metres by which an outline may be off."""
 INDEX: Final = "system:index"
 START: Final = "system:time_start"
+CLOUD_COVER: Final = "CLOUDY_PIXEL_PERCENTAGE"
 OPTICAL: Final = (
     INDEX,
     START,
@@ -32,9 +34,11 @@ OPTICAL: Final = (
     "MGRS_TILE",
     "PROCESSING_BASELINE",
     "GENERATION_TIME",
-    "CLOUDY_PIXEL_PERCENTAGE",
+    CLOUD_COVER,
     OUTLINE,
 )
+SUN: Final = ("MEAN_SOLAR_AZIMUTH_ANGLE", "MEAN_SOLAR_ZENITH_ANGLE")
+"""Degrees."""
 RADAR: Final = (INDEX, START, "platform_number", "orbitNumber_start", "orbitProperties_pass", OUTLINE)
 
 Row = dict[str, Any]
@@ -49,6 +53,15 @@ class Granule:
     """Its full identifier."""
     outline: Any
     """Its footprint in longitude and latitude (shapely)."""
+    cloud: float = 0.0
+    """Per cent of cloud cover, of an optical one."""
+    sun: tuple[float, float] = (0.0, 0.0)
+    """Azimuth and zenith angle of the sun in degrees, of one of Level-1C."""
+
+    @property
+    def index(self) -> str:
+        """Its identifier within its collection."""
+        return self.id.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,29 @@ class Acquisition:
 
 
 @dataclass(frozen=True)
+class Optical:
+    """Optical acquisitions of an area and season, and what was left out."""
+
+    acquisitions: tuple[Acquisition, ...]
+    """Oldest first."""
+    cloudy: int = 0
+    """Images with more cloud than is allowed."""
+    older: int = 0
+    """Images of which there is a newer version."""
+    unscored: int = 0
+    """Images without Cloud Score+, where that is asked for."""
+
+    def notes(self, max_cloud: float) -> Iterable[str]:
+        """What was left out, in words."""
+        if self.cloudy:
+            yield f"{self.cloudy} optical images with over {max_cloud:g} % cloud cover are left out"
+        if self.older:
+            yield f"{self.older} optical images are older versions of others: left out"
+        if self.unscored:
+            yield f"{self.unscored} optical images without Cloud Score+ are left out"
+
+
+@dataclass(frozen=True)
 class Listing:
     """Asks what there is, once for each area and season."""
 
@@ -82,19 +118,37 @@ class Listing:
     kept: Kept
     """Where answers are kept, so that a run that goes on sees the same images."""
 
-    def optical(
-        self, box: Box, season: Calendar, max_cloud: float
-    ) -> tuple[tuple[Acquisition, ...], int, int]:
-        """(acquisitions, images left out as too cloudy, older versions left out) of Sentinel-2 L2A."""
-        rows = self._rows(S2_L2A, OPTICAL, box, season)
-        clear = [row for row in rows if row["CLOUDY_PIXEL_PERCENTAGE"] <= max_cloud]
+    def optical(self, collection: Collection, box: Box, season: Calendar, max_cloud: float) -> "Optical":
+        """Sentinel-2 acquisitions of a collection, the newest version of each image."""
+        columns = (*OPTICAL, *SUN) if collection is S2_L1C else OPTICAL
+        rows = self._rows(collection, columns, box, season)
+        clear = [row for row in rows if row[CLOUD_COVER] <= max_cloud]
         newest = _newest(clear)
-        acquisitions = _acquisitions(S2_L2A, newest, _datatake)
-        return acquisitions, len(rows) - len(clear), len(clear) - len(newest)
+        acquisitions = _acquisitions(collection, newest, _datatake)
+        return Optical(acquisitions, len(rows) - len(clear), len(clear) - len(newest))
 
-    def radar(self, box: Box, season: Calendar) -> tuple[Acquisition, ...]:
-        """Sentinel-1 acquisitions of both directions: interferometric wide swath, VV and VH."""
-        rows = self._rows(S1, RADAR, box, season, _both_polarisations)
+    def scored(self, found: "Optical", box: Box, season: Calendar) -> "Optical":
+        """Only those images that Cloud Score+ has a score of: nothing would be known of the others."""
+        images = ee.ImageCollection(CLOUD_SCORE.id).filterDate(str(season.start), str(season.end))
+        area = ee.Geometry.Rectangle(list(box), None, False)
+        there = frozenset(self._value(images.filterBounds(area).aggregate_array(INDEX)))
+        kept, total = [], 0
+        for each in found.acquisitions:
+            total += len(each.granules)
+            granules = tuple(one for one in each.granules if one.index in there)
+            kept += [replace(each, granules=granules)] if granules else []
+        unscored = total - sum(len(each.granules) for each in kept)
+        return replace(found, acquisitions=tuple(kept), unscored=unscored)
+
+    def radar(self, box: Box, season: Calendar, beyond: timedelta = timedelta(0)) -> tuple[Acquisition, ...]:
+        """Sentinel-1 acquisitions of both directions: interferometric wide swath, VV and VH.
+
+        Args:
+            box: Where.
+            season: When.
+            beyond: And so long before and after.
+        """
+        rows = self._rows(S1, RADAR, box, season, _both_polarisations, beyond)
         return _acquisitions(S1, rows, lambda row: (row["platform_number"], row["orbitNumber_start"]))
 
     def months(self, season: Calendar) -> frozenset[str]:
@@ -110,11 +164,12 @@ class Listing:
         box: Box,
         season: Calendar,
         narrowed: Callable[[ee.ImageCollection], ee.ImageCollection] = lambda found: found,
+        beyond: timedelta = timedelta(0),
     ) -> list[Row]:
         """Properties of the images that meet a box in a season."""
         found = (
             ee.ImageCollection(collection.id)
-            .filterDate(str(season.start), str(season.end))
+            .filterDate(str(season.start - beyond), str(season.end + beyond))
             .filterBounds(ee.Geometry.Rectangle(list(box), None, False))
         )
         outlined = narrowed(found).map(
@@ -164,8 +219,14 @@ def _acquisitions(
 
 def _acquisition(collection: Collection, rows: Sequence[Row]) -> Acquisition:
     time = np.datetime64(int(min(row[START] for row in rows)), "ms").astype("datetime64[ns]")
-    granules = tuple(Granule(f"{collection.id}/{row[INDEX]}", _outline(row[OUTLINE])) for row in rows)
+    granules = tuple(_granule(collection, row) for row in rows)
     return Acquisition(time, granules, str(rows[0].get("orbitProperties_pass", "")).lower())
+
+
+def _granule(collection: Collection, row: Row) -> Granule:
+    sun = (float(row.get(SUN[0], 0.0)), float(row.get(SUN[1], 0.0)))
+    cloud = float(row.get(CLOUD_COVER, 0.0))
+    return Granule(f"{collection.id}/{row[INDEX]}", _outline(row[OUTLINE]), cloud, sun)
 
 
 def _outline(coordinates: Any) -> Any:

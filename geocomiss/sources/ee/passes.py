@@ -2,7 +2,8 @@
 
 Ascending and descending passes look at a slope from opposite sides; mixed in one average they belong to no
 geometry at all. Cells are the same for everybody, and what is decided in one depends on nothing but the
-acquisitions of the season over the cell: samples, maps and exports of it agree.
+acquisitions of the season over the cell: samples, maps and exports of it agree. What was decided is kept with
+what has been fetched, so that a run that goes on does not decide anew when more images have appeared.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +13,9 @@ from typing import Any, Final
 
 import shapely
 
+from geocomiss.seasons import Calendar
+from geocomiss.sources.base import RadarPass
+from geocomiss.sources.ee.kept import Kept, digest
 from geocomiss.sources.ee.listing import Acquisition, Box
 
 ROWS: Final = 200
@@ -19,6 +23,11 @@ ROWS: Final = 200
 HEIGHT: Final = 180 / ROWS
 COVERED: Final = 10
 """Directions are compared by the tenths of a cell that they cover, then by the observations of a place."""
+
+BOTH: Final = "both"
+"""In place of a direction: passes of both are used together."""
+NAMES: Final[Mapping[RadarPass, str]] = {"asc": "ascending", "desc": "descending", "both": BOTH}
+"""What a user may ask for in place of a decision."""
 
 Cell = tuple[int, int]
 """Row from the south pole, column from 180 W."""
@@ -29,11 +38,11 @@ class Directions:
     """The direction used in each cell that an area meets."""
 
     by_cell: Mapping[Cell, str]
-    """'ascending' or 'descending'; '' where there is no acquisition."""
+    """'ascending', 'descending' or 'both'; '' where there is no acquisition."""
 
     @property
     def name(self) -> str:
-        """The direction, 'mixed' where cells differ, 'unknown' where there is none."""
+        """What all cells use, 'mixed' where they differ, 'unknown' where there is nothing."""
         found = {direction for direction in self.by_cell.values() if direction}
         return found.pop() if len(found) == 1 else "mixed" if found else "unknown"
 
@@ -52,6 +61,8 @@ class Directions:
                 f"{_place(cell)} {each or 'none'}" for cell, each in sorted(self.by_cell.items())
             )
             yield f"radar passes by cell of about 100 km: {told}"
+        elif self.name == BOTH:
+            yield "radar passes of both directions are used together: slopes look different from each"
         elif self.name != "unknown":
             yield f"only {self.name} radar passes are used"
 
@@ -80,9 +91,39 @@ def around(cells: Sequence[Cell]) -> Box:
     return float(west), float(south), float(east), float(north)
 
 
-def decide(cells: Sequence[Cell], acquisitions: Sequence[Acquisition]) -> Directions:
-    """The direction to use in each cell."""
-    return Directions({cell: _best(box_of(cell), acquisitions) for cell in cells})
+def used(each: Acquisition, direction: str) -> bool:
+    """Whether an acquisition belongs to what a cell uses."""
+    return direction in (each.direction, BOTH)
+
+
+def decide(
+    cells: Sequence[Cell],
+    acquisitions: Sequence[Acquisition],
+    season: Calendar,
+    asked: RadarPass,
+    kept: Kept,
+) -> Directions:
+    """The direction to use in each cell.
+
+    Args:
+        cells: Cells that an area meets.
+        acquisitions: Radar acquisitions of the season over these cells, of both directions.
+        season: What the decision is for.
+        asked: What the user wants; 'auto': the better direction of each cell.
+        kept: Where decisions are kept; one that stands there holds.
+    """
+    if asked != "auto":
+        seen = [each for each in acquisitions if used(each, NAMES[asked])]
+        return Directions({cell: NAMES[asked] if _best(box_of(cell), seen) else "" for cell in cells})
+    found = {}
+    for cell in cells:
+        key = digest("radar pass", cell, str(season))
+        stored = kept.value(key)
+        if not isinstance(stored, str):
+            stored = _best(box_of(cell), acquisitions)
+            kept.keep_value(key, stored)
+        found[cell] = stored
+    return Directions(found)
 
 
 def _best(cell: Any, acquisitions: Sequence[Acquisition]) -> str:

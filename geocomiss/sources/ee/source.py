@@ -1,21 +1,23 @@
 """Earth Engine as a source of stacks."""
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
-from math import cos, radians
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from geocomiss.composite import ndvi_bands
-from geocomiss.errors import AreaError, RecipeError, SourceError
-from geocomiss.grid import crs_of, window_in
+from geocomiss.composite.clouds import SCORE_RULE
+from geocomiss.errors import AreaError, SourceError
+from geocomiss.grid import tiles_of, window_in
 from geocomiss.modalities import IMAGING, MODALITIES
 from geocomiss.recipes import RECIPES, Recipe
-from geocomiss.seasons import Calendar, today
+from geocomiss.seasons import Calendar
 from geocomiss.sources.base import Reading
 from geocomiss.sources.blocks import bands_made, blocks_of, lazy_steps
 from geocomiss.sources.ee import coarse, passes
@@ -23,16 +25,18 @@ from geocomiss.sources.ee.client import Client
 from geocomiss.sources.ee.estimate import Estimate, Need, estimate
 from geocomiss.sources.ee.kept import Kept
 from geocomiss.sources.ee.listing import Acquisition, Box, Listing
+from geocomiss.sources.ee.made import made
 from geocomiss.sources.ee.passes import Directions
-from geocomiss.sources.ee.season import Season, outline, read_bands
-from geocomiss.sources.ee.tables import ERA5_LAND, S1, S2_L2A, SRTM
+from geocomiss.sources.ee.season import NEAREST, Season, metres, outline, read_bands
+from geocomiss.sources.ee.tables import ERA5_LAND, S2_L1C, S2_L2A, SRTM
 from geocomiss.sources.ee.tiler import Tile, Tiler
 from geocomiss.sources.files import CHUNK
-from geocomiss.sources.terrain import METRES_PER_DEGREE
 from geocomiss.stack import COUNT, Origin, new_stack, window
 
 TRIALS: Final = 3
 """Requests from which the cost of a run is estimated."""
+BEYOND: Final = timedelta(days=31)
+"""Before and after a season within which CropHarvest takes radar passes."""
 WIDEST: Final = 180.0
 """Degrees that an area spans only where it lies across the 180th meridian."""
 
@@ -55,12 +59,12 @@ class EarthEngineSource:
     held = None
 
     def __init__(self, recipe: Recipe | None, reading: Reading) -> None:
-        self.recipe: Recipe = _made(recipe or RECIPES["monthly-l2a"])
+        self.recipe: Recipe = made(recipe or RECIPES["monthly-l2a"], reading.ee.cloud_score)
         self._reading = reading
         self._client = Client(reading.ee)
-        kept = Kept(reading.keep)
-        self._listing = Listing(self._client, kept)
-        self._tiler = Tiler(self._client, kept, reading.ee.parallel)
+        self._kept = Kept(reading.keep)
+        self._listing = Listing(self._client, self._kept)
+        self._tiler = Tiler(self._client, self._kept, reading.ee.parallel)
         self._last: tuple[GeoBox, Calendar, xr.DataTree] | None = None
         self._state = ""
 
@@ -82,6 +86,11 @@ class EarthEngineSource:
     def state(self) -> str:
         """Digest of the images found last, and of the radar passes used."""
         return self._state
+
+    @property
+    def client(self) -> Client:
+        """The connection."""
+        return self._client
 
     @property
     def project(self) -> str:
@@ -123,8 +132,17 @@ class EarthEngineSource:
         self._last = grid, season, stack
         return stack
 
+    def origin(self, grid: GeoBox, season: Calendar) -> Origin:
+        """What the stack of a grid and season will state of itself, but for notes on its weather."""
+        found, notes = self._season(grid, season)
+        return self._origin(found, grid, notes)
+
     def needs(
-        self, grid: GeoBox, season: Calendar, wanted: Callable[[GeoBox], bool] = lambda block: True
+        self,
+        grid: GeoBox,
+        season: Calendar,
+        wanted: Callable[[GeoBox], bool] = lambda block: True,
+        side: int | None = None,
     ) -> Iterator[Need]:
         """Every tile that the stack of a grid and season is made of.
 
@@ -132,19 +150,21 @@ class EarthEngineSource:
             grid: The pixels.
             season: The time steps.
             wanted: Whether a block of the grid will be read at all.
+            side: Pixels a side of a block; None: as they are fetched.
         """
         found, _ = self._season(grid, season)
-        blocks = [block for block in blocks_of(grid, self._reading.tile) if wanted(block)]
+        every = blocks_of(grid, self._reading.tile) if side is None else _cut(grid, side)
+        blocks = [block for block in every if wanted(block)]
         for block in blocks:
             for name, number, tile in found.tiles(block):
                 yield Need(name, number, found.images(name, block, number), tile)
         if "weather" in self.bands:
-            weather = coarse.weather_tile(grid, season, self._listing.months(season))
+            weather = self._weather_tile(grid, season)
             if weather is not None:
                 yield Need("weather", None, len(weather.graph.bands) // len(ERA5_LAND.bands), weather)
         if "topography" in self.bands:
             heights = coarse.terrain_tile(grid, coarse.terrain_model(grid))
-            for cells in blocks_of(heights.grid, CHUNK):
+            for cells in _cut(heights.grid, side or CHUNK):
                 yield Need("topography", None, 1, Tile(heights.graph, cells))
 
     def estimate(self, needs: Sequence[Need], trials: int) -> Estimate:
@@ -158,20 +178,32 @@ class EarthEngineSource:
         for name in found.bands:
             step = partial(found.step, name)
             groups[name] = lazy_steps(name, self.bands[name], grid, season, self._reading.tile, step)
-        recipe = self.recipe
         if "weather" in self.bands:
             group, words = self._weather(grid, season)
             groups |= {"weather": group} if group is not None else {}
             notes += words
         if "topography" in self.bands:
+            tile = coarse.terrain_tile(grid, coarse.terrain_model(grid))
+            (band,) = tile.graph.bands
+
+            def heights(rows: slice, cols: slice) -> NDArray[Any]:
+                return self._tiler.read(Tile(tile.graph, tile.grid[rows, cols]))
+
+            key = (tile.key, id(self._tiler))
+            groups["topography"] = coarse.topography(
+                tile.grid, band, heights, grid, key, as_exported=self.recipe.screened
+            )
+        self._state = found.state
+        return new_stack(groups, self._origin(found, grid, notes))
+
+    def _origin(self, found: Season, grid: GeoBox, notes: Iterable[str]) -> Origin:
+        """What the stack of a grid will state of itself."""
+        recipe, told = self.recipe, list(notes)
+        if "topography" in self.bands:
             model = coarse.terrain_model(grid)
-            tile = coarse.terrain_tile(grid, model)
-            groups["topography"] = coarse.topography(tile, self._tiler.read, grid)
             recipe = replace(recipe, terrain_product=model.made)
-            notes += [f"terrain is {model.made}: SRTM does not reach here"] if model is not SRTM else []
-        self._state = _state(found)
-        origin = Origin(self.name, recipe, season, radar_pass=found.directions.name, notes=tuple(notes))
-        return new_stack(groups, origin)
+            told += [f"terrain is {model.made}: SRTM does not reach here"] if model is not SRTM else []
+        return Origin(self.name, recipe, found.calendar, radar_pass=found.directions.name, notes=tuple(told))
 
     def _check_cost(self, grid: GeoBox, season: Calendar) -> None:
         """Refuse to begin what would take more computing than is allowed.
@@ -192,62 +224,49 @@ class EarthEngineSource:
 
     def _season(self, grid: GeoBox, season: Calendar) -> tuple[Season, list[str]]:
         """The images of an area and season, and what a user should know of them."""
-        box, notes = _box(grid), []
+        box = _box(grid)
+        notes: list[str] = []
         optical: tuple[Acquisition, ...] = ()
         radar: tuple[Acquisition, ...] = ()
         directions = Directions({})
         read = {name: self._read(name) for name in IMAGING if name in self.bands}
         if "optical" in read:
             most = self._reading.max_cloud
-            optical, cloudy, older = self._listing.optical(box, season, most)
-            notes += (
-                [f"{cloudy} optical images with over {most:g} % cloud cover are left out"] if cloudy else []
-            )
-            notes += [f"{older} optical images are older versions of others: left out"] if older else []
+            product = S2_L2A if self.recipe.s2_level == S2_L2A.made else S2_L1C
+            listed = self._listing.optical(product, box, season, most)
+            if self.recipe.cloud_rule == SCORE_RULE:
+                listed = self._listing.scored(listed, box, season)
+            optical = listed.acquisitions
+            notes += listed.notes(most)
         if "radar" in read:
             cells = passes.cells_of(box)
-            radar = self._listing.radar(passes.around(cells), season)
-            directions = passes.decide(cells, radar)
+            beyond = BEYOND if self.recipe.radar_averaging == NEAREST else timedelta(0)
+            radar = self._listing.radar(passes.around(cells), season, beyond)
+            within = [each for each in radar if _in(season, each)]
+            directions = passes.decide(cells, within, season, self._reading.ee.s1_pass, self._kept)
             notes += directions.notes()
-        pixel = _metres(grid)
-        found = Season(self._tiler, season, self.recipe, read, pixel, optical, radar, directions)
-        return found, [*_gaps(found, outline(grid)), *notes]
+        pixel = metres(grid)
+        cut = _degrees(grid) if self._reading.ee.cut else None
+        found = Season(self._tiler, season, self.recipe, read, pixel, optical, radar, directions, cut)
+        return found, [*found.gaps(outline(grid)), *notes]
 
     def _weather(self, grid: GeoBox, season: Calendar) -> tuple[xr.Dataset | None, list[str]]:
         """The weather, fetched at once: a handful of cells."""
-        tile = coarse.weather_tile(grid, season, self._listing.months(season))
+        tile = self._weather_tile(grid, season)
         if tile is None:
             return None, [f"weather: {ERA5_LAND.made} holds no month of the season yet"]
-        group, filled = coarse.weather(self._tiler.read(tile), tile, season)
+        group, filled = coarse.weather(self._tiler.read(tile), tile.graph.bands, tile.grid, season)
         notes = [f"weather of {filled} cells of sea is taken from the nearest land"] if filled else []
         empty = int((group[COUNT].max(("y", "x")) == 0).sum())
         return group, [*notes, *([f"weather: {empty} steps are not there yet"] if empty else [])]
 
+    def _weather_tile(self, grid: GeoBox, season: Calendar) -> Tile | None:
+        months = self._listing.months(season)
+        return coarse.weather_tile(grid, season, months, by_start=self.recipe.screened)
+
     def _read(self, name: str) -> tuple[str, ...]:
         wanted = self._reading.wanted
         return read_bands(name, None if wanted is None else wanted.get(name, ()), self.recipe)
-
-
-def _made(recipe: Recipe) -> Recipe:
-    """As wanted, with what Earth Engine's products are and nobody can choose.
-
-    Raises:
-        RecipeError: There is no graph for it.
-    """
-    known = recipe.cloud_rule == "scl" and recipe.optical_compositing == "median"
-    if not known or recipe.radar_averaging != "linear-mean":
-        raise RecipeError(
-            f"Earth Engine and the recipe {recipe.name!r}",
-            expected="monthly-l2a: clouds by scene classification, median, mean power",
-            todo="choose another --recipe or model, or map an export made with this recipe",
-        )
-    return replace(
-        recipe,
-        s2_level=S2_L2A.made,
-        s1_product=S1.made,
-        weather_product=ERA5_LAND.made,
-        terrain_product=SRTM.made,
-    )
 
 
 def _box(grid: GeoBox) -> Box:
@@ -266,33 +285,14 @@ def _box(grid: GeoBox) -> Box:
     return west, south, east, north
 
 
-def _gaps(found: Season, area: object) -> list[str]:
-    """Steps that have begun and hold no acquisition of the area."""
-    begun = [n for n, edge in enumerate(found.calendar.edges()[:-1]) if edge <= today()]
-    words = []
-    for name in found.bands:
-        empty = [
-            f"{found.calendar.edges()[number]:%Y-%m}"
-            for number in begun
-            if not any(each.within(area) for each in found.acquisitions(name, number))
-        ]
-        if len(empty) == len(begun):
-            words.append(f"{name}: no acquisition in the whole season")
-        elif empty:
-            words.append(f"{name}: no acquisition in {', '.join(empty)}")
-    return words
+def _degrees(grid: GeoBox) -> Box:
+    box = grid.extent.to_crs("EPSG:4326").boundingbox
+    return float(box.left), float(box.bottom), float(box.right), float(box.top)
 
 
-def _state(found: Season) -> str:
-    names = sorted(granule.id for each in (*found.optical, *found.radar) for granule in each.granules)
-    cells = sorted(f"{cell} {direction}" for cell, direction in found.directions.by_cell.items())
-    return hashlib.sha256("\n".join([*names, *cells]).encode()).hexdigest()
+def _in(season: Calendar, each: Acquisition) -> bool:
+    return bool(np.datetime64(season.start) <= each.time < np.datetime64(season.end))
 
 
-def _metres(grid: GeoBox) -> float:
-    """Pixel size in metres, east-west where the CRS is geographic."""
-    size = float(abs(grid.resolution.x))
-    if not crs_of(grid).geographic:
-        return size
-    middle = grid.extent.boundingbox
-    return size * METRES_PER_DEGREE * cos(radians((middle.bottom + middle.top) / 2))
+def _cut(grid: GeoBox, side: int) -> Iterator[GeoBox]:
+    return (tile.geobox for tile in tiles_of(grid, side))

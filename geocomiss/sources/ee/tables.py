@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from geocomiss.composite import SCORE
 from geocomiss.modalities import MODALITIES, NDVI
 
 MAX_BYTES: Final = 48 * 2**20
@@ -38,6 +39,27 @@ SCL: Final = "SCL"
 """Band of the scene classification; outside the swath it is masked."""
 S2_L2A: Final = Collection("COPERNICUS/S2_SR_HARMONIZED", {name: name for name in _S2}, "L2A")
 """Surface reflectance x 10000; the offset of newer baselines is taken away already."""
+S2_L1C: Final = Collection("COPERNICUS/S2_HARMONIZED", {name: name for name in _S2}, "L1C")
+"""Top of atmosphere x 10000; the offset of newer baselines is taken away already."""
+S2_L1C_BANDS: Final = (*("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12"),)
+"""All bands of Level-1C: those for aerosol and cirrus tell of clouds."""
+REFLECTANCE: Final = 10_000.0
+"""Numbers of an optical band to one of reflectance."""
+CLOUD_SUMS: Final = (
+    (("B2",), (0.1, 0.5)),
+    (("B1",), (0.1, 0.3)),
+    (("B1", "B10"), (0.15, 0.2)),
+    (("B4", "B3", "B2"), (0.2, 0.8)),
+)
+"""CropHarvest's signs of cloud: sums of reflectance, and between which limits it begins and is certain."""
+CLOUD_RATIOS: Final = ((("B8", "B11"), (-0.1, 0.1)), (("B3", "B11"), (0.8, 0.6)))
+"""Likewise normalised differences: clouds are moist, and no snow."""
+DARK_BANDS: Final = ("B8", "B11", "B12")
+"""Bands whose sum is small in a shadow."""
+WATER_RATIO: Final = ("B8", "B4")
+"""Bands whose normalised difference is small over water."""
+CLOUD_SCORE: Final = Collection("GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED", {SCORE: "cs_cdf"}, "Cloud Score+")
+"""How clear a pixel is, 0 to 1; an image of the same index for each of Sentinel-2, if there is one."""
 S1: Final = Collection("COPERNICUS/S1_GRD", {name: name for name in MODALITIES["radar"].band_names}, "sigma0")
 """Backscatter in dB, calibrated and terrain-corrected, not flattened."""
 ERA5_LAND: Final = Collection(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from geocomiss.errors import GeocomissError, SourceError
+from geocomiss.errors import GeocomissError, MapError, SourceError, SourceStopped
 from geocomiss.grid import crs_of, crs_text
 from geocomiss.sources.ee.client import Client
 from geocomiss.sources.ee.failures import TooMuch
@@ -169,8 +169,8 @@ class Tiler:
             for part, _ in _parts(tile):
                 self._fetch(part)
         except GeocomissError as error:
-            self._failed = error
-            raise
+            self._failed = _for_good(error)
+            raise self._failed from error
 
     def _asked(self, tile: Tile) -> bool:
         """Ask for a tile; False where it must be divided."""
@@ -231,6 +231,13 @@ def _halves(length: int, other: int) -> list[slice]:
     if length < 2 or 2 * length < other:
         return [slice(0, length)]
     return [slice(0, length // 2), slice(length // 2, length)]
+
+
+def _for_good(error: GeocomissError) -> GeocomissError:
+    """An error after which nothing further will come."""
+    if isinstance(error, MapError):  # a full disk is no fault of the source
+        return error
+    return SourceStopped(error.found, expected=error.expected, todo=error.todo)
 
 
 def _hopeless(tile: Tile, text: str) -> SourceError:

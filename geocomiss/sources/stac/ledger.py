@@ -2,9 +2,10 @@
 
 import threading
 from collections.abc import Iterable
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
-from geocomiss.errors import SourceError
+from geocomiss.errors import SourceStopped
 
 NAMED: Final = 3
 """Unreadable images that are named in a report."""
@@ -14,8 +15,22 @@ ALL_BUT: Final = 0.95
 """Share of them that may be out of range before an alarm: single shadows and haze are not meant."""
 
 
+@dataclass(frozen=True)
+class Counted:
+    """What a copy of a ledger counted."""
+
+    windows: int
+    """Windows that were read."""
+    bytes: int
+    """Their size."""
+    unreadable: dict[str, str]
+    """Why images could not be read, by address."""
+    ranges: dict[str, list[int]]
+    """Numbers looked at, see `Ledger.saw`."""
+
+
 class Ledger:
-    """Counts of one source, shared by all threads that read.
+    """Counts of one source, shared by all threads that read; copies in other processes count for themselves.
 
     Args:
         max_unreadable: Share (0..1) of the planned images that may be unreadable before reading stops.
@@ -45,13 +60,45 @@ class Ledger:
         """Note an image that could not be read.
 
         Raises:
-            SourceError: Too many could not.
+            SourceStopped: Too many could not.
         """
         with self._lock:
             self._unreadable[address] = reason
+        self._check()
+
+    def counted(self) -> Counted:
+        """What was counted since the last call; what could not be read is told every time."""
+        with self._lock:
+            found = Counted(self.windows, self.bytes, dict(self._unreadable), self._ranges)
+            self.windows, self.bytes, self._ranges = 0, 0, {}
+        return found
+
+    def add(self, found: Counted) -> None:
+        """Add what a copy counted. Raises SourceStopped like `failed`."""
+        with self._lock:
+            self.windows += found.windows
+            self.bytes += found.bytes
+            self._unreadable |= found.unreadable
+            for shift, (below, within) in found.ranges.items():
+                entry = self._ranges.setdefault(shift, [0, 0])
+                entry[0] += below
+                entry[1] += within
+        self._check()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy for another process: with what is planned, and nothing counted yet."""
+        return {"planned": self._planned, "max": self._max}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["max"])  # type: ignore[misc]  # a copy is a new one
+        self._planned = state["planned"]
+
+    def _check(self) -> None:
+        with self._lock:
             failed, planned = len(self._unreadable), max(len(self._planned), 1)
+            address, reason = next(reversed(self._unreadable.items()), ("", ""))
         if failed > self._max * planned:
-            raise SourceError(
+            raise SourceStopped(
                 f"{failed} of {planned} images cannot be read, such as {_short(address)} ({reason})",
                 expected=f"at most {self._max:.0%} unreadable",
                 todo="check the network and the catalogue, run it again later, or set --max-unreadable",

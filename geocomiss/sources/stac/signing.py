@@ -50,6 +50,10 @@ class Signer:
         self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy for another process asks for tokens of its own."""
+        return Signer, (self._service, self._storage, self._retries)
+
     def __call__(self, address: str) -> str:
         """The address with a valid token.
 

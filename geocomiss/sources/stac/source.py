@@ -22,14 +22,16 @@ from geocomiss.sources.stac.catalogues import CLASSES, PRODUCTS
 from geocomiss.sources.stac.finders import Finder
 from geocomiss.sources.stac.finding import METRES_PER_DEGREE, Found, Query
 from geocomiss.sources.stac.heights import topography
-from geocomiss.sources.stac.ledger import Ledger
+from geocomiss.sources.stac.ledger import Counted, Ledger
 from geocomiss.sources.stac.reading import Images
 from geocomiss.sources.stac.signing import Signer
 from geocomiss.stack import Origin, new_stack
 
 
 class StacSource:
-    """Acquisitions found by a STAC search, composited block by block. Implements `Source`, `Accounting`.
+    """Acquisitions found by a STAC search, composited block by block.
+
+    Implements `Source`, `Accounting`, `Counting`.
 
     Args:
         finder: Where items come from.
@@ -78,6 +80,15 @@ class StacSource:
     def account(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """What was read, and what could not be."""
         return self._images.ledger.notes(), self._images.ledger.warnings()
+
+    def counted(self) -> object:
+        """See `Counting.counted`."""
+        return self._images.ledger.counted()
+
+    def count(self, counted: object) -> None:
+        """See `Counting.count`."""
+        if isinstance(counted, Counted):
+            self._images.ledger.add(counted)
 
     def open(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
         """The composites of a grid and season (see `Source.open`); searches, and reads no pixel yet.

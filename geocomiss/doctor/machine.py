@@ -1,0 +1,142 @@
+"""The machine: processors, number formats, accelerator, memory, disk, and whether there are credentials."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from geocomiss.doctor.finding import Finding
+
+GIGA: Final = 1e9
+LITTLE_MEMORY: Final = 4.0
+"""Gigabytes below which large tiles may not fit."""
+LITTLE_DISK: Final = 5.0
+"""Gigabytes below which a map of a large area, or what is fetched for it, may not fit."""
+PROJECT: Final = "EARTHENGINE_PROJECT"
+KEY: Final = "GOOGLE_APPLICATION_CREDENTIALS"
+LOGIN: Final = Path(".config") / "earthengine" / "credentials"
+"""In the home folder, where `earthengine authenticate` leaves its login."""
+DEFAULT_LOGIN: Final = Path(".config") / "gcloud" / "application_default_credentials.json"
+"""Likewise `gcloud auth application-default login`."""
+LIMITS: Final = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+"""Where a container's memory is limited."""
+
+
+def check_machine(folder: Path) -> Iterator[Finding]:
+    """Look at what geocomiss will run on.
+
+    Args:
+        folder: Where results will be written.
+    """
+    yield from _torch()
+    yield _memory()
+    yield _disk(folder)
+    yield _credentials(Path.home())
+
+
+def _torch() -> Iterator[Finding]:
+    """Threads, number formats, accelerator."""
+    try:
+        import torch
+
+        from geocomiss.engine import fast_bfloat16
+    except ImportError as error:
+        todo = "install it again: pip install -c constraints.txt -e ."
+        yield Finding("torch", f"cannot be loaded ({error})", "wrong", todo)
+        return
+    cores = processors()
+    threads = torch.get_num_threads()
+    told = f"{torch.__version__}, {threads} threads on {cores} processors"
+    if threads > cores:
+        yield Finding("torch", told, "note", f"more threads than processors: set OMP_NUM_THREADS={cores}")
+    else:
+        yield Finding("torch", told)
+    numbers = "fast: maps are computed in bfloat16" if fast_bfloat16() else "slow here: maps in float32"
+    yield Finding("bfloat16 on the processor", numbers)
+    yield _cuda()
+
+
+def _cuda() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        properties = torch.cuda.get_device_properties(0)
+        return Finding("CUDA", f"{properties.name}, {properties.total_memory / GIGA:.0f} GB")
+    if shutil.which("nvidia-smi"):
+        todo = "install the torch build for your driver's CUDA (see pytorch.org), or check the driver"
+        return Finding("CUDA", "a graphics card that torch cannot use", "note", todo)
+    return Finding("CUDA", "no device: networks run on the processor")
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory() -> Finding:
+    total = _memory_bytes()
+    if total is None:
+        return Finding("memory", "cannot be told on this system")
+    told = f"{total / GIGA:.1f} GB"
+    if total < LITTLE_MEMORY * GIGA:
+        return Finding("memory", told, "note", "use a smaller --tile, such as 256, where it does not suffice")
+    return Finding("memory", told)
+
+
+def _memory_bytes() -> int | None:
+    """What this process may use, within the limit of a container."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
+    for path in LIMITS:
+        try:
+            total = min(total, int(path.read_text()))
+        except (OSError, ValueError):  # no such limit, or 'max'
+            continue
+    return total
+
+
+def _disk(folder: Path) -> Finding:
+    """Room, and whether it can be written to."""
+    what = f"disk at {folder}"
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            free = shutil.disk_usage(folder).free
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        return Finding(
+            what, f"cannot be written ({why})", "wrong", "choose another --folder, or change its permissions"
+        )
+    told = f"{free / GIGA:.1f} GB free"
+    if free < LITTLE_DISK * GIGA:
+        return Finding(what, told, "note", "free some: maps and what is fetched for them take gigabytes")
+    return Finding(what, told)
+
+
+def _credentials(home: Path) -> Finding:
+    """Whether there are any for Earth Engine; nothing of them is read."""
+    key = os.environ.get(KEY)
+    held = [name for name, there in (
+        ("a login of `earthengine authenticate`", (home / LOGIN).is_file()),
+        (f"{KEY}", bool(key) and Path(key or "").is_file()),
+        ("application default credentials", (home / DEFAULT_LOGIN).is_file()),
+    ) if there]  # fmt: skip
+    project = f"{PROJECT} is {'set' if os.environ.get(PROJECT) else 'not set'}"
+    if key and not Path(key).is_file():
+        todo = f"correct {KEY}, or unset it"
+        return Finding("Earth Engine", f"{KEY} names a file that is not there; {project}", "note", todo)
+    if not held:
+        todo = "for --source ee: `earthengine authenticate`, and a registered Cloud project"
+        return Finding("Earth Engine", f"no credentials; {project}", "note", todo)
+    if not os.environ.get(PROJECT):
+        todo = f"set {PROJECT}, or give --ee-project"
+        return Finding("Earth Engine", f"{', '.join(held)}; {project}", "note", todo)
+    return Finding("Earth Engine", f"{', '.join(held)}; {project}")

@@ -1,0 +1,222 @@
+"""Compute one tile: read its window of the stack, classify its pixels, keep what the map shows of it."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from geocomiss.batch import batch_of_stack
+from geocomiss.grid import Tile
+from geocomiss.inference import PIXELS_AT_ONCE, Prediction, joined, predict
+from geocomiss.mapping.checks import required_bits
+from geocomiss.mapping.illustrate import IMAGING, MANY, count_observations, illustrate, picked
+from geocomiss.mapping.plan import Plan
+from geocomiss.mapping.tiles import TileResult
+from geocomiss.maps import NOT_MAPPED, PROBABILITIES, STEP, Layer
+from geocomiss.stack import window
+
+STRIP: Final = 2 * PIXELS_AT_ONCE
+"""Pixels that are made a batch at a time."""
+
+
+@dataclass
+class Clock:
+    """Where the time went."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Seconds per kind of work."""
+    pixels: int = 0
+    """Pixels classified in this run."""
+    started: float = field(default_factory=time.perf_counter)
+    """When it was started."""
+
+    @contextmanager
+    def measure(self, what: str) -> Iterator[None]:
+        """Add the time spent inside to `what`."""
+        begin = time.perf_counter()
+        yield
+        self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - begin
+
+    def add(self, seconds: Mapping[str, float], pixels: int) -> None:
+        """Add what was measured elsewhere."""
+        for what, spent in seconds.items():
+            self.seconds[what] = self.seconds.get(what, 0.0) + spent
+        self.pixels += pixels
+
+    @property
+    def total(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self.started
+
+
+def map_tile(
+    plan: Plan,
+    tile: Tile,
+    device: torch.device,
+    clock: Clock,
+    tell: Callable[[int, int], None] = lambda done, of: None,
+) -> TileResult:
+    """Classify the pixels of one tile that lie in the area and the mask.
+
+    Args:
+        plan: The map.
+        tile: A tile of its grid.
+        device: Where the network runs.
+        clock: Told where the time goes.
+        tell: Told (pixels done, pixels to do).
+    """
+    area, wanted = plan.within_area(tile), plan.wanted(tile)
+    counts = {"outside": int((~area).sum()), "masked": int((area & ~wanted).sum())}
+    if not wanted.any():
+        return _nothing(plan, tile, counts)
+    y, x = _extent(wanted)  # what is not wanted is not read
+    with clock.measure("read"):
+        part = window(plan.stack, _within(tile.y, y), _within(tile.x, x), plan.grid).compute()
+    here = _Window(part, wanted[y, x], tile.geobox[y, x])
+    prediction = _classified(plan, here, device, clock, tell)
+    clock.pixels += len(prediction.value)
+    result = _result(prediction, wanted, required_bits(plan.request.require), counts)
+    return _with_further(plan, tile, result, prediction, part)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Rows and columns of a tile, read."""
+
+    stack: xr.DataTree
+    """Their computed stack."""
+    wanted: NDArray[np.bool_]
+    """(H, W) pixels to be classified."""
+    grid: GeoBox
+    """Their own grid."""
+
+    def strips(self) -> "Iterator[_Window]":
+        """Full rows at a time with about `STRIP` pixels to classify, without those that have none."""
+        ends = np.cumsum(self.wanted.sum(1))
+        height = len(ends)
+        first = 0
+        while first < height:
+            before = ends[first - 1] if first else 0
+            end = min(height, max(first + 1, int(np.searchsorted(ends, before + STRIP, "right"))))
+            rows, whole = slice(first, end), slice(None)
+            if self.wanted[rows].any():
+                stack = window(self.stack, rows, whole, self.grid)
+                yield _Window(stack, self.wanted[rows], self.grid[rows, whole])
+            first = end
+
+
+def _classified(
+    plan: Plan, here: _Window, device: torch.device, clock: Clock, tell: Callable[[int, int], None]
+) -> Prediction:
+    """Classify the wanted pixels of a window, a strip at a time: a batch takes several times its pixels."""
+    parts, done, number = [], 0, int(here.wanted.sum())
+
+    def tick(pixels: int) -> None:
+        nonlocal done
+        done += pixels
+        tell(done, number)
+
+    for strip in here.strips():
+        with clock.measure("batch"):
+            batch = batch_of_stack(strip.stack, plan.spec, strip.wanted, strip.grid, plan.grid)
+        with clock.measure("inference"):
+            shares = plan.needs_probabilities
+            parts.append(predict(plan.method, batch, device, tick, plan.readout, shares))
+    return joined(parts)
+
+
+def _result(
+    prediction: Prediction, wanted: NDArray[np.bool_], required: int, counts: dict[str, int]
+) -> TileResult:
+    shown = _shown(prediction, required)
+    # an area of applicability narrows this one down: outside it the training regions tell nothing
+    trusted = shown & (prediction.expected is not None)
+    expected = prediction.confidence if prediction.expected is None else prediction.expected
+    return TileResult(
+        _spread(np.where(shown, prediction.value, 0).astype(np.uint8), wanted, 0),
+        _spread(_steps(prediction.confidence, shown), wanted, NOT_MAPPED),
+        _spread(prediction.modalities, wanted, NOT_MAPPED),
+        _spread(_steps(expected, trusted), wanted, NOT_MAPPED),
+        counts["outside"],
+        counts["masked"],
+    )
+
+
+def _steps(probability: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Probabilities (N,) in steps of `STEP`, nodata where they are not known."""
+    steps = np.rint(probability / STEP).astype(np.uint8)
+    return np.where(known, steps, NOT_MAPPED).astype(np.uint8)
+
+
+def _shown(prediction: Prediction, required: int) -> NDArray[np.bool_]:
+    """Which of N pixels get a class."""
+    shown = prediction.value > 0
+    return shown & ((prediction.modalities & required) > 0) if required else shown
+
+
+def _nothing(plan: Plan, tile: Tile, counts: dict[str, int]) -> TileResult:
+    """A tile without a pixel to map."""
+    none = np.zeros(tile.geobox.shape, bool)
+    empty = Prediction(*(np.zeros(0, kind) for kind in ("u1", "f4", "u1")))
+    further = {layer.name: _blank(plan, tile, layer) for layer in plan.further}
+    steps = np.zeros((len(IMAGING), plan.calendar.number), np.int64)
+    return replace(_result(empty, none, 0, counts), further=further, observed=steps)
+
+
+def _blank(plan: Plan, tile: Tile, layer: Layer) -> NDArray[Any]:
+    """A layer of a tile, full of nodata: (bands, h, w)."""
+    at = picked(plan.grid, tile, layer.every)
+    return np.full((len(layer.band_names), at.y.size, at.x.size), layer.nodata, layer.dtype)
+
+
+def _with_further(
+    plan: Plan, tile: Tile, result: TileResult, prediction: Prediction, part: xr.DataTree
+) -> TileResult:
+    """A tile with the layers beyond class, confidence, modalities and expected accuracy.
+
+    Args:
+        plan: The map.
+        tile: The tile.
+        result: What is known of it.
+        prediction: Of its wanted pixels.
+        part: The computed stack of the rows and columns with wanted pixels.
+    """
+    wanted = plan.wanted(tile)
+    y, x = _extent(wanted)
+    counts = count_observations(part, wanted[y, x], plan.calendar.number)
+    further = {layer.name: _blank(plan, tile, layer) for layer in plan.further}
+    sums = np.minimum(counts.by_pixel, MANY).astype(np.uint16)
+    further["observations"][:, y, x] = np.where(wanted[y, x], sums, further["observations"][:, y, x])
+    for layer in plan.further:
+        if layer.name == PROBABILITIES and prediction.probabilities is not None:
+            shown = (result.crop_type > 0)[wanted]
+            further[layer.name][:, wanted] = _steps(prediction.probabilities.T, shown)
+        elif layer.illustrates:
+            at = picked(plan.grid, tile, layer.every)
+            here = replace(at, y=at.y - y.start, x=at.x - x.start)
+            further[layer.name] = illustrate(layer, part, wanted[y, x], here)
+    return replace(result, further=further, observed=counts.by_step)
+
+
+def _spread(values: NDArray[np.uint8], wanted: NDArray[np.bool_], elsewhere: int) -> NDArray[np.uint8]:
+    layer = np.full(wanted.shape, elsewhere, np.uint8)
+    layer[wanted] = values
+    return layer
+
+
+def _extent(wanted: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The smallest window (rows, columns) that holds all wanted pixels."""
+    rows, cols = np.flatnonzero(wanted.any(1)), np.flatnonzero(wanted.any(0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
+
+
+def _within(outer: slice, inner: slice) -> slice:
+    """A slice of a slice."""
+    return slice(outer.start + inner.start, outer.start + inner.stop)

@@ -1,0 +1,256 @@
+"""Work through the tiles of a map with the workers of a Dask cluster.
+
+Each tile is a task of its own. A worker gets the plan once, when it joins; what it computes it writes to the
+tile store, and only a line of numbers comes back. A worker that dies loses the tile it was at.
+"""
+
+import logging
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import dask
+import distributed as _distributed
+import rasterio
+import torch
+from distributed.diagnostics.plugin import WorkerPlugin
+from distributed.scheduler import KilledWorker
+
+from geocomiss import __version__
+from geocomiss.errors import MapError
+from geocomiss.grid import Tile
+from geocomiss.inference import device_named
+from geocomiss.mapping.plan import Plan
+from geocomiss.mapping.queue import Outcome, Queue
+from geocomiss.mapping.tiles import TileStore
+from geocomiss.mapping.work import Told, compute
+from geocomiss.sources.base import Counting
+from geocomiss.tiling.manifest import own_file
+
+distributed: Any = _distributed  # ships few types
+CACHE: Final = 64
+"""MB of GDAL's block cache in a worker: its default is 5 % of the machine's memory for each process."""
+CONNECT: Final = 20.0
+"""Seconds to wait for a scheduler."""
+JOIN: Final = 60.0
+"""Seconds to wait for the first worker."""
+LOOK: Final = 5.0
+"""Seconds after which it is looked whether there are workers at all."""
+ALONE: Final = 300.0
+"""Seconds without a single worker after which a run ends."""
+AHEAD: Final = 1
+"""Tiles that a worker has waiting while it computes another."""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who computes."""
+
+    workers: int = 0
+    """Processes to start on this machine; 0: none, the planning process computes itself."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler whose workers compute, as tcp://host:8786."""
+
+
+class MapWorker(WorkerPlugin):
+    """What a worker has of a map; travels to each worker when it joins.
+
+    Args:
+        plan: The map.
+        folder: Its tile store, which all workers see under the same path.
+        threads: Threads of a tile's matrix products.
+    """
+
+    def __init__(self, plan: Plan, folder: Path, threads: int) -> None:
+        self.name = f"geocomiss-{uuid.uuid4().hex}"
+        self._plan, self._folder, self._threads = plan, folder, threads
+        self._version = __version__
+
+    def setup(self, worker: Any) -> None:
+        """Make ready to compute. Raises MapError where this worker cannot."""
+        if self._version != __version__:
+            raise MapError(
+                f"the worker {worker.address} runs geocomiss {__version__}",
+                expected=f"{self._version}, as here",
+                todo="install the same version on all machines",
+            )
+        if not self._folder.is_dir():
+            raise MapError(
+                f"the worker {worker.address} does not see {self._folder}",
+                expected="a folder that all machines share, under the same path",
+                todo="choose another --out",
+            )
+        os.environ.setdefault("GDAL_CACHEMAX", str(CACHE))  # before the first image is read
+        torch.set_num_threads(self._threads)
+        self._store = TileStore(self._folder, own_file())
+
+    def compute(self, tile: Tile) -> Outcome:
+        """Compute a tile, unless another worker has done so just before it died."""
+        if self._store.written(tile):
+            self._store.reload()
+            if record := self._store.record_of(tile):
+                return Outcome(record)
+        device = device_named(self._plan.request.device)
+        # a task that computes would hand Dask's own tasks to the cluster
+        with dask.config.set(scheduler="threads", num_workers=self._threads):
+            with rasterio.Env(GDAL_NUM_THREADS=self._threads):
+                outcome = compute(self._plan, self._store, tile, device)
+        source = self._plan.source
+        account = source.counted() if isinstance(source, Counting) else None
+        return Outcome(outcome.record, outcome.seconds, outcome.pixels, account)
+
+
+def _task(plugin: str, tile: Tile) -> Outcome:
+    """What a worker runs."""
+    outcome: Outcome = distributed.get_worker().plugins[plugin].compute(tile)
+    return outcome
+
+
+def map_with(crew: Crew, plan: Plan, store: TileStore, queue: Queue, told: Told) -> None:
+    """Compute the tiles of a queue.
+
+    Raises:
+        MapError: No scheduler, no worker, or one that cannot work.
+        GeocomissError: Nothing further can be computed (see `Queue.fail`).
+    """
+    with _connected(crew) as client:
+        threads = max(1, (os.cpu_count() or 1) // crew.workers) if crew.workers else 1
+        plugin = MapWorker(plan, store.folder.absolute(), threads)
+        _register(client, plugin)
+        try:
+            for tile, future in _futures(client, plugin.name, queue):
+                try:
+                    outcome = _result(future)
+                except Exception as error:  # whatever it is, other tiles may be none the worse for it
+                    queue.fail(tile, error)
+                    continue
+                if isinstance(plan.source, Counting):
+                    plan.source.count(outcome.account)
+                store.accept(outcome.record)
+                queue.finish(tile, outcome)
+                told.finished(tile, outcome)
+        finally:
+            _dismiss(client, plugin.name)
+
+
+def _futures(client: Any, plugin: str, queue: Queue) -> Iterator[tuple[Tile, Any]]:
+    """Each tile and its future, once it is over. A few more than there are workers are under way."""
+    running: dict[Any, Tile] = {}
+    while True:
+        threads = sum(client.nthreads().values())
+        while len(running) < threads * (1 + AHEAD) and (tile := queue.next()) is not None:
+            key = f"{plugin}-{tile.name}-{uuid.uuid4().hex}"
+            running[client.submit(_task, plugin, tile, key=key, pure=False)] = tile
+        if not running:
+            return
+        for future in _over(client, list(running)):
+            yield running.pop(future), future
+            future.release()
+
+
+def _over(client: Any, futures: list[Any]) -> list[Any]:
+    """The futures that are over, at least one.
+
+    Raises:
+        MapError: No worker was left for a long time, or the scheduler is gone.
+    """
+    alone = 0.0
+    while alone < ALONE:
+        try:
+            with client.as_current():
+                return list(distributed.wait(futures, timeout=LOOK, return_when="FIRST_COMPLETED").done)
+        except TimeoutError:
+            alone = 0.0 if client.nthreads() else alone + LOOK
+    raise MapError(
+        f"no worker for {ALONE:.0f} s",
+        expected="workers at the scheduler",
+        todo="start some and give the same command again: it goes on",
+    )
+
+
+def _result(future: Any) -> Outcome:
+    """What came of a task, as our own errors where it failed."""
+    try:
+        outcome: Outcome = future.result()
+        return outcome
+    except KilledWorker as error:
+        raise RuntimeError("workers died while they computed it, perhaps for lack of memory") from error
+    except distributed.CancelledError as error:
+        raise MapError(
+            "the scheduler has forgotten what it was asked for",
+            expected="a scheduler that runs on",
+            todo="start it again and give the same command again: it goes on",
+        ) from error
+
+
+@contextmanager
+def _connected(crew: Crew) -> Iterator[Any]:
+    """A client of the cluster, started or found."""
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is said by our own errors
+    if crew.scheduler:
+        try:
+            client = distributed.Client(crew.scheduler, timeout=CONNECT, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise MapError(
+                f"no Dask scheduler at {crew.scheduler!r} ({type(error).__name__})",
+                expected="the address of one, as tcp://host:8786",
+                todo="start it with `dask scheduler`, or correct --scheduler",
+            ) from error
+        with client:
+            yield client
+        return
+    with _local(crew.workers) as cluster, distributed.Client(cluster, set_as_default=False) as client:
+        yield client
+
+
+def _local(workers: int) -> Any:
+    """Processes on this machine, each with its share of the cores."""
+    threads = str(max(1, (os.cpu_count() or 1) // workers))
+    return distributed.LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,  # a process computes one tile at a time
+        memory_limit=0,  # a tile's memory is bounded; a worker that is killed for it would be so again
+        dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+        env={
+            "OMP_NUM_THREADS": threads,
+            "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait starve those of other workers
+            "GDAL_CACHEMAX": str(CACHE),
+        },
+    )
+
+
+def _register(client: Any, plugin: MapWorker) -> None:
+    """Send the plan to all workers, and to those that come later.
+
+    Raises:
+        MapError: There is no worker, or one cannot work.
+    """
+    try:
+        client.wait_for_workers(1, timeout=JOIN)
+    except TimeoutError as error:
+        raise MapError(
+            f"no worker joined within {JOIN:.0f} s",
+            expected="workers at the scheduler",
+            todo="start some with `dask worker ADDRESS --nthreads 1`",
+        ) from error
+    try:
+        client.register_plugin(plugin)
+    except ImportError as error:
+        raise MapError(
+            f"the workers cannot load what they need ({error})",
+            expected=f"geocomiss {__version__} on all machines",
+            todo="install it where `dask worker` runs",
+        ) from error
+
+
+def _dismiss(client: Any, plugin: str) -> None:
+    """Let the workers forget the map; a cluster that is gone has forgotten it already."""
+    try:
+        client.unregister_worker_plugin(plugin)
+    except (OSError, ValueError, distributed.CancelledError):
+        logging.getLogger(__name__).debug("the cluster is gone", exc_info=True)

@@ -1,0 +1,140 @@
+"""What a map states of itself: tags of its rasters, and `run.json`."""
+
+import json
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any, Final
+
+import rasterio
+
+from geocomiss import __version__
+from geocomiss.errors import unwritable
+from geocomiss.grid import crs_of
+from geocomiss.mapping.plan import Plan
+from geocomiss.mapping.request import MapReport
+from geocomiss.maps import AREA_NOTE, SUMMARY
+from geocomiss.stack import origin_of
+from geocomiss.tiling import WorkFolder
+
+SIMULATED_MODEL: Final = "SIMULATED MODEL"
+PACKAGES: Final = ("torch", "numpy", "xarray", "dask", "rasterio", "odc-geo")
+
+
+def tags_of(plan: Plan, failures: tuple[str, ...] = ()) -> dict[str, str]:
+    """What every layer states. No time, command, tile size or run id: equal maps are equal bytes.
+
+    Args:
+        plan: The map.
+        failures: Warnings of tiles that are not there.
+    """
+    card, origin = plan.checkpoint.card, origin_of(plan.stack)
+    tags = {
+        "software": f"geocomiss {__version__}",
+        "model_sha256": card.model_sha256,
+        "model_method": card.method,
+        "recipe": origin.recipe.name,
+        "source": origin.source,
+        "season": f"{plan.calendar.start}/{plan.calendar.last_day}",
+    }
+    if plan.request.smooth:
+        tags["smooth"] = f"neighbourhood of {plan.request.smooth} pixels a side"
+    if plan.request.mapping_unit:
+        tags["minimum_mapping_unit"] = f"{plan.request.mapping_unit:g} ha"
+    if plan.readout.priors:
+        tags["priors"] = ", ".join(f"{name} {share:.4f}" for name, share in _priors(plan).items())
+    if plan.warnings or failures:
+        tags["warnings"] = "; ".join((*plan.warnings, *failures))
+    if card.simulated:
+        tags["label"] = SIMULATED_MODEL if plan.simulated_model else "SIMULATED WORLD"
+    return tags
+
+
+def write_run(plan: Plan, report: MapReport, timings: dict[str, float], work: WorkFolder) -> None:
+    """Write `run.json`. Raises MapError where it cannot be written."""
+    path = plan.request.out / SUMMARY
+    partial = path.with_suffix(".partial")
+    try:
+        partial.write_text(json.dumps(_run(plan, report, timings), indent=2) + "\n")
+        if not report.failed:
+            work.publish()
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise unwritable(plan.request.out, error) from error
+
+
+def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, Any]:
+    card, origin, calendar = plan.checkpoint.card, origin_of(plan.stack), plan.calendar
+    return {
+        "label": tags_of(plan).get("label", ""),
+        "area": AREA_NOTE,
+        "classes": report.classes,
+        "nodata": report.nodata,
+        "modality_share": report.modality_share,
+        "observations": {"steps": [str(day) for day in calendar.edges()[:-1]], **report.observed},
+        "season": {
+            "start": str(calendar.start),
+            "end": str(calendar.last_day),
+            "step": calendar.step,
+            "steps": calendar.number,
+        },
+        "source": {
+            "name": origin.source,
+            "simulated": origin.simulated,
+            "radar_pass": origin.radar_pass,
+            "recipe": asdict(origin.recipe),
+        },
+        "model": {
+            "sha256": card.model_sha256,
+            "method": card.method,
+            "precision": plan.precision,
+            "simulated": card.simulated,
+            "trained_on": card.training.table,
+            "recipe": asdict(card.recipe),
+            "bands": {name: list(bands) for name, bands in card.bands.items()},
+        },
+        "confidence": {
+            "calibrated": plan.readout.calibration is not None,
+            "class_shares": dict(zip((info.name for info in card.classes), card.shares, strict=True)),
+            "priors": _priors(plan) or None,
+        },
+        "without": list(plan.request.without),
+        "require": list(plan.request.require),
+        "smooth": plan.request.smooth,
+        "minimum_mapping_unit": plan.dissolved,
+        "min_steps": dict(plan.spec.min_steps),
+        "on_mismatch": plan.request.on_mismatch,
+        "notes": report.notes,
+        "warnings": report.warnings,
+        "grid": {
+            "crs": str(crs_of(plan.grid)),
+            "transform": list(plan.grid.affine)[:6],
+            "height": plan.grid.height,
+            "width": plan.grid.width,
+        },
+        "files": report.files,
+        "tiles": {
+            "size": plan.request.tile,
+            "number": report.tiles,
+            "computed_px": report.computed,
+            "kept_px": report.kept,
+            "failed": report.failed,
+        },
+        "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
+        "seconds": round(report.seconds, 3),
+        "px_per_s": round(report.px_per_s, 1),
+        "versions": {
+            "geocomiss": __version__,
+            "python": platform.python_version(),
+            "gdal": rasterio.__gdal_version__,
+            **{name: version(name) for name in PACKAGES},
+        },
+        "command": plan.request.command,
+    }
+
+
+def _priors(plan: Plan) -> dict[str, float]:
+    """Known shares by class; empty where none were given."""
+    names = (info.name for info in plan.checkpoint.card.classes)
+    return dict(zip(names, plan.readout.priors or (), strict=False))

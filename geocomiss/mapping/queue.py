@@ -1,0 +1,123 @@
+"""Which tiles are still to be computed, and what happens when one fails.
+
+A tile that fails goes to the end of the queue, so that whatever was wrong has time to pass; after some
+attempts it is set aside and named. Where nothing but failures come, the run ends: then it is not the tiles.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from geocomiss.errors import GeocomissError, MapError, SourceStopped, TilesFailed
+from geocomiss.grid import Tile
+from geocomiss.mapping.tiles import TileStore
+from geocomiss.tiling import Record
+
+ATTEMPTS: Final = 3
+"""How often a tile is tried in a run."""
+IN_A_ROW: Final = 10
+"""Tiles that fail for the first time, without a success between them, after which a run ends."""
+NAMED: Final = 3
+"""Failed tiles that are named in a message."""
+ENDING: Final = (MapError, SourceStopped, MemoryError)
+"""Errors that have nothing to do with the tile: a full disk, a source that refuses, no memory."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a tile."""
+
+    record: Record
+    """Its line in the manifest."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Seconds per kind of work; empty where it was done already."""
+    pixels: int = 0
+    """Pixels classified for it in this run."""
+    account: object = None
+    """What was read for it over a network, where another process read it."""
+
+
+class Queue:
+    """The tiles of a run.
+
+    Args:
+        tiles: All tiles of the map.
+        store: Where they lie, some of them from earlier runs.
+    """
+
+    def __init__(self, tiles: Iterable[Tile], store: TileStore) -> None:
+        self._store = store
+        self.done: dict[str, Record] = {}
+        """Line in the manifest of each tile that is done."""
+        self.failed: dict[str, str] = {}
+        """Why each tile failed that was set aside."""
+        self.kept = 0
+        """Pixels of tiles that earlier runs computed."""
+        self._attempts: dict[str, int] = {}
+        self._in_a_row = 0
+        self._last: Exception | None = None
+        missing = []
+        for tile in tiles:
+            record = store.record_of(tile)
+            if record is None:
+                missing.append(tile)
+            else:
+                self.done[tile.name] = record
+                self.kept += tile.geobox.height * tile.geobox.width
+        # what failed before comes last: it must not keep a run from going on
+        self._waiting = deque(sorted(missing, key=lambda tile: store.failed_before(tile)))
+
+    def next(self) -> Tile | None:
+        """The next tile to compute; None where none is waiting."""
+        return self._waiting.popleft() if self._waiting else None
+
+    def finish(self, tile: Tile, outcome: Outcome) -> None:
+        """Note that a tile is done."""
+        self._in_a_row = 0
+        self.done[tile.name] = outcome.record
+
+    def fail(self, tile: Tile, error: Exception) -> None:
+        """Note that a tile failed.
+
+        Raises:
+            GeocomissError: The error itself, where going on makes no sense.
+        """
+        if isinstance(error, ENDING):
+            raise error
+        first = tile.name not in self._attempts and not self._store.failed_before(tile)
+        self._in_a_row, self._last = self._in_a_row + first, error
+        self._attempts[tile.name] = self._attempts.get(tile.name, 0) + 1
+        reason = error.found if isinstance(error, GeocomissError) else f"{type(error).__name__}: {error}"
+        self._store.note_failure(tile, reason)
+        if self._attempts[tile.name] < ATTEMPTS:
+            self._waiting.append(tile)
+        else:
+            self.failed[tile.name] = reason
+        if first and self._in_a_row >= IN_A_ROW:
+            self.check(complete=False)
+
+    def check(self, *, complete: bool = True) -> None:
+        """See to it that no tile failed.
+
+        Args:
+            complete: Whether all others are done.
+
+        Raises:
+            TilesFailed: Some did.
+            Exception: The last error itself, where no tile was ever done: it is not the tiles.
+        """
+        if self._last is not None and not self.done:
+            raise self._last
+        if complete and not self.failed:
+            return
+        names = sorted(self.failed or self._attempts)
+        named = ", ".join(f"{name} ({self.failed.get(name, str(self._last))})" for name in names[:NAMED])
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        rest = "the others are done" if complete else f"{len(self.done)} are done, the run was given up"
+        raise TilesFailed(
+            f"{len(names)} tiles failed again and again: {named}{more}; {rest}",
+            expected="input that can be read",
+            todo="mend it and give the same command again, which tries these tiles once more, or map without "
+            "them with --skip-failed",
+        ) from self._last

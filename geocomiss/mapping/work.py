@@ -1,0 +1,102 @@
+"""Work through the tiles of a map, in this process."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+
+from geocomiss.grid import Tile
+from geocomiss.inference import device_named
+from geocomiss.mapping.compute import Clock, map_tile
+from geocomiss.mapping.plan import Plan
+from geocomiss.mapping.queue import Outcome, Queue
+from geocomiss.mapping.request import Progress
+from geocomiss.mapping.tiles import TileStore
+
+
+class Told(Protocol):
+    """Is told how a run goes."""
+
+    def within(self, tile: Tile, done: int, of: int) -> None:
+        """Of a tile, `done` of `of` pixels are classified."""
+
+    def finished(self, tile: Tile, outcome: Outcome) -> None:
+        """A tile is done."""
+
+
+class Teller:
+    """Where the time of a run went, and how far it is. Implements `Told`.
+
+    Args:
+        clock: Of the run.
+        total: Pixels of all tiles.
+        kept: Pixels of tiles that earlier runs computed.
+        progress: Told (pixels done, pixels in all).
+    """
+
+    def __init__(self, clock: Clock, total: int, kept: int, progress: Progress | None) -> None:
+        self._clock, self._total, self._done, self._progress = clock, total, kept, progress
+        if progress and kept:
+            progress(kept, total)
+
+    def within(self, tile: Tile, done: int, of: int) -> None:
+        """Progress within a tile is in proportion to the pixels classified."""
+        if self._progress:
+            self._progress(self._done + _size(tile) * done // max(of, 1), self._total)
+
+    def finished(self, tile: Tile, outcome: Outcome) -> None:
+        """Add what a tile took."""
+        self._clock.add(outcome.seconds, outcome.pixels)
+        self._done += _size(tile)
+        if self._progress:
+            self._progress(self._done, self._total)
+
+
+def map_here(plan: Plan, store: TileStore, queue: Queue, told: Told) -> None:
+    """Compute the tiles of a queue one after the other.
+
+    Raises:
+        GeocomissError: Nothing further can be computed (see `Queue.fail`).
+    """
+    device = device_named(plan.request.device)
+    while (tile := queue.next()) is not None:
+        tell = _within(told, tile)
+        try:
+            outcome = compute(plan, store, tile, device, tell)
+        except Exception as error:  # whatever it is, other tiles may be none the worse for it
+            queue.fail(tile, error)
+            continue
+        queue.finish(tile, outcome)
+        told.finished(tile, outcome)
+
+
+def compute(
+    plan: Plan,
+    store: TileStore,
+    tile: Tile,
+    device: torch.device,
+    tell: Callable[[int, int], None] = lambda done, of: None,
+) -> Outcome:
+    """Compute a tile and store it.
+
+    Args:
+        plan: The map.
+        store: Where it goes.
+        tile: The tile.
+        device: Where the network runs.
+        tell: Told (pixels done, pixels to do).
+    """
+    clock = Clock()
+    store.note_start(tile)
+    result = map_tile(plan, tile, device, clock, tell)
+    with clock.measure("store"):
+        record = store.write_tile(tile, result)
+    return Outcome(record, clock.seconds, clock.pixels)
+
+
+def _within(told: Told, tile: Tile) -> Callable[[int, int], None]:
+    return lambda done, of: told.within(tile, done, of)
+
+
+def _size(tile: Tile) -> int:
+    return int(tile.geobox.height * tile.geobox.width)

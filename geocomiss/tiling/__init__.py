@@ -1,0 +1,8 @@
+"""What is known of a map in the making: tiles begun, done and failed. Reads and writes no pixel."""
+
+from geocomiss.tiling.counts import Counts
+from geocomiss.tiling.folder import TILES, WorkFolder, changes
+from geocomiss.tiling.manifest import Manifest, Record
+from geocomiss.tiling.status import MapStatus, read_status
+
+__all__ = ["TILES", "Counts", "Manifest", "MapStatus", "Record", "WorkFolder", "changes", "read_status"]

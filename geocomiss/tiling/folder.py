@@ -1,0 +1,171 @@
+"""The folder of a map in the making: one process at a time plans in it, always with the same arguments."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from filelock import FileLock, Timeout
+
+from geocomiss.errors import MapError, unwritable
+
+TILES: Final = "tiles"
+"""Name of the folder within that of a map."""
+REQUEST: Final = "request.json"
+"""Everything that decides a pixel, and how many tiles there are."""
+LOCK: Final = "lock"
+"""File that the planning process holds locked: the system lets go of it however the process ends."""
+PUBLISHED: Final = "published"
+"""Empty file: only the summary of the map was still to be written."""
+PATIENCE: Final = 1.0
+"""Seconds to wait for the lock: whoever looks whether a map is being made holds it for a moment."""
+SHOWN: Final = 120
+"""Most characters of a value in a message."""
+
+
+@dataclass(frozen=True)
+class WorkFolder:
+    """The folder `tiles/` of a map."""
+
+    path: Path
+    """Where."""
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out. In the end nothing stays unless a tile is done.
+
+        Raises:
+            MapError: Another one is in, or the folder cannot be written.
+        """
+        lock, made = FileLock(self.path / LOCK), not self.path.parent.exists()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=PATIENCE)
+        except Timeout as error:
+            raise MapError(
+                f"another process is mapping into {self.path.parent}",
+                expected="one at a time",
+                todo=f"wait for it (geocomiss status {self.path.parent}), or choose another --out",
+            ) from error
+        except NotImplementedError:
+            pass  # a file system without locks: then nobody can be kept out
+        except OSError as error:
+            raise unwritable(self.path.parent, error) from error
+        try:
+            yield
+        finally:
+            worth = any(self.path.glob("*.npz"))
+            if not worth:
+                self.clear()
+            lock.release()
+            if not worth:
+                self._leave(made)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a process holds it."""
+        if not (self.path / LOCK).exists():
+            return False
+        lock = FileLock(self.path / LOCK)
+        try:
+            with lock.acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+        except (NotImplementedError, OSError):
+            return False  # not ours to lock: someone else's finished or given-up work
+
+    def claim(self, arguments: dict[str, Any], tiles: int, *, discard: bool) -> None:
+        """State what is being made here, or check that it is the same as before.
+
+        Args:
+            arguments: What must be equal for earlier tiles to count.
+            tiles: How many tiles there are.
+            discard: Throw away tiles made with other arguments instead of refusing.
+
+        Raises:
+            MapError: The folder holds tiles made with other arguments, or cannot be written.
+        """
+        now = json.loads(json.dumps(arguments))
+        try:
+            before = self.request().get("arguments", {}) if (self.path / REQUEST).exists() else now
+            if before != now and not discard:
+                raise self._other(before, now)
+            if before != now:
+                self.clear()
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._write({"tiles": tiles, "arguments": now})
+        except OSError as error:
+            raise unwritable(self.path.parent, error) from error
+
+    def request(self) -> dict[str, Any]:
+        """What is being made here; a damaged file is like none."""
+        try:
+            stored = json.loads((self.path / REQUEST).read_text())
+        except (OSError, ValueError):
+            return {}
+        return stored if isinstance(stored, dict) else {}
+
+    def clear(self) -> None:
+        """Delete everything but the lock."""
+        for each in self.path.iterdir() if self.path.exists() else ():
+            if each.is_dir():
+                shutil.rmtree(each)
+            elif each.name != LOCK:
+                each.unlink()
+
+    def publish(self) -> None:
+        """Note that everything but the map's summary has its final name. Raises OSError on a full disk."""
+        (self.path / PUBLISHED).touch()
+
+    def forget_published(self, summary: Path) -> None:
+        """Delete tiles whose map was finished by a process that was killed just before it could do so."""
+        if (self.path / PUBLISHED).exists() and summary.exists():
+            with self.held():
+                self.clear()
+
+    def _leave(self, made: bool) -> None:
+        """Delete the empty folder, and the map's own where this made it and it is empty."""
+        try:
+            (self.path / LOCK).unlink(missing_ok=True)
+            self.path.rmdir()
+            if made:
+                self.path.parent.rmdir()
+        except OSError:
+            pass  # another process has begun here, or something else lies here: not ours to delete
+
+    def _write(self, request: dict[str, Any]) -> None:
+        partial = self.path / f"{REQUEST}.partial"
+        partial.write_text(json.dumps(request, indent=1))
+        partial.replace(self.path / REQUEST)
+
+    def _other(self, before: dict[str, Any], now: dict[str, Any]) -> MapError:
+        changed = "; ".join(changes(before, now))
+        return MapError(
+            f"{self.path.parent} holds an unfinished map with other arguments ({changed})",
+            expected="the same arguments, to go on",
+            todo="give them, choose another --out, or start afresh with --overwrite",
+        )
+
+
+def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What changed, one entry a line: 'season: 2020 before, 2021 now'."""
+    return [
+        f"{key}: {_short(before.get(key), now.get(key))} before, {_short(now.get(key), before.get(key))} now"
+        for key in sorted(before | now)
+        if before.get(key) != now.get(key)
+    ]
+
+
+def _short(value: Any, other: Any) -> str:
+    """A value; of a long list or table only what the other does not have."""
+    if len(json.dumps(value)) > SHOWN:
+        if isinstance(value, list) and isinstance(other, list):
+            value = [each for each in value if each not in other]
+        if isinstance(value, dict) and isinstance(other, dict):
+            value = {key: each for key, each in value.items() if other.get(key) != each}
+    text = "nothing" if value in (None, [], {}) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."

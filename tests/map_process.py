@@ -1,0 +1,76 @@
+"""Maps made in processes of their own, to be killed. They begin with everything imported, to save seconds."""
+
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from geocomiss.tiling import Manifest, Record
+
+FILES = (
+    *("crop_type.tif", "crop_type.tif.aux.xml", "confidence.tif", "modalities.tif", "observations.tif"),
+    *("ndvi.tif", "legend.csv"),
+)
+"""Files of a map that hold nothing of the run."""
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["geocomiss.mapping", "torch"])
+
+
+def start(request: object, *, file_limit: int | None = None, said: Path | None = None) -> BaseProcess:
+    """Begin to make a map.
+
+    Args:
+        request: A `MapRequest`.
+        file_limit: Bytes beyond which no file can grow, as on a full disk.
+        said: File for the message of an error.
+    """
+    process = _context.Process(target=_make, args=(request, file_limit, said), daemon=True)
+    process.start()
+    return process
+
+
+def _make(request: object, file_limit: int | None, said: Path | None) -> None:
+    import torch
+
+    from geocomiss.errors import GeocomissError
+    from geocomiss.mapping import make_map
+
+    torch.set_num_threads(1)
+    if file_limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+    try:
+        make_map(request)  # type: ignore[arg-type]
+    except GeocomissError as error:
+        if said:
+            said.write_text(str(error))
+        raise SystemExit(1) from error
+
+
+def finish(process: BaseProcess) -> int | None:
+    """Wait for the end; the exit code."""
+    process.join(120)
+    return process.exitcode
+
+
+def wait_for(process: BaseProcess, happened: Callable[[], bool]) -> None:
+    """Wait until something happened, or the process has ended."""
+    while process.is_alive() and not happened():
+        time.sleep(0.001)
+
+
+def lines(out: Path) -> list[Record]:
+    """All that is recorded of the tiles of a map in the making, oldest first."""
+    found = Manifest(out / "tiles").read()
+    return sorted((each for records in found.values() for each in records), key=lambda each: each.at)
+
+
+def names(out: Path, state: str) -> list[str]:
+    """The tiles with a line of this state, as often as there is one."""
+    return [record.tile for record in lines(out) if record.state == state]
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two maps are equal, byte by byte."""
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in FILES)

@@ -1,0 +1,167 @@
+"""Workers of a Dask cluster make the same map, byte by byte, also when one of them dies."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rasterio
+from gappy import gappy_groups, store, untrained
+from map_process import finish, lines, same, start
+from typer.testing import CliRunner
+
+from geocomiss.errors import MapError, SourceError, TilesFailed
+from geocomiss.grid import Tile
+from geocomiss.mapping import MapRequest, make_map
+from geocomiss.mapping.compute import map_tile
+from geocomiss.mapping.plan import Plan
+from geocomiss.mapping.tiles import TileResult
+from geocomiss.tiling import Record, read_status
+from geocomiss_cli import main as entry
+
+TILES = 30
+
+
+@pytest.fixture(scope="module")
+def request_map(tmp_path_factory: pytest.TempPathFactory) -> MapRequest:
+    """A map of 30 tiles."""
+    folder = tmp_path_factory.mktemp("crew")
+    return MapRequest(
+        str(store(folder, gappy_groups())), folder / "map", model=str(untrained(folder)), tile=10
+    )
+
+
+@pytest.fixture(scope="module")
+def alone(request_map: MapRequest) -> Path:
+    """The map of one process, in other tiles."""
+    return make_map(replace(request_map, tile=512)).folder
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A scheduler, and two workers that run in another folder."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    found = tmp_path / "scheduler.json"
+
+    def dask(*arguments: str) -> subprocess.Popen[bytes]:
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen([sys.executable, "-m", "dask", *arguments], cwd="/", env=environment, **quiet)
+
+    where = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(found))
+    processes = [dask("scheduler", *where)]
+    try:
+        while not found.exists():
+            time.sleep(0.05)
+        address = json.loads(found.read_text())["address"]
+        options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(tmp_path))
+        processes += [dask("worker", address, "--name", str(number), *options) for number in range(2)]
+        yield address, processes[1:]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_costs_one_tile_and_no_byte(
+    request_map: MapRequest,
+    alone: Path,
+    cluster: tuple[str, list[subprocess.Popen[bytes]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address, workers = cluster
+    out = tmp_path / "map"
+    process = start(replace(request_map, out=out, scheduler=address))
+    killed = False
+    seen: list[Record] = []
+    while process.is_alive():
+        seen = max(seen, lines(out), key=len)  # manifests go one by one in the end
+        busy = {each.writer.rpartition(":")[2] for each in seen if each.state == "done"}
+        if not killed and len(busy) == 2 and seen[-1].state == "running":
+            next(each for each in workers if str(each.pid) == seen[-1].writer.rpartition(":")[2]).kill()
+            killed = True
+        time.sleep(0.002)
+    assert finish(process) == 0
+    assert killed
+    begun = [each.tile for each in seen if each.state == "running"]
+    assert len(set(begun)) == TILES and len(begun) - TILES <= 1
+    assert same(out, alone)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("geocomiss.mapping.crew.__version__", "9.9")
+        with pytest.raises(MapError, match=r"runs geocomiss [\d.]+; expected 9\.9"):
+            make_map(replace(request_map, out=tmp_path / "newer", scheduler=address))
+    assert not (tmp_path / "newer").exists()
+
+
+@pytest.mark.slow
+def test_processes_of_this_machine_make_the_same_map(
+    request_map: MapRequest, alone: Path, tmp_path: Path
+) -> None:
+    asked = ("map", "--source", request_map.source, "--model", str(request_map.model), "--tile", "20")
+    done = CliRunner().invoke(entry.app, [*asked, "--out", str(tmp_path / "map"), "--workers", "2"])
+    assert done.exit_code == 0, done.output
+    assert same(tmp_path / "map", alone)
+    assert json.loads((tmp_path / "map" / "run.json").read_text())["tiles"]["computed_px"] == 45 * 60
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, "--workers and --scheduler"),
+        ({"scheduler": "tcp://127.0.0.1:1"}, "no Dask scheduler at 'tcp://127.0.0.1:1'"),
+        ({"scheduler": "nonsense://"}, "no Dask scheduler at 'nonsense://'"),
+        ({"workers": 2, "source": "optical=ee,radar=planetary-computer"}, "leave the option out"),
+    ],
+)
+def test_what_cannot_work_is_said_and_leaves_nothing(
+    request_map: MapRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, object],
+    words: str,
+) -> None:
+    monkeypatch.setattr("geocomiss.mapping.crew.CONNECT", 0.2)
+    with pytest.raises(MapError, match=words):
+        make_map(replace(request_map, out=tmp_path / "map", **changes))  # type: ignore[arg-type]
+    assert not (tmp_path / "map").exists()
+
+
+def test_tiles_that_fail_are_left_out_only_when_asked_and_computed_later(
+    request_map: MapRequest, alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(plan: Plan, tile: Tile, *rest: Any) -> TileResult:
+        if tile.name == "00001_00002":
+            raise SourceError("a broken [file]", expected="a whole one", todo="mend it")
+        return map_tile(plan, tile, *rest)
+
+    out = tmp_path / "map"
+    asked = ["map", "--source", request_map.source, "--model", str(request_map.model), "--out", str(out)]
+    asked += ["--tile", "10"]
+    with monkeypatch.context() as patch:
+        patch.setattr("geocomiss.mapping.work.map_tile", failing)
+        with pytest.raises(
+            TilesFailed, match=r"1 tiles .* 00001_00002 \(a broken \[file\]\); the others are"
+        ):
+            make_map(replace(request_map, out=out, tile=10))
+        assert not (out / "run.json").exists() and len(read_status(out).failed) == 1
+        done = CliRunner().invoke(entry.app, [*asked, "--skip-failed"])
+    assert done.exit_code == 3, done.output
+    summary = json.loads((out / "run.json").read_text())
+    assert summary["nodata"]["failed"] == 100 and summary["tiles"]["kept_px"] == 45 * 60 - 100
+    assert any("00001_00002 (a broken [file])" in each for each in summary["warnings"])
+    with rasterio.open(out / "crop_type.tif") as hole, rasterio.open(alone / "crop_type.tif") as whole:
+        expected = whole.read(1)
+        expected[10:20, 20:30] = 0
+        assert (hole.read(1) == expected).all()
+    assert CliRunner().invoke(entry.app, ["status", str(out)]).exit_code == 3
+    report = make_map(replace(request_map, out=out, tile=10, overwrite=True))
+    assert report.computed == 100 and not report.failed
+    assert same(out, alone)
