@@ -201,6 +201,15 @@ Probabilities = Annotated[
         rich_help_panel=WRITTEN,
     ),
 ]
+Applicability = Annotated[
+    bool,
+    typer.Option(
+        "--applicability",
+        help="Write how unlike the training samples each pixel is, too: applicability.tif, above 1 outside "
+        "the area of applicability. Expected accuracy is left out there with or without it.",
+        rich_help_panel=WRITTEN,
+    ),
+]
 Smooth = Annotated[
     int,
     typer.Option(

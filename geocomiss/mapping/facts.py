@@ -99,6 +99,7 @@ def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, 
             "class_shares": dict(zip((info.name for info in card.classes), card.shares, strict=True)),
             "priors": _priors(plan) or None,
         },
+        "applicability": _applicability(plan, report),
         "without": list(plan.request.without),
         "require": list(plan.request.require),
         "smooth": plan.request.smooth,
@@ -132,6 +133,15 @@ def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, 
         },
         "command": plan.request.command,
     }
+
+
+def _applicability(plan: Plan, report: MapReport) -> dict[str, Any] | None:
+    """What there is to know of the area of applicability; None where it was not looked at."""
+    stated = plan.checkpoint.card.applicability
+    if stated is None or report.outside_applicability is None:
+        return None
+    share = round(report.outside_applicability, 6)
+    return {"outside_share": share, "samples": stated.n, "spatial_groups": stated.groups}
 
 
 def _priors(plan: Plan) -> dict[str, float]:

@@ -14,6 +14,7 @@ from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
 
 from geocomiss import __version__
+from geocomiss.applicability import Applicability
 from geocomiss.batch import Spec
 from geocomiss.calibration import Readout
 from geocomiss.checkpoint import Card, Checkpoint
@@ -24,9 +25,12 @@ from geocomiss.mapping.illustrate import OPTICAL, can_illustrate, every_of
 from geocomiss.mapping.mask import Mask
 from geocomiss.mapping.request import MapRequest
 from geocomiss.maps import (
+    APPLICABILITY,
     EXPECTED_ACCURACY,
+    PROBABILITIES,
     Category,
     Layer,
+    applicability,
     expected_accuracy,
     map_layers,
     ndvi_curve,
@@ -96,7 +100,8 @@ class Plan:
         optical = bands_of(self.stack).get(OPTICAL, ())
         steps = tuple(str(day) for day in self.calendar.edges()[:-1])
         shown = (true_color(every_of(self.grid, PICTURE)), ndvi_curve(every_of(self.grid, CURVES), steps))
-        asked = (probabilities(self.classes),) if self.request.probabilities else ()
+        asked = [applicability()] if self.request.applicability else []
+        asked += [probabilities(self.classes)] if self.request.probabilities else []
         possible = (each for each in shown if can_illustrate(each, optical))
         sure = "calibrated" if self.readout.calibration else "uncalibrated"
         expected = (expected_accuracy(),) if self.knows_accuracy else ()
@@ -111,10 +116,18 @@ class Plan:
     @property
     def further(self) -> tuple[Layer, ...]:
         """What tiles hold beyond class, confidence and modalities."""
-        further = tuple(layer for layer in self.layers() if layer.name not in BASIC)
-        if self.needs_probabilities and not self.request.probabilities:
-            return (*further, probabilities(self.classes))
-        return further
+        further = {layer.name: layer for layer in self.layers() if layer.name not in BASIC}
+        if self.applicability:
+            further[APPLICABILITY] = applicability()
+        if self.needs_probabilities:
+            further[PROBABILITIES] = probabilities(self.classes)
+        return tuple(further.values())
+
+    @property
+    def applicability(self) -> Applicability | None:
+        """The area of applicability, where it is asked for or narrows the expected accuracy down."""
+        asked = self.request.applicability or self.knows_accuracy
+        return self.checkpoint.applicability if asked else None
 
     @property
     def knows_accuracy(self) -> bool:

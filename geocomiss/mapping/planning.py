@@ -45,6 +45,7 @@ def plan_map(request: MapRequest) -> Plan:
     _check_names(request)
     checkpoint = read_checkpoint(_model_name(request))
     _check_classes(checkpoint)
+    _check_applicability(request, checkpoint)
     card, cycle = checkpoint.card, _cycle(checkpoint)
     source = source_asked(_asked(request, card))
     _check_simulated(request, checkpoint, source)
@@ -67,7 +68,7 @@ def plan_map(request: MapRequest) -> Plan:
         read_mask(request.mask) if request.mask else None,
         calendar,
         _classes(request, card),
-        (*(area.notes if area else ()), *_readout_notes(readout)),
+        (*(area.notes if area else ()), *_readout_notes(readout), *_unmasked(checkpoint)),
         readout=readout,
         precision=precision_of(request.precision, device_named(request.device), checkpoint.method),
     )
@@ -127,6 +128,25 @@ def _check_classes(checkpoint: Checkpoint) -> None:
             expected="one that tells classes apart: maps of values are not made",
             todo="map with a model trained with --label; this one can be evaluated",
         )
+
+
+def _check_applicability(request: MapRequest, checkpoint: Checkpoint) -> None:
+    if request.applicability and checkpoint.applicability is None:
+        raise CheckpointError(
+            "--applicability and a model whose card holds no area of applicability",
+            expected="a model trained with this version",
+            todo="train it again with the same samples, or leave --applicability out",
+        )
+
+
+def _unmasked(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """What to know of an older model's expected accuracy."""
+    if checkpoint.card.calibration is None or checkpoint.applicability:
+        return ()
+    return (
+        "expected accuracy is written everywhere, also where nothing is like the training samples: this "
+        "model's card holds no area of applicability, train it again to have one",
+    )
 
 
 def _priors(request: MapRequest, card: Card) -> tuple[float, ...] | None:

@@ -2,12 +2,15 @@
 
 from geocomiss.maps.cog import Statistics, write_cog, write_sparse_cog
 from geocomiss.maps.layers import (
+    APPLICABILITY,
     EXPECTED_ACCURACY,
+    INDEX_STEP,
     NOT_MAPPED,
     PROBABILITIES,
     STEP,
     Category,
     Layer,
+    applicability,
     expected_accuracy,
     map_layers,
     ndvi_curve,
@@ -31,8 +34,10 @@ from geocomiss.maps.style import QML_SUFFIX, write_style
 from geocomiss.maps.summary import AREA_NOTE, SUMMARY, read_summary
 
 __all__ = [
+    "APPLICABILITY",
     "AREA_NOTE",
     "EXPECTED_ACCURACY",
+    "INDEX_STEP",
     "ITEM",
     "LEGEND",
     "MODEL_ITEM",
@@ -48,6 +53,7 @@ __all__ = [
     "ModelFacts",
     "Statistics",
     "add_file_facts",
+    "applicability",
     "expected_accuracy",
     "map_item",
     "map_layers",

@@ -17,6 +17,10 @@ NDVI_STEP: Final = 0.01
 """One unit of `ndvi.tif`, which begins at -1."""
 EXPECTED_ACCURACY: Final = "expected_accuracy"
 """Name of the layer that maps of calibrated models have."""
+APPLICABILITY: Final = "applicability"
+"""Name of the layer that tells how unlike the training samples a pixel is."""
+INDEX_STEP: Final = 0.01
+"""Dissimilarity of one unit of `applicability.tif`; 254 units are so much or more."""
 PROBABILITIES: Final = "probabilities"
 """Name of the layer that is written on request."""
 VIRIDIS: Final = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
@@ -166,6 +170,22 @@ def expected_accuracy() -> Layer:
         overviews="average",
         title="Expected accuracy",
         span=(0.0, 1.0),
+    )
+
+
+def applicability() -> Layer:
+    """How unlike the training samples a pixel is."""
+    return Layer(
+        APPLICABILITY,
+        NOT_MAPPED,
+        "dissimilarity to the training samples, relative to the edge of the area of applicability: above 1 "
+        "lies outside (2.54: so much or more)",
+        scale=INDEX_STEP,
+        unit="1",
+        overviews="average",
+        title="Dissimilarity to the training samples (above 1: outside)",
+        ramp=("#2166ac", "#92c5de", "#f7f7f7", "#f4a582", "#b2182b"),  # one hue inside, another outside
+        span=(0.0, 2.0),
     )
 
 

@@ -20,6 +20,7 @@ from geocomiss.maps import (
     SUMMARY,
     Category,
     Layer,
+    applicability,
     expected_accuracy,
     map_layers,
     ndvi_curve,
@@ -35,6 +36,8 @@ CROP_TYPE: Final = "crop_type"
 """Stem of the raster that a map is about."""
 HIDDEN: Final = ("probabilities",)
 """Layers that are for computing with, not for looking at."""
+NOT_ALWAYS: Final = (expected_accuracy(), applicability())
+"""Layers of results that some maps have."""
 TILE: Final = 2048
 """Pixels a side that are counted at once."""
 BLOCK: Final = 512
@@ -265,7 +268,7 @@ def _problem(file: DatasetReader) -> str:
 def _described(name: str, file: DatasetReader, known: Layer | None) -> Layer:
     """What a raster holds, by what is declared and by what it says itself."""
     bands = tuple(text or f"band {number}" for number, text in enumerate(file.descriptions, 1))
-    special = {each.name: each for each in (true_color(1), ndvi_curve(1, bands), expected_accuracy())}
+    special = {each.name: each for each in (*NOT_ALWAYS, true_color(1), ndvi_curve(1, bands))}
     layer = known or special.get(name) or Layer(name, 255, name, title=name.replace("_", " "))
     categories = layer.categories
     if file.count == 1 and (found := read_categories(Path(file.name))):
