@@ -26,6 +26,7 @@ from geocomiss_cli.map import map_area
 from geocomiss_cli.plan import plan
 from geocomiss_cli.sample import sample
 from geocomiss_cli.search import search
+from geocomiss_cli.serve import serve
 from geocomiss_cli.status import status
 from geocomiss_cli.terminal import FAILED_TILES, say_error
 from geocomiss_cli.train import train
@@ -47,6 +48,7 @@ app = typer.Typer(
 app.command("map")(map_area)
 app.command("status")(status)
 app.command("view")(view)
+app.command("serve")(serve)
 app.command("fields")(fields)
 app.command("fetch")(fetch)
 app.command("plan")(plan)

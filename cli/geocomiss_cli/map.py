@@ -39,6 +39,7 @@ def map_area(
     probabilities: given.Probabilities = False,
     applicability: given.Applicability = False,
     smooth: given.Smooth = 0,
+    minimum_mapping_unit: given.MappingUnit = 0.0,
     legend: given.MapLegend = None,
     ee_project: engine.EeProject = None,
     ee_credentials: engine.EeCredentials = "auto",
@@ -98,6 +99,7 @@ def map_area(
         probabilities=probabilities,
         applicability=applicability,
         smooth=smooth,
+        mapping_unit=minimum_mapping_unit,
         legend=legend,
         ee=EarthEngine(
             ee_project,

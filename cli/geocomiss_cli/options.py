@@ -221,6 +221,18 @@ Smooth = Annotated[
         rich_help_panel=WRITTEN,
     ),
 ]
+MappingUnit = Annotated[
+    float,
+    typer.Option(
+        "--minimum-mapping-unit",
+        min=0,
+        metavar="HECTARES",
+        help="Patches smaller than this take the class of their largest neighbour (GDAL's sieve; pixels that "
+        "share an edge are one patch). Their confidence is the probability of that class; pixels without a "
+        "class get none. 0: all patches stay.",
+        rich_help_panel=WRITTEN,
+    ),
+]
 MapLegend = Annotated[
     str | None,
     typer.Option(

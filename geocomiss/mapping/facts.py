@@ -39,6 +39,8 @@ def tags_of(plan: Plan, failures: tuple[str, ...] = ()) -> dict[str, str]:
     }
     if plan.request.smooth:
         tags["smooth"] = f"neighbourhood of {plan.request.smooth} pixels a side"
+    if plan.request.mapping_unit:
+        tags["minimum_mapping_unit"] = f"{plan.request.mapping_unit:g} ha"
     if plan.readout.priors:
         tags["priors"] = ", ".join(f"{name} {share:.4f}" for name, share in _priors(plan).items())
     if plan.warnings or failures:
@@ -101,6 +103,7 @@ def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, 
         "without": list(plan.request.without),
         "require": list(plan.request.require),
         "smooth": plan.request.smooth,
+        "minimum_mapping_unit": plan.dissolved,
         "min_steps": dict(plan.spec.min_steps),
         "on_mismatch": plan.request.on_mismatch,
         "notes": report.notes,

@@ -83,6 +83,8 @@ class Plan:
     """How logits become classes and probabilities."""
     precision: Precision = "float32"
     """Numbers that encoders are computed with."""
+    dissolved: dict[str, Any] | None = None
+    """What the minimum mapping unit changed, once that is known."""
 
     @cached_property
     def method(self) -> Method:
@@ -103,7 +105,13 @@ class Plan:
         possible = (each for each in shown if can_illustrate(each, optical))
         sure = "calibrated" if self.readout.calibration else "uncalibrated"
         expected = (expected_accuracy(),) if self.knows_accuracy else ()
-        return (*map_layers(self.classes, patterns, sure), *expected, *asked, *possible)
+        return (*map_layers(self.classes, patterns, sure, self._cleaned), *expected, *asked, *possible)
+
+    @property
+    def _cleaned(self) -> str:
+        """What was done to the classes after they were chosen, in words; empty where nothing was."""
+        unit = self.request.mapping_unit
+        return f"patches below {unit:g} ha took the class of their largest neighbour" if unit else ""
 
     @property
     def further(self) -> tuple[Layer, ...]:
@@ -111,7 +119,7 @@ class Plan:
         further = {layer.name: layer for layer in self.layers() if layer.name not in BASIC}
         if self.applicability:
             further[APPLICABILITY] = applicability()
-        if self.request.smooth:
+        if self.needs_probabilities:
             further[PROBABILITIES] = probabilities(self.classes)
         return tuple(further.values())
 
@@ -128,8 +136,8 @@ class Plan:
 
     @property
     def needs_probabilities(self) -> bool:
-        """Whether the probability of every class is asked for, or smoothed."""
-        return self.request.probabilities or self.request.smooth > 0
+        """Whether the probability of every class is asked for, smoothed, or decides on small patches."""
+        return self.request.probabilities or self.request.smooth > 0 or self.request.mapping_unit > 0
 
     @property
     def simulated_model(self) -> bool:
@@ -182,6 +190,7 @@ class Plan:
             "require": list(self.request.require),
             "tile": self.request.tile,
             "smooth": self.request.smooth,
+            "minimum_mapping_unit": self.request.mapping_unit,
             "layers": [[each.name, each.every, *each.band_names] for each in self.further],
             "geocomiss": __version__,
         }

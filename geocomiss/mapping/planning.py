@@ -19,6 +19,7 @@ from geocomiss.mapping.checks import (
     unit_differences,
 )
 from geocomiss.mapping.contract import Contract, band_differences, recipe_differences, settle
+from geocomiss.mapping.mapping_unit import check_mapping_unit
 from geocomiss.mapping.mask import read_mask
 from geocomiss.mapping.plan import Plan, classes_of
 from geocomiss.mapping.request import SHIPPED_MODEL, MapRequest
@@ -193,6 +194,7 @@ def _check_names(request: MapRequest) -> None:
         raise MapError(
             f"--smooth {request.smooth}", expected="an odd number of pixels, 3 or more", todo="correct it"
         )
+    check_mapping_unit(request.mapping_unit)
     if request.workers and request.scheduler:
         raise MapError("--workers and --scheduler", expected="one of them", todo="leave one out")
     if (request.workers or request.scheduler) and EARTH_ENGINE in sources_of(request.source):

@@ -82,6 +82,8 @@ class MapRequest:
     """Whether it is written how unlike the training samples each pixel is."""
     smooth: int = 0
     """Pixels a side of the neighbourhood that smooths the map, odd; 0: not smoothed."""
+    mapping_unit: float = 0.0
+    """Hectares below which patches take the class of their largest neighbour; 0: none do."""
     legend: str | None = None
     """CSV with other names and colours of the classes; None: as the model has them."""
     ee: EarthEngine = field(default_factory=EarthEngine)

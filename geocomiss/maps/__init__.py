@@ -20,7 +20,16 @@ from geocomiss.maps.layers import (
 )
 from geocomiss.maps.legend import LEGEND, read_map_legend, write_legend
 from geocomiss.maps.sidecar import read_categories
-from geocomiss.maps.stac import ITEM, MODEL_ITEM, Asset, MapFacts, ModelFacts, map_item, model_item
+from geocomiss.maps.stac import (
+    ITEM,
+    MODEL_ITEM,
+    Asset,
+    MapFacts,
+    ModelFacts,
+    add_file_facts,
+    map_item,
+    model_item,
+)
 from geocomiss.maps.style import QML_SUFFIX, write_style
 from geocomiss.maps.summary import AREA_NOTE, SUMMARY, read_summary
 
@@ -43,6 +52,7 @@ __all__ = [
     "MapFacts",
     "ModelFacts",
     "Statistics",
+    "add_file_facts",
     "applicability",
     "expected_accuracy",
     "map_item",

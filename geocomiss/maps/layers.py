@@ -107,7 +107,7 @@ class Layer:
 
 
 def map_layers(
-    classes: tuple[Category, ...], patterns: tuple[int, ...] = (), sure: str = ""
+    classes: tuple[Category, ...], patterns: tuple[int, ...] = (), sure: str = "", cleaned: str = ""
 ) -> tuple[Layer, ...]:
     """The layers that every map has.
 
@@ -115,9 +115,17 @@ def map_layers(
         classes: What the map tells apart.
         patterns: Values of the modalities that occur; none: all.
         sure: 'calibrated' or 'uncalibrated'; empty: not known.
+        cleaned: What was done to the classes after they were chosen; empty: nothing.
     """
     return (
-        Layer("crop_type", 0, "crop type", categories=classes, overviews="mode", title="Crop type"),
+        Layer(
+            "crop_type",
+            0,
+            "crop type" + (f"; {cleaned}" if cleaned else ""),
+            categories=classes,
+            overviews="mode",
+            title="Crop type",
+        ),
         Layer(
             "confidence",
             NOT_MAPPED,
@@ -238,6 +246,14 @@ def ndvi_curve(every: int, steps: tuple[str, ...]) -> Layer:
 def renamed(classes: tuple[Category, ...], other: dict[int, Category]) -> tuple[Category, ...]:
     """Classes with the names and colours of others where these have the same value."""
     return tuple(other.get(each.value, each) for each in classes)
+
+
+def other_color(number: int) -> str:
+    """The colour of a class that has none; beyond the first sixteen paler, then darker ones of these."""
+    red, green, blue = Category(0, "", OTHER_COLORS[number % len(OTHER_COLORS)]).rgb
+    turn = number // len(OTHER_COLORS)
+    toward, share = (255, 0.5) if turn % 2 else (0, 0.0 if turn == 0 else 0.4)
+    return "#" + "".join(f"{round(part + (toward - part) * share):02x}" for part in (red, green, blue))
 
 
 def _pattern(bits: int) -> Category:
