@@ -97,7 +97,7 @@ def model_of(samples: Samples, method: str, fold: str, models: Path) -> Checkpoi
     if not folder.exists():
         request = TrainRequest("label", None, method, {"preset": "small"}, f"fold={fold}", Settings())
         trained = train_model(samples, request)
-        write_checkpoint(folder, trained.card, trained.method)
+        write_checkpoint(folder, trained.card, trained.method, applicability=trained.applicability)
     return read_checkpoint(str(folder))
 
 

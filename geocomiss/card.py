@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from geocomiss.applicability import StatedApplicability
+from geocomiss.applicability import problem_of as applicability_problem
 from geocomiss.batch import Spec
 from geocomiss.calibration import Calibration, Readout, problem_of
 from geocomiss.footprint import DIGITS, Footprint, split
@@ -172,6 +174,8 @@ class Card(_Part):
     """How well it does on samples not trained on; None where it was never scored."""
     calibration: Calibration | None = Field(default=None, exclude_if=lambda known: known is None)
     """How sure it may be; None (and then not written) for a regression and for old cards."""
+    applicability: StatedApplicability | None = Field(default=None, exclude_if=lambda known: known is None)
+    """How far it may go from its training samples; None (and then not written) likewise."""
     simulated: bool
     """Whether it was trained on the simulated world."""
     model_sha256: str = ""
@@ -195,6 +199,8 @@ class Card(_Part):
         if self.calibration and (
             problem := problem_of(self.calibration, self.spec.modalities, len(self.classes))
         ):
+            raise ValueError(problem)
+        if self.applicability and (problem := applicability_problem(self.applicability, self.spec)):
             raise ValueError(problem)
         return self
 

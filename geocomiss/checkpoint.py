@@ -1,8 +1,9 @@
 """A trained model on disk: a folder with `model.safetensors` and `card.json`. Nothing is unpickled.
 
 The card says what a model reads, how that must have been made, which classes it tells apart, what
-it was trained on and how well it does; the weights are tensors and nothing else. A picture of the
-training, `learning_curve.png`, may lie beside them; nothing reads it.
+it was trained on and how well it does; the weights are tensors and nothing else, and so is
+`applicability.safetensors`, which tells how far the model may go. A picture of the training,
+`learning_curve.png`, may lie beside them; nothing reads it.
 """
 
 import hashlib
@@ -15,12 +16,15 @@ from typing import Final
 import safetensors
 import safetensors.torch
 from pydantic import ValidationError
+from torch import Tensor
 
+from geocomiss.applicability import Applicability, restored, stated, tensors_of
 from geocomiss.card import BegunFrom, Card, ClassInfo, HashedPlaces, Statistics, Target, Training
 from geocomiss.errors import CheckpointError
 from geocomiss.methods import Method, new_method
 
 __all__ = [
+    "APPLICABILITY",
     "CARD",
     "CURVE",
     "SHIPPED",
@@ -45,6 +49,7 @@ __all__ = [
 WEIGHTS: Final = "model.safetensors"
 CARD: Final = "card.json"
 CURVE: Final = "learning_curve.png"
+APPLICABILITY: Final = "applicability.safetensors"
 SHIPPED: Final = Path(__file__).parent / "models"
 """Models that come with the package, a folder each."""
 WRITTEN: Final = "a folder with model.safetensors and card.json, as `geocomiss train` writes it"
@@ -58,6 +63,8 @@ class Checkpoint:
     """What it is."""
     method: Method
     """The network, in evaluation mode."""
+    applicability: Applicability | None = None
+    """How far it may go from its training samples; None for a regression and for older models."""
 
 
 def read_checkpoint(name_or_path: str) -> Checkpoint:
@@ -70,14 +77,11 @@ def read_checkpoint(name_or_path: str) -> Checkpoint:
     card = _read_card(folder)
     method = new_method(card.method, card.spec, card.options)
     weights = folder / WEIGHTS
-    if digest(weights) != card.model_sha256:
-        raise _damaged(weights, "its digest is not the one in the card")
     try:
-        tensors = safetensors.torch.load_file(weights)
-        method.load_state_dict(tensors)
-    except (safetensors.SafetensorError, RuntimeError, OSError) as error:
+        method.load_state_dict(_tensors(weights, card.model_sha256))
+    except RuntimeError as error:
         raise _damaged(weights, str(error).splitlines()[0]) from error
-    return Checkpoint(card, method.eval())
+    return Checkpoint(card, method.eval(), _applicability(folder, card, method))
 
 
 def read_card(name_or_path: str) -> Card:
@@ -90,16 +94,18 @@ def read_card(name_or_path: str) -> Card:
 
 
 def write_checkpoint(
-    folder: Path, card: Card, method: Method, overwrite: bool = False, curve: bytes | None = None
-) -> Card:
+    folder: Path, card: Card, method: Method, overwrite: bool = False, curve: bytes | None = None,
+    applicability: Applicability | None = None,
+) -> Card:  # fmt: skip
     """Write a model. The folder appears under its name only when it is whole.
 
     Args:
         folder: Where to.
-        card: What the model is; its `model_sha256` is filled in.
+        card: What the model is; its digests are filled in.
         method: The network.
         overwrite: Whether a model that is there may be replaced.
         curve: Its learning curve, a PNG.
+        applicability: How far it may go; the card will state it.
 
     Returns:
         The card as written.
@@ -115,7 +121,11 @@ def write_checkpoint(
         tensors = {name: tensor.contiguous().cpu() for name, tensor in method.state_dict().items()}
         # not save_file: its files are readable by their owner alone
         (partial / WEIGHTS).write_bytes(safetensors.torch.save(tensors))
-        card = card.model_copy(update={"model_sha256": digest(partial / WEIGHTS)})
+        card = card.model_copy(update={"model_sha256": digest(partial / WEIGHTS), "applicability": None})
+        if applicability:
+            (partial / APPLICABILITY).write_bytes(safetensors.torch.save(tensors_of(applicability)))
+            said = stated(applicability).model_copy(update={"sha256": digest(partial / APPLICABILITY)})
+            card = card.model_copy(update={"applicability": said})
         (partial / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
         if curve:
             (partial / CURVE).write_bytes(curve)
@@ -141,7 +151,12 @@ def check_free(folder: Path, overwrite: bool) -> None:
     if not folder.exists():
         _check_parent(folder)
         return
-    ours = folder.is_dir() and {path.name for path in folder.iterdir()} <= {CARD, WEIGHTS, CURVE}
+    ours = folder.is_dir() and {path.name for path in folder.iterdir()} <= {
+        CARD,
+        WEIGHTS,
+        CURVE,
+        APPLICABILITY,
+    }
     if not (ours and overwrite):
         raise CheckpointError(
             f"{folder} exists already" + ("" if ours else " and holds more than a model"),
@@ -210,6 +225,28 @@ def _read_card(folder: Path) -> Card:
         raise _damaged(path, f"{where + ': ' if where else ''}{first['msg']}") from error
     except OSError as error:
         raise _damaged(path, str(error)) from error
+
+
+def _tensors(path: Path, sha256: str) -> dict[str, Tensor]:
+    """What a file holds, if it is the one that the card means."""
+    try:
+        if digest(path) != sha256:
+            raise _damaged(path, "its digest is not the one in the card")
+        return safetensors.torch.load_file(path)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise _damaged(path, str(error).splitlines()[0]) from error
+
+
+def _applicability(folder: Path, card: Card, method: Method) -> Applicability | None:
+    if card.applicability is None:
+        return None
+    path = folder / APPLICABILITY
+    layers = {name: method.normaliser(name) for name in method.spec.modalities}
+    normalisation = {name: (layer.mean, layer.std) for name, layer in layers.items()}
+    try:
+        return restored(card.applicability, normalisation, _tensors(path, card.applicability.sha256))
+    except KeyError as error:
+        raise _damaged(path, f"it has no {error.args[0]}") from error
 
 
 def _damaged(path: Path, why: str) -> CheckpointError:

@@ -1,24 +1,27 @@
 """What a map or stack from Earth Engine takes, before it is asked for."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from odc.geo.geobox import GeoBox
 
 from geocomiss.aoi import read_aoi
 from geocomiss.errors import SeasonError, SourceError
+from geocomiss.exporting.request import ExportRequest, wanted_by
 from geocomiss.fetching import FetchRequest
 from geocomiss.grid import inside
-from geocomiss.recipes import Recipe, recipe_named
-from geocomiss.seasons import Calendar, Cycle
+from geocomiss.modalities import MODALITIES
+from geocomiss.seasons import Calendar
 from geocomiss.sources import EARTH_ENGINE
 from geocomiss.sources.base import EarthEngine, Reading
 from geocomiss.sources.resolve import resolve_grid, resolve_season
 
 if TYPE_CHECKING:
     from geocomiss.mapping import MapRequest
-    from geocomiss.sources.ee.estimate import Estimate
+    from geocomiss.sources.ee.estimate import Estimate, Need
+    from geocomiss.sources.ee.registration import Registration
 
 TRIALS: Final = 3
 """Requests that are tried, to learn what computing takes."""
@@ -54,6 +57,8 @@ class CostRequest:
     """Folder of the run that is planned: what lies there counts as there, trials are kept in it."""
     trials: int = TRIALS
     """Requests to try at most."""
+    side: int | None = None
+    """Pixels a side of a file, of an export; None: no export."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,10 @@ class CostReport:
     """The project that is charged."""
     estimate: "Estimate"
     """By modality and step."""
+    registration: "Registration"
+    """How the project is registered."""
+    tasks: int | None = None
+    """Tasks of an export; None where requests of pixels are planned."""
 
 
 def plan_costs(request: CostRequest) -> CostReport:
@@ -76,9 +85,10 @@ def plan_costs(request: CostRequest) -> CostReport:
     Raises:
         GeocomissError: Input that cannot be used, or Earth Engine refuses.
     """
-    from geocomiss.sources.ee.source import EarthEngineSource  # only here is Google's client needed
+    from geocomiss.sources.ee.registration import registration  # only here is Google's client needed
+    from geocomiss.sources.ee.source import EarthEngineSource
 
-    recipe, cycle, wanted = _wanted(request)
+    recipe, cycle, wanted = wanted_by(request.model, request.recipe, request.without)
     if request.cloud_dilation is not None:
         recipe = replace(recipe, cloud_dilation=request.cloud_dilation)
     limitless = replace(request.ee, max_eecu_hours=None)
@@ -91,28 +101,19 @@ def plan_costs(request: CostRequest) -> CostReport:
         raise SeasonError("no season", expected="--season, for example 2021", todo="say which to plan")
 
     def read(block: GeoBox) -> bool:
-        return area is None or request.model is None or bool(inside(area, block, grid).any())
+        everything = request.model is None and request.side is None  # as fetch writes a stack
+        return area is None or everything or bool(inside(area, block, grid).any())
 
     needs = list(source.needs(grid, calendar, read))
-    return CostReport(grid, calendar, source.project, source.estimate(needs, request.trials))
+    estimate = source.estimate(needs, request.trials, anew=request.side is not None)
+    tasks = None if request.side is None else _tasks(source.needs(grid, calendar, read, request.side))
+    return CostReport(grid, calendar, source.project, estimate, registration(source.client), tasks)
 
 
 def cost_of_fetch(request: FetchRequest) -> CostReport:
     """What `fetch_stack` would take."""
     _check_source(request.source)
-    return plan_costs(
-        CostRequest(
-            request.aoi,
-            request.season,
-            recipe=request.recipe,
-            resolution=request.resolution,
-            crs=request.crs,
-            max_cloud=request.max_cloud,
-            cloud_dilation=request.cloud_dilation,
-            ee=request.ee,
-            keep=request.kept,
-        )
-    )
+    return plan_costs(replace(_alike(request), recipe=request.recipe))
 
 
 def cost_of_map(request: "MapRequest") -> CostReport:
@@ -123,33 +124,68 @@ def cost_of_map(request: "MapRequest") -> CostReport:
         from geocomiss.mapping.planning import model_name, sized
 
         request, _ = sized(request, read_checkpoint(model_name(request)))
+    asked = replace(_alike(request), model=request.model, tile=request.tile, without=request.without)
+    return plan_costs(asked)
+
+
+def cost_of_export(request: ExportRequest) -> CostReport:
+    """What the tasks of `start_export` would take; nothing is kept for them."""
     return plan_costs(
-        CostRequest(
-            request.aoi,
-            request.season,
-            request.model,
-            resolution=request.resolution,
-            crs=request.crs,
-            tile=request.tile,
-            max_cloud=request.max_cloud,
-            cloud_dilation=request.cloud_dilation,
+        replace(
+            _alike(request),
+            model=request.model,
+            recipe=request.recipe,
             without=request.without,
-            ee=request.ee,
-            keep=request.kept,
+            side=request.tile,
+            keep=None,
         )
     )
 
 
-def _wanted(request: CostRequest) -> tuple[Recipe, Cycle, dict[str, tuple[str, ...]] | None]:
-    """Recipe, time steps, and bands: of the model, or else of the recipe."""
-    if request.model is None:
-        recipe = recipe_named(request.recipe)
-        return recipe, recipe.cycle, None
-    from geocomiss.checkpoint import read_card  # brings torch, which planning a stack does not need
+class _Alike(Protocol):
+    """What requests of a fetch, a map and an export have in common."""
 
-    card = read_card(request.model)
-    bands = {name: each for name, each in card.bands.items() if name not in request.without}
-    return card.recipe, card.cycle or card.recipe.cycle, bands
+    @property
+    def aoi(self) -> str | None: ...
+    @property
+    def season(self) -> str | None: ...
+    @property
+    def resolution(self) -> float | None: ...
+    @property
+    def crs(self) -> str: ...
+    @property
+    def max_cloud(self) -> float: ...
+    @property
+    def cloud_dilation(self) -> float | None: ...
+    @property
+    def ee(self) -> EarthEngine: ...
+    @property
+    def kept(self) -> Path: ...
+
+
+def _alike(request: _Alike) -> CostRequest:
+    """What is to be planned, as far as all requests say it."""
+    return CostRequest(
+        request.aoi,
+        request.season,
+        resolution=request.resolution,
+        crs=request.crs,
+        max_cloud=request.max_cloud,
+        cloud_dilation=request.cloud_dilation,
+        ee=request.ee,
+        keep=request.kept,
+    )
+
+
+def _tasks(needs: Iterable["Need"]) -> int:
+    """Files that an export writes: of each tile one, of the weather and of the heights."""
+    tiles, others = set(), 0
+    for need in needs:
+        if MODALITIES[need.modality].imaging:
+            tiles.add((*need.tile.grid.affine[:6], *need.tile.grid.shape))
+        else:
+            others += 1
+    return len(tiles) + others
 
 
 def _check_source(source: str) -> None:

@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 from odc.geo import CRS, Geometry
 from odc.geo.geobox import GeoBox
 from pyproj import Geod, Transformer
-from scipy.interpolate import RegularGridInterpolator
 
 from geocomiss.errors import AreaError
 
@@ -163,12 +162,13 @@ def pixel_hectares(grid: GeoBox) -> NDArray[np.float64]:
     rows = np.unique(np.linspace(0, grid.height - 1, AREA_NODES).astype(int))
     cols = np.unique(np.linspace(0, grid.width - 1, AREA_NODES).astype(int))
     nodes = np.array([[_hectares(grid, row, col) for col in cols] for row in rows])
-    if rows.size == 1 or cols.size == 1:  # an interpolator needs two nodes an axis
-        wide = np.interp(np.arange(grid.width), cols, nodes[0])
-        tall = np.interp(np.arange(grid.height), rows, nodes[:, 0])
-        return np.asarray(wide[None, :] * tall[:, None] / nodes[0, 0])
-    points = np.stack(np.meshgrid(np.arange(grid.height), np.arange(grid.width), indexing="ij"), -1)
-    return np.asarray(RegularGridInterpolator((rows, cols), nodes)(points))
+    return np.asarray(_between(rows, grid.height) @ nodes @ _between(cols, grid.width).T)
+
+
+def _between(nodes: NDArray[np.int64], size: int) -> NDArray[np.float64]:
+    """Weights (size, nodes) with which values at some nodes become those in between, linearly."""
+    at = np.arange(size)
+    return np.stack([np.interp(at, nodes, one) for one in np.eye(nodes.size)], axis=1)
 
 
 def cells_of(

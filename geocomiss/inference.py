@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from geocomiss.applicability import Applicability
 from geocomiss.batch import Batch
 from geocomiss.calibration import Readout
 from geocomiss.calibration.views import codes_of
@@ -36,6 +37,8 @@ class Prediction:
     """(N,) expected accuracy of that class, 0..1; None where it is not known."""
     probabilities: NDArray[np.float32] | None = None
     """(N, K) probability of each class, 0 where no modality was available; None where not asked for."""
+    dissimilarity: NDArray[np.float32] | None = None
+    """(N,) see `dissimilarity_of`; None where not asked for."""
 
 
 def predict(
@@ -90,6 +93,24 @@ def joined(parts: list[Prediction]) -> Prediction:
         values = [getattr(part, each.name) for part in parts]
         columns.append(None if values[0] is None else np.concatenate(values))
     return Prediction(*columns)
+
+
+def dissimilarity_of(
+    applicability: Applicability, batch: Batch, device: torch.device | str = "cpu"
+) -> NDArray[np.float32]:
+    """How unlike the training samples N pixels are: above 1 they lie outside the area of applicability.
+
+    NaN where no modality is available.
+
+    Args:
+        applicability: Of the model.
+        batch: N pixels.
+        device: Where to compute.
+    """
+    starts = range(0, len(batch), PIXELS_AT_ONCE)
+    parts = (batch[start : start + PIXELS_AT_ONCE].to(device) for start in starts)
+    with torch.inference_mode():
+        return _array([applicability.index(part).cpu() for part in parts], np.dtype(np.float32))
 
 
 def bit_field(batch: Batch) -> NDArray[np.uint8]:

@@ -23,14 +23,14 @@ from urllib.request import Request, urlopen
 import ee
 import ee_best_pixel  # noqa: F401 - adds its algorithms
 import numpy as np
-from affine import Affine
 from ee_evaluator import Evaluator, Image, Refused
+from ee_exports import Exports, Unknown, grid_of
 from ee_scenes import catalogue
-from odc.geo.geobox import GeoBox
 
 WHEEL = Path(ee.__file__).parent / "tests"
 LIMIT = 50_331_648
 PIXELS, VALUE = "image:computePixels", "value:compute"
+EXPORT = "image:export"
 
 
 class Service:
@@ -39,13 +39,14 @@ class Service:
     def __init__(self) -> None:
         self.catalogue = catalogue()
         self.documents = {
-            "discovery": (WHEEL / "cloud_api_discovery_document.json").read_bytes(),
+            "discovery": _discovery(),
             "algorithms": (WHEEL / "algorithms.json").read_bytes(),
         }
         self.lock = threading.Lock()
         self.requests: list[dict[str, Any]] = []
         self.settings: dict[str, Any] = {}
         self.profiles: list[str] = []
+        self.exports = Exports(self.catalogue)
         self.under_way = self.most = 0
         self.tokens = 0
         self.httpd = _Server(("127.0.0.1", 0), _handler(self))
@@ -55,9 +56,13 @@ class Service:
         """What the test wants changed or told."""
         with self.lock:
             self.settings.update(asked.get("settings", {}))
+            self.exports.settings = self.settings
             if asked.get("forget"):
+                self.exports.forget()
                 self.requests, self.most, self.settings = [], 0, asked.get("settings", {})
+            self.exports.settings = self.settings
             told = {"requests": self.requests, "most": self.most, "tokens": self.tokens}
+            told["tasks"] = [each.told() for each in self.exports.tasks]
             return told | {"under_way": self.under_way}
 
     def fault(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -113,11 +118,20 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
 
-def grid_of(told: Mapping[str, Any]) -> GeoBox:
-    """The grid of a request; every field must be there."""
-    at, size = told["affineTransform"], told["dimensions"]
-    affine = Affine(*(at[k] for k in ("scaleX", "shearX", "translateX", "shearY", "scaleY", "translateY")))
-    return GeoBox((size["height"], size["width"]), affine, told.get("crsCode") or told["crsWkt"])
+def _discovery() -> bytes:
+    """The document of the wheel, which lacks a method that the reference has: projects.getConfig."""
+    told = json.loads((WHEEL / "cloud_api_discovery_document.json").read_bytes())
+    name = {"location": "path", "pattern": "^projects/[^/]+/config$", "required": True, "type": "string"}
+    told["resources"]["projects"]["methods"]["getConfig"] = {
+        "id": "earthengine.projects.getConfig",
+        "httpMethod": "GET",
+        "path": "v1alpha/{+name}",
+        "flatPath": "v1alpha/projects/{projectsId}/config",
+        "parameters": {"name": name},
+        "parameterOrder": ["name"],
+        "response": {"type": "any"},
+    }
+    return json.dumps(told).encode()
 
 
 def _pixels(body: Mapping[str, Any]) -> int:
@@ -141,6 +155,10 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
             elif path.endswith("/algorithms"):
                 if self._allowed():
                     self._send(service.documents["algorithms"])
+            elif path.endswith("/config"):
+                self._config()
+            elif "/operations" in path:
+                self._computed(path, dict(parse_qs(urlsplit(self.path).query)))
             else:
                 self._fail(404, f"{path} not found.")
 
@@ -155,7 +173,7 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
                 self._computed(path, json.loads(body))
 
         def _computed(self, path: str, body: dict[str, Any]) -> None:
-            name = path.rsplit("/", 1)[-1]
+            name = path.rsplit("/", 1)[-1] if "/operations" not in path else "operations"
             with service.lock:
                 service.under_way += 1
                 service.most = max(service.most, service.under_way)
@@ -167,8 +185,9 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
                 "bands": len(body.get("bandIds", [])),
                 "pixels": _pixels(body) if name == PIXELS else 0,
             }
-            time.sleep(service.settings.get("slow", 0.0) if name == PIXELS else 0.0)
-            status, answer = self._answer(name, body)
+            slow = {PIXELS: "slow", EXPORT: "slow_export"}.get(name, "")
+            time.sleep(service.settings.get(slow, 0.0))
+            status, answer = self._answer(name, body, path)
             profiled = name == PIXELS and self.headers.get("X-Earth-Engine-Computation-Profiling") == "1"
             self.profile = service.profile(body) if profiled and status == 200 else None
             with service.lock:
@@ -184,7 +203,7 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
             else:
                 self._fail(status, answer.decode())
 
-        def _answer(self, name: str, body: dict[str, Any]) -> tuple[int, bytes]:
+        def _answer(self, name: str, body: dict[str, Any], path: str) -> tuple[int, bytes]:
             fault = service.fault(name, body)
             if fault and fault.get("status", 200) != -1:
                 return int(fault["status"]), str(fault.get("text", "A fault.")).encode()
@@ -193,13 +212,24 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
                     answer = service.pixels(body)
                 elif name == VALUE:
                     answer = json.dumps(service.value(body)).encode()
+                elif name in (EXPORT, "operations"):
+                    answer = json.dumps(service.exports.answer(path, body)).encode()
                 else:
                     return 404, f"{name} not found.".encode()
             except Refused as error:
                 return 400, str(error).encode()
+            except Unknown as error:
+                return 404, str(error).encode()
             except Exception as error:  # a mistake of this server must not look like Earth Engine's
                 return 400, f"TEST SERVER BROKE: {type(error).__name__}: {error}".encode()
             return (-1 if fault else 200), answer
+
+        def _config(self) -> None:
+            """projects.getConfig: what a project is registered for."""
+            if told := service.settings.get("config"):
+                self._send(json.dumps({"name": "projects/my-project/config"} | told).encode())
+            else:
+                self._fail(403, "Permission 'earthengine.config.get' denied.")
 
         def _token(self, asked: dict[str, list[str]]) -> None:
             """A service account's signed assertion for a token that soon expires."""
@@ -275,6 +305,11 @@ class EarthEngineServer:
         """Wait until nothing is under way: a client that was killed leaves requests behind."""
         while self.tell()["under_way"]:
             time.sleep(0.05)
+
+    @property
+    def tasks(self) -> list[dict[str, Any]]:
+        """Export tasks since the last `set`, in the order in which they were started."""
+        return list(self.tell()["tasks"])
 
     @property
     def most(self) -> int:

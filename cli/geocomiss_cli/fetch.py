@@ -67,7 +67,7 @@ def fetch(
     if dry_run:
         from geocomiss.costing import cost_of_fetch
 
-        say_cost(cost_of_fetch(request), "community", None)
+        say_cost(cost_of_fetch(request), "auto", None)
         return
     with progress_bar("fetching", "tasks") as tell:
         report = fetch_stack(request, tell)

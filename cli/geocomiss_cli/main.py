@@ -18,6 +18,7 @@ from geocomiss_cli.data import app as data
 from geocomiss_cli.design import design
 from geocomiss_cli.doctor import doctor
 from geocomiss_cli.evaluate import evaluate
+from geocomiss_cli.export import app as export
 from geocomiss_cli.fetch import fetch
 from geocomiss_cli.fields import fields
 from geocomiss_cli.info import info
@@ -25,6 +26,7 @@ from geocomiss_cli.map import map_area
 from geocomiss_cli.plan import plan
 from geocomiss_cli.sample import sample
 from geocomiss_cli.search import search
+from geocomiss_cli.serve import serve
 from geocomiss_cli.status import status
 from geocomiss_cli.terminal import FAILED_TILES, say_error
 from geocomiss_cli.train import train
@@ -46,6 +48,7 @@ app = typer.Typer(
 app.command("map")(map_area)
 app.command("status")(status)
 app.command("view")(view)
+app.command("serve")(serve)
 app.command("fields")(fields)
 app.command("fetch")(fetch)
 app.command("plan")(plan)
@@ -59,6 +62,7 @@ app.command("design")(design)
 app.command("assess")(assess)
 app.command("info")(info)
 app.command("doctor")(doctor)
+app.add_typer(export, name="export")
 app.add_typer(data, name="data")
 
 
@@ -127,8 +131,8 @@ def _run(arguments: list[str]) -> None:
 def _interrupted() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would cut the message short
     say_error(
-        "Interrupted. A map, a sampling, a fetch from Earth Engine, a download or a benchmark goes on where "
-        "it stopped when the same command is given again, a training with --resume."
+        "Interrupted. A map, a sampling, a fetch or export from Earth Engine, a download or a benchmark goes "
+        "on where it stopped when the same command is given again, a training with --resume."
     )
     sys.exit(INTERRUPTED)
 

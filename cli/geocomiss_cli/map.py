@@ -37,7 +37,9 @@ def map_area(
     max_cloud: given.MaxCloud = 100.0,
     max_unreadable: given.MaxUnreadable = 10.0,
     probabilities: given.Probabilities = False,
+    applicability: given.Applicability = False,
     smooth: given.Smooth = 0,
+    minimum_mapping_unit: given.MappingUnit = 0.0,
     legend: given.MapLegend = None,
     ee_project: engine.EeProject = None,
     ee_credentials: engine.EeCredentials = "auto",
@@ -97,7 +99,9 @@ def map_area(
         max_cloud=max_cloud,
         max_unreadable=max_unreadable,
         probabilities=probabilities,
+        applicability=applicability,
         smooth=smooth,
+        mapping_unit=minimum_mapping_unit,
         legend=legend,
         ee=EarthEngine(
             ee_project,
@@ -114,7 +118,7 @@ def map_area(
     if dry_run:
         from geocomiss.costing import cost_of_map
 
-        say_cost(cost_of_map(request), "community", None)
+        say_cost(cost_of_map(request), "auto", None)
         return
     with progress_bar("mapping", "pixels") as tell:
         report = make_map(request, tell)

@@ -202,6 +202,15 @@ Probabilities = Annotated[
         rich_help_panel=WRITTEN,
     ),
 ]
+Applicability = Annotated[
+    bool,
+    typer.Option(
+        "--applicability",
+        help="Write how unlike the training samples each pixel is, too: applicability.tif, above 1 outside "
+        "the area of applicability. Expected accuracy is left out there with or without it.",
+        rich_help_panel=WRITTEN,
+    ),
+]
 Smooth = Annotated[
     int,
     typer.Option(
@@ -210,6 +219,18 @@ Smooth = Annotated[
         help="Smooth the map over a neighbourhood of so many pixels a side, odd: a pixel that the model "
         "is unsure of takes over what its neighbours agree on. The most probable class "
         "is written then, and no expected accuracy. 0: not smoothed.",
+        rich_help_panel=WRITTEN,
+    ),
+]
+MappingUnit = Annotated[
+    float,
+    typer.Option(
+        "--minimum-mapping-unit",
+        min=0,
+        metavar="HECTARES",
+        help="Patches smaller than this take the class of their largest neighbour (GDAL's sieve; pixels that "
+        "share an edge are one patch). Their confidence is the probability of that class; pixels without a "
+        "class get none. 0: all patches stay.",
         rich_help_panel=WRITTEN,
     ),
 ]

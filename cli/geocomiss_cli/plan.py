@@ -21,10 +21,21 @@ CONSOLE: Final = "https://console.cloud.google.com/earth-engine"
 class Tier(StrEnum):
     """Tiers of an Earth Engine project."""
 
+    AUTO = "auto"
     COMMUNITY = "community"
     CONTRIBUTOR = "contributor"
     PARTNER = "partner"
     COMMERCIAL = "commercial"
+
+
+TierOption = Annotated[
+    Tier,
+    typer.Option(help="Tier of the project; auto: commercial where it is registered so, else community."),
+]
+Price = Annotated[
+    float | None,
+    typer.Option(min=0, help="Price of an EECU-hour, in any currency.", show_default="none"),
+]
 
 
 def plan(
@@ -50,11 +61,8 @@ def plan(
         int,
         typer.Option(min=0, max=3, help="Requests to send, to learn what computing takes; 0: none."),
     ] = 3,
-    tier: Annotated[Tier, typer.Option(help="Tier of the project.")] = Tier.COMMUNITY,
-    price: Annotated[
-        float | None,
-        typer.Option(min=0, help="Price of an EECU-hour, in any currency.", show_default="none"),
-    ] = None,
+    tier: TierOption = Tier.AUTO,
+    price: Price = None,
     ee_project: engine.EeProject = None,
     ee_credentials: engine.EeCredentials = "auto",
     ee_url: engine.EeUrl = None,
@@ -96,10 +104,16 @@ def say_cost(report: "CostReport", tier: str, price: float | None) -> None:
     console.print(f"season: {report.calendar}")
     console.print(f"grid: {grid.width} x {grid.height} pixels, {crs_text(crs_of(grid))}", markup=False)
     _say_rows(report)
-    console.print(
-        f"{found.requests:,} requests of {found.bytes / MEGA:,.1f} MB to be sent, {found.there:,} answered "
-        f"already ({found.trials} of them just now, on trial)"
-    )
+    if report.tasks is None:
+        console.print(
+            f"{found.requests:,} requests of {found.bytes / MEGA:,.1f} MB to be sent, {found.there:,} "
+            f"answered already ({found.trials} of them just now, on trial)"
+        )
+    else:
+        console.print(
+            f"export: {report.tasks:,} tasks, one a file; {found.bytes / MEGA:,.1f} MB before compression "
+            f"({found.trials} requests of pixels were sent just now, on trial)"
+        )
     _say_computing(report, tier, price)
 
 
@@ -109,17 +123,35 @@ def _say_computing(report: "CostReport", tier: str, price: float | None) -> None
     console, hours = screen(), report.estimate.eecu_hours
     if hours is None:
         console.print("computing: not estimated, as nothing was tried")
-        return
-    share = (
-        f", {hours / TIERS[tier]:.1%} of the {TIERS[tier]:,.0f} a month of {tier}" if tier in TIERS else ""
-    )
-    cost = f", {hours * price:,.2f} at {price:g} an hour" if price is not None else ""
-    console.print(f"computing: about {hours:.3g} EECU-hours{share}{cost}")
-    console.print(
-        f"project {report.project}: its registration and tier stand in {CONSOLE}; government users with "
-        "operational purposes may need a paid plan",
-        markup=False,
-    )
+    else:
+        named = _tier_of(report, tier)
+        most = TIERS.get(named)
+        share = f", {hours / most:.1%} of the {most:,.0f} a month of {named}" if most else ""
+        cost = f", {hours * price:,.2f} at {price:g} an hour" if price is not None else ""
+        console.print(f"computing: about {hours:.3g} EECU-hours{share}{cost}")
+    _say_registration(report)
+
+
+def _tier_of(report: "CostReport", tier: str) -> str:
+    """The tier that a user names, else what the registration lets expect."""
+    if tier != Tier.AUTO:
+        return str(tier)
+    return Tier.COMMERCIAL if report.registration.use == "commercial" else Tier.COMMUNITY
+
+
+def _say_registration(report: "CostReport") -> None:
+    """How the project is registered, and what a user should know of it."""
+    use, exports = report.registration.use, report.registration.exports
+    said = {
+        "commercial": "registered for commercial use: every EECU-hour is charged",
+        "noncommercial": f"registered for noncommercial use; its tier stands in {CONSOLE}. Government users "
+        "with operational purposes may need a paid plan",
+        "none": f"NOT registered for Earth Engine: register it at {CONSOLE}",
+        "unknown": f"its registration and tier stand in {CONSOLE}; government users with operational "
+        "purposes may need a paid plan",
+    }[use]
+    runs = f"; {exports} export tasks run at a time" if exports is not None else ""
+    screen().print(f"project {report.project}: {said}{runs}", markup=False)
 
 
 def _say_rows(report: "CostReport") -> None:

@@ -1,6 +1,7 @@
 """`geocomiss train`: from labelled samples to a model."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -155,7 +156,8 @@ def train(
         forget(state)  # only now, when nothing is left to be refused
     with shown_progress() as tell:
         trained = train_model(table, request, tell, state)
-    card = write_checkpoint(out, trained.card, trained.method, overwrite, draw_curve(trained.history))
+    curve = draw_curve(trained.history)
+    card = write_checkpoint(out, trained.card, trained.method, overwrite, curve, trained.applicability)
     forget(state)
     _say_card(card, out)
 
@@ -202,7 +204,14 @@ def say_table(table: "Samples") -> None:
     console.print(f"recipe: {recipe.name} ({products}), {origin}")
     console.print(f"calendar: {step}")
     simulated = ("these samples come from the simulated world",) if table.simulated else ()
-    say_notes([*table.notes, *simulated], [])
+    say_notes([*table.notes, *simulated], lonely(table))
+
+
+def lonely(table: "Samples") -> list[str]:
+    """A warning where classes have a single sample."""
+    counts = Counter(table.labels.tolist()) if table.target is None else Counter()
+    names = ", ".join(sorted(str(name) for name, number in counts.items() if number == 1))
+    return [f"a single sample of {names}: with one a class is either learnt or tested"] if names else []
 
 
 def _what(table: "Samples") -> str:

@@ -16,18 +16,20 @@ from odc.geo.geobox import GeoBox
 
 from geocomiss import __version__
 from geocomiss.api.opening import cycle_of
+from geocomiss.applicability import Applicability
 from geocomiss.batch import Spec, batch_of_stack
 from geocomiss.calibration import Readout
 from geocomiss.checkpoint import Checkpoint
 from geocomiss.engine import Wanted, precision_of, prepared
 from geocomiss.errors import CheckpointError, MapError, RecipeError
 from geocomiss.grid import Tile, crs_of, tiles_of
+from geocomiss.inference import dissimilarity_of
 from geocomiss.inference import predict as predict_batch
 from geocomiss.mapping.contract import band_differences, recipe_differences, settle
 from geocomiss.mapping.facts import SIMULATED_MODEL
 from geocomiss.mapping.plan import classes_of
 from geocomiss.mapping.request import OnMismatch
-from geocomiss.maps import EXPECTED_ACCURACY
+from geocomiss.maps import APPLICABILITY, EXPECTED_ACCURACY
 from geocomiss.methods import Method
 from geocomiss.modalities import IMAGING, MODALITIES
 from geocomiss.stack import assign_grid, bands_of, grid_of_stack, origin_of, window
@@ -35,7 +37,7 @@ from geocomiss.stack import without as left_after
 
 TILE: Final = 512
 """Pixels a side of the chunks of a prediction."""
-FIELDS: Final = ("crop_type", "confidence", "modalities", EXPECTED_ACCURACY)
+FIELDS: Final = ("crop_type", "confidence", "modalities", EXPECTED_ACCURACY, APPLICABILITY)
 """What is predicted of a pixel."""
 
 
@@ -66,8 +68,10 @@ def predict(
     Returns:
         Dimensions (y, x) and the stack's CRS: `crop_type` (uint8, 0 = no class; `flag_values` and
         `flag_meanings` name the classes), `confidence` (float32, 0..1, NaN where there is no class),
-        `modalities` (uint8, 1 optical + 2 radar + 4 weather + 8 topography) and, of calibrated models,
-        `expected_accuracy` (float32, 0..1, NaN).
+        `modalities` (uint8, 1 optical + 2 radar + 4 weather + 8 topography), of calibrated models
+        `expected_accuracy` (float32, 0..1, NaN), and of models that know their area of applicability
+        `applicability` (float32, dissimilarity to the training samples: above 1 lies outside, where
+        expected accuracy is NaN; NaN where there is no class).
 
     Raises:
         RecipeError: The stack was not made as the model's training data were.
@@ -79,8 +83,12 @@ def predict(
     said = model.card.readout()
     bits = sum(MODALITIES[name].bit for name in require)
     chosen = precision_of(precision, "cpu", model.method)
-    pixels = _Pixels(kept, grid_of_stack(stack), model.card.spec, prepared(model.method, chosen), said, bits)
-    names = FIELDS if said.knows_accuracy else FIELDS[:-1]
+    method = prepared(model.method, chosen)
+    pixels = _Pixels(
+        kept, grid_of_stack(stack), model.card.spec, method, said, bits, model.applicability
+    )  # fmt: skip
+    known = {EXPECTED_ACCURACY: said.knows_accuracy, APPLICABILITY: model.applicability is not None}
+    names = [name for name in FIELDS if known.get(name, True)]
     values = _blocks(pixels, tile, len(names))
     data = {name: (("y", "x"), _typed(name, values[row])) for row, name in enumerate(names)}
     placed = assign_grid(xr.Dataset(data), pixels.grid)
@@ -98,6 +106,7 @@ class _Pixels:
     method: Method
     readout: Readout
     required: int
+    applicability: Applicability | None
 
     def classify(self, tile: Tile) -> NDArray[np.float32]:
         """The fields of a tile, (fields, h, w), NaN where a probability is not known."""
@@ -114,8 +123,12 @@ class _Pixels:
             np.where(shown, found.confidence, np.nan),
             found.modalities,
         ]
+        far = dissimilarity_of(self.applicability, batch) if self.applicability else None
         if found.expected is not None:
-            fields.append(np.where(shown, found.expected, np.nan))
+            inside = shown if far is None else shown & (far <= 1)
+            fields.append(np.where(inside, found.expected, np.nan))
+        if far is not None:
+            fields.append(np.where(shown, far, np.nan))
         return np.stack(fields).astype(np.float32).reshape(len(fields), *tile.geobox.shape)
 
 
@@ -130,7 +143,8 @@ def _blocks(pixels: _Pixels, size: int, fields: int) -> da.Array:
 
 
 def _typed(name: str, values: da.Array) -> da.Array:
-    return values if name in ("confidence", EXPECTED_ACCURACY) else cast(da.Array, values.astype(np.uint8))  # type: ignore[no-untyped-call]
+    floats = ("confidence", EXPECTED_ACCURACY, APPLICABILITY)
+    return values if name in floats else cast(da.Array, values.astype(np.uint8))  # type: ignore[no-untyped-call]
 
 
 def _check(stack: xr.DataTree, model: Checkpoint, tile: int, named: Collection[str], allowed: bool) -> None:

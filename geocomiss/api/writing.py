@@ -13,12 +13,15 @@ from odc.geo.geobox import GeoBox
 
 from geocomiss.api.predicting import FIELDS
 from geocomiss.errors import MapError, StackError
+from geocomiss.mapping.far import stored_index
 from geocomiss.maps import (
+    APPLICABILITY,
     NOT_MAPPED,
     QML_SUFFIX,
     STEP,
     Category,
     Layer,
+    applicability,
     expected_accuracy,
     map_layers,
     write_cog,
@@ -45,7 +48,7 @@ def write(prediction: xr.Dataset, folder: str | Path) -> tuple[Path, ...]:
     """
     folder = Path(folder)
     classes, grid = _facts_of(prediction)
-    layers = {layer.name: layer for layer in (*map_layers(classes), expected_accuracy())}
+    layers = {layer.name: layer for layer in (*map_layers(classes), expected_accuracy(), applicability())}
     tags = {name: str(value) for name, value in prediction.attrs.items() if name not in GRID}
     paths = []
     for name in (each for each in FIELDS if each in prediction):
@@ -85,6 +88,8 @@ def _windows(values: xr.DataArray, layer: Layer) -> Iterator[tuple[slice, slice,
     for top, bottom in pairwise(tall.tolist()):
         for left, right in pairwise(wide.tolist()):
             part = values[top:bottom, left:right].to_numpy()
-            if layer.scale == STEP:
+            if layer.name == APPLICABILITY:
+                part = stored_index(part, ~np.isnan(part))
+            elif layer.scale == STEP:
                 part = np.where(np.isnan(part), NOT_MAPPED, np.rint(part / STEP)).astype(np.uint8)
             yield slice(top, bottom), slice(left, right), part

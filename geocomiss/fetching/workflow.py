@@ -1,12 +1,11 @@
 """The workflow of `geocomiss fetch`."""
 
 import shutil
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from dask.callbacks import Callback
 from odc.geo.geobox import GeoBox
 
 from geocomiss.aoi import read_aoi
@@ -126,8 +125,7 @@ def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> Fetc
         if request.format == "cog":
             write_images(stack, request.out, progress)
         else:
-            with _Telling(progress):
-                write_stack(stack, request.out)
+            write_stack(stack, request.out, progress)
     except OSError as error:
         raise unwritable(request.out, error) from error
     shutil.rmtree(request.kept, ignore_errors=True)
@@ -155,17 +153,3 @@ def _check_free(request: FetchRequest) -> None:
             expected="what fetch wrote, to replace it",
             todo="choose another --out",
         )
-
-
-class _Telling(Callback):
-    """Tell a user of Dask's finished tasks."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._progress = progress
-
-    def _posttask(self, key: Hashable, result: Any, dsk: Any, state: dict[str, Any], worker_id: Any) -> None:
-        if self._progress:
-            done = len(state["finished"])
-            left = sum(len(state[each]) for each in ("ready", "waiting", "running"))
-            self._progress(done, done + left)

@@ -8,7 +8,7 @@ from geocomiss.errors import AreaError, SourceError
 from geocomiss.inspection.facts import Facts
 from geocomiss.inspection.learned import method_facts, model_facts, samples_facts
 from geocomiss.inspection.mapped import layer_facts, map_facts
-from geocomiss.inspection.places import area_facts, stack_facts
+from geocomiss.inspection.places import area_facts, export_facts, stack_facts
 from geocomiss.maps import SUMMARY
 
 KNOWN: Final = (
@@ -97,6 +97,8 @@ def _recognised(path: Path) -> Facts:
         return samples_facts(path)
     kinds = list(SOURCES.values())
     known = next((kind for kind in kinds if kind.recognise(path)), None)
+    if known is SOURCES["export"]:
+        return export_facts(path)
     if known:
         return stack_facts(open_source(str(path)), known.description)
     try:

@@ -3,13 +3,16 @@
 import inspect
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from geocomiss.footprint import DIGITS
 from geocomiss.inspection.facts import Facts, rounded
 from geocomiss.modalities import MODALITIES
+
+if TYPE_CHECKING:
+    from geocomiss.checkpoint import Card
 
 MOST_CLASSES: Final = 254
 """Most distinct values of a column that could hold labels."""
@@ -102,6 +105,7 @@ def model_facts(name_or_path: str) -> Facts:
         "scores": _scores(scores) if scores else "never scored",
         **({"calibrated on": card.calibration.samples} if card.calibration else {}),
         "calibration": _calibration(stored) if card.calibration else "none: the confidence is uncalibrated",
+        "area of applicability": _applicability(card),
     }
 
 
@@ -145,6 +149,23 @@ def _calibration(stored: Facts) -> list[Facts]:
         }
         for pattern, each in known["patterns"].items()
     ]
+
+
+def _applicability(card: "Card") -> Facts | str:
+    """What it was learnt from and which bands count; limits are for machines."""
+    known = card.applicability
+    if known is None:
+        return (
+            "none: the model predicts a value" if card.target else "none: train the model again to have one"
+        )
+    return {
+        "learnt from": f"{known.n} samples of {known.groups} spatial groups, of which {known.kept} are kept",
+        "weights": [
+            f"{name} {band} {weight:.2f}"
+            for name, bands in card.bands.items()
+            for band, weight in zip(bands, known.weights[name], strict=True)
+        ],
+    }
 
 
 def _scores(scores: Facts) -> list[Facts]:

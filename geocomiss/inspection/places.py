@@ -1,6 +1,7 @@
 """Facts about areas of interest and stacks."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -61,6 +62,27 @@ def stack_facts(source: "Source", kind: str) -> Facts:
             {"modality": name, "valid in the middle": valid.get(name), "bands": list(bands)}
             for name, bands in source.bands.items()
         ]
+    }
+
+
+def export_facts(folder: Path) -> Facts:
+    """What an export of Earth Engine consists of, by its manifest: its files may be written still.
+
+    Raises:
+        SourceError: The manifest is damaged.
+    """
+    from geocomiss.sources.exports.manifest import read_manifest
+
+    manifest = read_manifest(folder)
+    return {
+        "what": "an export of Earth Engine",
+        "project": manifest.project,
+        "files": len(manifest.parts),
+        "written to": manifest.destination.where,
+        "grid": grid_facts(manifest.grid),
+        "calendar": _calendar(manifest.origin.calendar),
+        "recipe": asdict(manifest.origin.recipe),
+        "modalities": [{"modality": name, "bands": list(bands)} for name, bands in manifest.bands.items()],
     }
 
 

@@ -18,12 +18,14 @@ from geocomiss.errors import MapError, unwritable
 from geocomiss.grid import Tile
 from geocomiss.mapping.clock import Clock
 from geocomiss.mapping.facts import tags_of, write_run
+from geocomiss.mapping.far import outside_in_words, share_outside
 from geocomiss.mapping.illustrate import IMAGING, coarse_grid, picked
 from geocomiss.mapping.package import write_sidecars
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.request import MapReport
 from geocomiss.mapping.tiles import TileStore
 from geocomiss.maps import (
+    APPLICABILITY,
     EXPECTED_ACCURACY,
     NOT_MAPPED,
     PROBABILITIES,
@@ -39,7 +41,7 @@ from geocomiss.sources.base import Accounting
 from geocomiss.tiling import Counts, Record, WorkFolder
 
 STALE: Final = (
-    *(f"{name}.*" for name in (EXPECTED_ACCURACY, PROBABILITIES, "true_color", "ndvi")),
+    *(f"{name}.*" for name in (EXPECTED_ACCURACY, APPLICABILITY, PROBABILITIES, "true_color", "ndvi")),
     *("preview.png", "report.html"),
 )
 """What not every map has, and what shows a map that is replaced."""
@@ -77,17 +79,19 @@ def assemble(plan: Plan, finished: Finished, clock: Clock, work: WorkFolder) -> 
     failures = _failures(finished)
     with clock.measure("write"):
         counts = total(plan, finished.done)
+        outside = _outside(plan, finished)
         folder = finished.store.folder / "finished"
         assets = _write_layers(plan, finished, folder, counts, failures)
         write_sidecars(folder, plan, assets)
         files = _publish(folder, plan.request.out)
+    notes, far = outside_in_words(outside)
     read, worries = plan.source.account() if isinstance(plan.source, Accounting) else ((), ())
     report = MapReport(
         folder=plan.request.out,
         grid=plan.grid,
         calendar=plan.calendar,
-        notes=[*plan.notes, *read],
-        warnings=[*plan.warnings, *worries, *failures],
+        notes=[*plan.notes, *read, *notes],
+        warnings=[*plan.warnings, *worries, *far, *failures],
         files=[*files, SUMMARY],
         px_per_s=clock.pixels / clock.total,
         seconds=clock.total,
@@ -97,6 +101,7 @@ def assemble(plan: Plan, finished: Finished, clock: Clock, work: WorkFolder) -> 
         kept=finished.kept,
         time=clock.shares(),
         failed=dict(sorted(finished.failed.items())),
+        outside_applicability=outside,
         **_shown(plan, finished, counts),
     )
     write_run(plan, report, clock.seconds, work)
@@ -108,6 +113,16 @@ def total(plan: Plan, done: Mapping[str, Record]) -> Counts:
     counts = [done[tile.name].counts for tile in plan.tiles() if tile.name in done]
     nothing = Counts.nothing((len(IMAGING), plan.calendar.number))
     return reduce(add, (each for each in counts if each is not None), nothing)
+
+
+def _outside(plan: Plan, finished: Finished) -> float | None:
+    """Share of the pixels with a class outside the area of applicability; None where it is not known."""
+    if plan.applicability is None:
+        return None
+    index = np.zeros(256, np.int64)
+    for tile in finished.tiles(plan):
+        index += np.bincount(finished.store.read_layer(tile, APPLICABILITY).ravel(), minlength=256)
+    return share_outside(index)
 
 
 def _write_layers(

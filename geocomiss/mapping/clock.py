@@ -10,8 +10,8 @@ PARTS: Final = {
     "planning": ("plan",),
     "reading": ("wait",),
     "batch": ("batch",),
-    "inference": ("inference",),
-    "writing": ("layers", "store", "smooth", "write"),
+    "inference": ("inference", "applicability"),
+    "writing": ("layers", "store", "smooth", "mapping unit", "write"),
 }
 """Kinds of work by the names that a user is told, and what is measured of each."""
 

@@ -13,14 +13,15 @@ from odc.geo.geobox import GeoBox
 
 from geocomiss.batch import batch_of_stack
 from geocomiss.grid import Tile
-from geocomiss.inference import Prediction, joined, predict
+from geocomiss.inference import Prediction, dissimilarity_of, joined, predict
 from geocomiss.mapping.checks import required_bits
 from geocomiss.mapping.clock import Clock
+from geocomiss.mapping.far import stored_index
 from geocomiss.mapping.illustrate import IMAGING, MANY, count_observations, illustrate, picked
 from geocomiss.mapping.memory import STRIP
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.tiles import TileResult
-from geocomiss.maps import NOT_MAPPED, PROBABILITIES, STEP, Layer
+from geocomiss.maps import APPLICABILITY, NOT_MAPPED, PROBABILITIES, STEP, Layer
 from geocomiss.stack import window
 
 
@@ -127,7 +128,11 @@ def _classified(
             batch = batch_of_stack(strip.stack, plan.spec, strip.wanted, strip.grid, plan.grid)
         with clock.measure("inference"):
             shares = plan.needs_probabilities
-            parts.append(predict(plan.method, batch, device, tick, plan.readout, shares))
+            found = predict(plan.method, batch, device, tick, plan.readout, shares)
+        if known := plan.applicability:
+            with clock.measure("applicability"):
+                found = replace(found, dissimilarity=dissimilarity_of(known, batch, device))
+        parts.append(found)
     return joined(parts)
 
 
@@ -135,8 +140,9 @@ def _result(
     prediction: Prediction, wanted: NDArray[np.bool_], required: int, counts: dict[str, int]
 ) -> TileResult:
     shown = _shown(prediction, required)
-    # an area of applicability narrows this one down: outside it the training regions tell nothing
     trusted = shown & (prediction.expected is not None)
+    if prediction.dissimilarity is not None:  # outside of it the training regions tell nothing
+        trusted &= prediction.dissimilarity <= 1
     expected = prediction.confidence if prediction.expected is None else prediction.expected
     return TileResult(
         _spread(np.where(shown, prediction.value, 0).astype(np.uint8), wanted, 0),
@@ -197,6 +203,9 @@ def _with_further(
         if layer.name == PROBABILITIES and prediction.probabilities is not None:
             shown = (result.crop_type > 0)[wanted]
             further[layer.name][:, wanted] = _steps(prediction.probabilities.T, shown)
+        elif layer.name == APPLICABILITY and prediction.dissimilarity is not None:
+            shown = (result.crop_type > 0)[wanted]
+            further[layer.name][:, wanted] = stored_index(prediction.dissimilarity, shown)
         elif layer.illustrates:
             at = picked(plan.grid, tile, layer.every)
             from_corner = replace(at, y=at.y - y.start, x=at.x - x.start)

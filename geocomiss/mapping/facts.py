@@ -40,6 +40,8 @@ def tags_of(plan: Plan, failures: tuple[str, ...] = ()) -> dict[str, str]:
     }
     if plan.request.smooth:
         tags["smooth"] = f"neighbourhood of {plan.request.smooth} pixels a side"
+    if plan.request.mapping_unit:
+        tags["minimum_mapping_unit"] = f"{plan.request.mapping_unit:g} ha"
     if plan.readout.priors:
         tags["priors"] = ", ".join(f"{name} {share:.4f}" for name, share in _priors(plan).items())
     if plan.warnings or failures:
@@ -98,9 +100,11 @@ def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, 
             "class_shares": dict(zip((info.name for info in card.classes), card.shares, strict=True)),
             "priors": _priors(plan) or None,
         },
+        "applicability": _applicability(plan, report),
         "without": list(plan.request.without),
         "require": list(plan.request.require),
         "smooth": plan.request.smooth,
+        "minimum_mapping_unit": plan.dissolved,
         "min_steps": dict(plan.spec.min_steps),
         "on_mismatch": plan.request.on_mismatch,
         "notes": report.notes,
@@ -146,6 +150,15 @@ def _memory(plan: Plan) -> dict[str, float | None]:
             "bytes_per_tile_pixel": round(plan.memory.pixel, 1),
         }
     return facts
+
+
+def _applicability(plan: Plan, report: MapReport) -> dict[str, Any] | None:
+    """What there is to know of the area of applicability; None where it was not looked at."""
+    stated = plan.checkpoint.card.applicability
+    if stated is None or report.outside_applicability is None:
+        return None
+    share = round(report.outside_applicability, 6)
+    return {"outside_share": share, "samples": stated.n, "spatial_groups": stated.groups}
 
 
 def _priors(plan: Plan) -> dict[str, float]:

@@ -19,6 +19,7 @@ from geocomiss.maps import (
     Asset,
     MapFacts,
     ModelFacts,
+    add_file_facts,
     map_item,
     model_item,
     write_legend,
@@ -44,7 +45,9 @@ def write_sidecars(folder: Path, plan: Plan, assets: tuple[Asset, ...]) -> None:
     """
     try:
         write_legend(folder / LEGEND, classes_of(plan.checkpoint.card), plan.classes)
-        _write_json(folder / ITEM, map_item(_map_facts(plan, assets)))
+        item = map_item(_map_facts(plan, assets))
+        add_file_facts(item, folder)
+        _write_json(folder / ITEM, item)
         _write_json(folder / MODEL_ITEM, model_item(_model_facts(plan)))
     except OSError as error:
         raise unwritable(folder, error) from error
@@ -76,10 +79,22 @@ def _map_facts(plan: Plan, assets: tuple[Asset, ...]) -> MapFacts:
         },
         software={"geocomiss": __version__, "torch": version("torch")},
         lineage=f"{card.method} on {origin.source}, recipe {origin.recipe.name}: class of each pixel from "
-        "whatever modalities it has",
+        f"whatever modalities it has{_cleaned(plan)}",
         sources=plan.source.items if isinstance(plan.source, Listing) else (),
         digest=hashlib.sha256(json.dumps(place).encode()).hexdigest(),
     )
+
+
+def _cleaned(plan: Plan) -> str:
+    """How the classes were cleaned up afterwards, in words; empty where they were not."""
+    smooth, done = plan.request.smooth, plan.dissolved
+    said = f"; smoothed over {smooth} x {smooth} pixels (empirical Bayes)" if smooth else ""
+    if done:
+        said += (
+            f"; patches below {done['hectares']:g} ha ({done['pixels']} pixels) took the class of their "
+            f"largest neighbour ({done['changed_pixels']} pixels)"
+        )
+    return said
 
 
 def _model_facts(plan: Plan) -> ModelFacts:

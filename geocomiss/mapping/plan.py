@@ -14,6 +14,7 @@ from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
 
 from geocomiss import __version__
+from geocomiss.applicability import Applicability
 from geocomiss.batch import Spec
 from geocomiss.calibration import Readout
 from geocomiss.checkpoint import Card, Checkpoint
@@ -25,9 +26,12 @@ from geocomiss.mapping.mask import Mask
 from geocomiss.mapping.memory import Memory
 from geocomiss.mapping.request import MapRequest
 from geocomiss.maps import (
+    APPLICABILITY,
     EXPECTED_ACCURACY,
+    PROBABILITIES,
     Category,
     Layer,
+    applicability,
     expected_accuracy,
     map_layers,
     ndvi_curve,
@@ -82,6 +86,8 @@ class Plan:
     """Numbers that encoders are computed with."""
     memory: Memory | None = None
     """What a process that computes takes, where memory is limited."""
+    dissolved: dict[str, Any] | None = None
+    """What the minimum mapping unit changed, once that is known."""
 
     @cached_property
     def method(self) -> Method:
@@ -97,19 +103,34 @@ class Plan:
         optical = bands_of(self.stack).get(OPTICAL, ())
         steps = tuple(str(day) for day in self.calendar.edges()[:-1])
         shown = (true_color(every_of(self.grid, PICTURE)), ndvi_curve(every_of(self.grid, CURVES), steps))
-        asked = (probabilities(self.classes),) if self.request.probabilities else ()
+        asked = [applicability()] if self.request.applicability else []
+        asked += [probabilities(self.classes)] if self.request.probabilities else []
         possible = (each for each in shown if can_illustrate(each, optical))
         sure = "calibrated" if self.readout.calibration else "uncalibrated"
         expected = (expected_accuracy(),) if self.knows_accuracy else ()
-        return (*map_layers(self.classes, patterns, sure), *expected, *asked, *possible)
+        return (*map_layers(self.classes, patterns, sure, self._cleaned), *expected, *asked, *possible)
+
+    @property
+    def _cleaned(self) -> str:
+        """What was done to the classes after they were chosen, in words; empty where nothing was."""
+        unit = self.request.mapping_unit
+        return f"patches below {unit:g} ha took the class of their largest neighbour" if unit else ""
 
     @property
     def further(self) -> tuple[Layer, ...]:
         """What tiles hold beyond class, confidence and modalities."""
-        further = tuple(layer for layer in self.layers() if layer.name not in BASIC)
-        if self.request.smooth and not self.request.probabilities:
-            return (*further, probabilities(self.classes))
-        return further
+        further = {layer.name: layer for layer in self.layers() if layer.name not in BASIC}
+        if self.applicability:
+            further[APPLICABILITY] = applicability()
+        if self.needs_probabilities:
+            further[PROBABILITIES] = probabilities(self.classes)
+        return tuple(further.values())
+
+    @property
+    def applicability(self) -> Applicability | None:
+        """The area of applicability, where it is asked for or narrows the expected accuracy down."""
+        asked = self.request.applicability or self.knows_accuracy
+        return self.checkpoint.applicability if asked else None
 
     @property
     def knows_accuracy(self) -> bool:
@@ -118,8 +139,8 @@ class Plan:
 
     @property
     def needs_probabilities(self) -> bool:
-        """Whether the probability of every class is asked for, or smoothed."""
-        return self.request.probabilities or self.request.smooth > 0
+        """Whether the probability of every class is asked for, smoothed, or decides on small patches."""
+        return self.request.probabilities or self.request.smooth > 0 or self.request.mapping_unit > 0
 
     @property
     def simulated_model(self) -> bool:
@@ -172,6 +193,7 @@ class Plan:
             "require": list(self.request.require),
             "tile": self.request.tile,
             "smooth": self.request.smooth,
+            "minimum_mapping_unit": self.request.mapping_unit,
             "layers": [[each.name, each.every, *each.band_names] for each in self.further],
             "geocomiss": __version__,
         }

@@ -21,6 +21,7 @@ from geocomiss.mapping.checks import (
     unit_differences,
 )
 from geocomiss.mapping.contract import Contract, band_differences, recipe_differences, settle
+from geocomiss.mapping.mapping_unit import check_mapping_unit
 from geocomiss.mapping.mask import read_mask
 from geocomiss.mapping.memory import AHEAD, PROCESS, Memory, bands_read, memory_of
 from geocomiss.mapping.plan import Plan, classes_of
@@ -47,6 +48,7 @@ def plan_map(request: MapRequest) -> Plan:
     _check_names(request)
     checkpoint = read_checkpoint(model_name(request))
     _check_classes(checkpoint)
+    _check_applicability(request, checkpoint)
     request, memory = sized(request, checkpoint)
     card, cycle = checkpoint.card, _cycle(checkpoint)
     source = source_asked(_asked(request, card))
@@ -70,7 +72,7 @@ def plan_map(request: MapRequest) -> Plan:
         read_mask(request.mask) if request.mask else None,
         calendar,
         _classes(request, card),
-        (*(area.notes if area else ()), *_readout_notes(readout)),
+        (*(area.notes if area else ()), *_readout_notes(readout), *_unmasked(checkpoint)),
         readout=readout,
         precision=precision_of(request.precision, device_named(request.device), checkpoint.method),
         memory=memory,
@@ -167,6 +169,25 @@ def _check_classes(checkpoint: Checkpoint) -> None:
         )
 
 
+def _check_applicability(request: MapRequest, checkpoint: Checkpoint) -> None:
+    if request.applicability and checkpoint.applicability is None:
+        raise CheckpointError(
+            "--applicability and a model whose card holds no area of applicability",
+            expected="a model trained with this version",
+            todo="train it again with the same samples, or leave --applicability out",
+        )
+
+
+def _unmasked(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """What to know of an older model's expected accuracy."""
+    if checkpoint.card.calibration is None or checkpoint.applicability:
+        return ()
+    return (
+        "expected accuracy is written everywhere, also where nothing is like the training samples: this "
+        "model's card holds no area of applicability, train it again to have one",
+    )
+
+
 def _priors(request: MapRequest, card: Card) -> tuple[float, ...] | None:
     names = tuple(info.name for info in card.classes)
     return read_priors(request.priors, names) if request.priors else None
@@ -212,6 +233,7 @@ def _check_names(request: MapRequest) -> None:
         raise MapError(
             f"--smooth {request.smooth}", expected="an odd number of pixels, 3 or more", todo="correct it"
         )
+    check_mapping_unit(request.mapping_unit)
     if request.workers and request.scheduler:
         raise MapError("--workers and --scheduler", expected="one of them", todo="leave one out")
     if (request.workers or request.scheduler) and EARTH_ENGINE in sources_of(request.source):

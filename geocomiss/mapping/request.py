@@ -81,8 +81,12 @@ class MapRequest:
     """Per cent of a catalogue's images that may be unreadable."""
     probabilities: bool = False
     """Whether the probability of every class is written, too."""
+    applicability: bool = False
+    """Whether it is written how unlike the training samples each pixel is."""
     smooth: int = 0
     """Pixels a side of the neighbourhood that smooths the map, odd; 0: not smoothed."""
+    mapping_unit: float = 0.0
+    """Hectares below which patches take the class of their largest neighbour; 0: none do."""
     legend: str | None = None
     """CSV with other names and colours of the classes; None: as the model has them."""
     ee: EarthEngine = field(default_factory=EarthEngine)
@@ -136,3 +140,5 @@ class MapReport:
     """Where the time of this run went (see `Clock.shares`)."""
     failed: dict[str, str] = field(default_factory=dict)
     """Why tiles failed that hold no data, by name."""
+    outside_applicability: float | None = None
+    """Share of the pixels with a class that lie outside the area of applicability; None: not known."""

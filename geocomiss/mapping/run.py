@@ -10,6 +10,7 @@ from geocomiss.errors import MapError, StackError
 from geocomiss.inference import device_named
 from geocomiss.mapping.assemble import Finished, assemble, total
 from geocomiss.mapping.clock import Clock
+from geocomiss.mapping.mapping_unit import apply_mapping_unit
 from geocomiss.mapping.memory import CACHE
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.planning import plan_map
@@ -54,6 +55,9 @@ def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport
         if request.smooth:
             with clock.measure("smooth"):
                 finished = smooth_tiles(plan, finished)
+        if request.mapping_unit:
+            with clock.measure("mapping unit"):
+                plan, finished = apply_mapping_unit(plan, finished)
         report = assemble(plan, finished, clock, work)
         if not queue.failed:
             work.clear()

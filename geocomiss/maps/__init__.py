@@ -2,12 +2,15 @@
 
 from geocomiss.maps.cog import Statistics, write_cog, write_sparse_cog
 from geocomiss.maps.layers import (
+    APPLICABILITY,
     EXPECTED_ACCURACY,
+    INDEX_STEP,
     NOT_MAPPED,
     PROBABILITIES,
     STEP,
     Category,
     Layer,
+    applicability,
     expected_accuracy,
     map_layers,
     ndvi_curve,
@@ -17,13 +20,24 @@ from geocomiss.maps.layers import (
 )
 from geocomiss.maps.legend import LEGEND, read_map_legend, write_legend
 from geocomiss.maps.sidecar import read_categories
-from geocomiss.maps.stac import ITEM, MODEL_ITEM, Asset, MapFacts, ModelFacts, map_item, model_item
+from geocomiss.maps.stac import (
+    ITEM,
+    MODEL_ITEM,
+    Asset,
+    MapFacts,
+    ModelFacts,
+    add_file_facts,
+    map_item,
+    model_item,
+)
 from geocomiss.maps.style import QML_SUFFIX, write_style
 from geocomiss.maps.summary import AREA_NOTE, SUMMARY, read_summary
 
 __all__ = [
+    "APPLICABILITY",
     "AREA_NOTE",
     "EXPECTED_ACCURACY",
+    "INDEX_STEP",
     "ITEM",
     "LEGEND",
     "MODEL_ITEM",
@@ -38,6 +52,8 @@ __all__ = [
     "MapFacts",
     "ModelFacts",
     "Statistics",
+    "add_file_facts",
+    "applicability",
     "expected_accuracy",
     "map_item",
     "map_layers",

@@ -17,6 +17,10 @@ NDVI_STEP: Final = 0.01
 """One unit of `ndvi.tif`, which begins at -1."""
 EXPECTED_ACCURACY: Final = "expected_accuracy"
 """Name of the layer that maps of calibrated models have."""
+APPLICABILITY: Final = "applicability"
+"""Name of the layer that tells how unlike the training samples a pixel is."""
+INDEX_STEP: Final = 0.01
+"""Dissimilarity of one unit of `applicability.tif`; 254 units are so much or more."""
 PROBABILITIES: Final = "probabilities"
 """Name of the layer that is written on request."""
 VIRIDIS: Final = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
@@ -103,7 +107,7 @@ class Layer:
 
 
 def map_layers(
-    classes: tuple[Category, ...], patterns: tuple[int, ...] = (), sure: str = ""
+    classes: tuple[Category, ...], patterns: tuple[int, ...] = (), sure: str = "", cleaned: str = ""
 ) -> tuple[Layer, ...]:
     """The layers that every map has.
 
@@ -111,9 +115,17 @@ def map_layers(
         classes: What the map tells apart.
         patterns: Values of the modalities that occur; none: all.
         sure: 'calibrated' or 'uncalibrated'; empty: not known.
+        cleaned: What was done to the classes after they were chosen; empty: nothing.
     """
     return (
-        Layer("crop_type", 0, "crop type", categories=classes, overviews="mode", title="Crop type"),
+        Layer(
+            "crop_type",
+            0,
+            "crop type" + (f"; {cleaned}" if cleaned else ""),
+            categories=classes,
+            overviews="mode",
+            title="Crop type",
+        ),
         Layer(
             "confidence",
             NOT_MAPPED,
@@ -158,6 +170,22 @@ def expected_accuracy() -> Layer:
         overviews="average",
         title="Expected accuracy",
         span=(0.0, 1.0),
+    )
+
+
+def applicability() -> Layer:
+    """How unlike the training samples a pixel is."""
+    return Layer(
+        APPLICABILITY,
+        NOT_MAPPED,
+        "dissimilarity to the training samples, relative to the edge of the area of applicability: above 1 "
+        "lies outside (2.54: so much or more)",
+        scale=INDEX_STEP,
+        unit="1",
+        overviews="average",
+        title="Dissimilarity to the training samples (above 1: outside)",
+        ramp=("#2166ac", "#92c5de", "#f7f7f7", "#f4a582", "#b2182b"),  # one hue inside, another outside
+        span=(0.0, 2.0),
     )
 
 
@@ -218,6 +246,14 @@ def ndvi_curve(every: int, steps: tuple[str, ...]) -> Layer:
 def renamed(classes: tuple[Category, ...], other: dict[int, Category]) -> tuple[Category, ...]:
     """Classes with the names and colours of others where these have the same value."""
     return tuple(other.get(each.value, each) for each in classes)
+
+
+def other_color(number: int) -> str:
+    """The colour of a class that has none; beyond the first sixteen paler, then darker ones of these."""
+    red, green, blue = Category(0, "", OTHER_COLORS[number % len(OTHER_COLORS)]).rgb
+    turn = number // len(OTHER_COLORS)
+    toward, share = (255, 0.5) if turn % 2 else (0, 0.0 if turn == 0 else 0.4)
+    return "#" + "".join(f"{round(part + (toward - part) * share):02x}" for part in (red, green, blue))
 
 
 def _pattern(bits: int) -> Category:

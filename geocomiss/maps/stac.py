@@ -1,12 +1,14 @@
 """A map and its model as STAC Items: catalogues, clients and loaders know what each file holds.
 
-STAC 1.1 with the extensions projection, raster, classification, processing, and MLM for the model.
+STAC 1.1 with the extensions projection, raster, classification, processing and file, and MLM for the model.
 Written as plain JSON; links and files are relative, so that a folder can be moved as a whole.
 """
 
 import base64
+import hashlib
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any, Final
 
 from odc.geo.geobox import GeoBox
@@ -26,10 +28,18 @@ VERSION: Final = "1.1.0"
 """Of STAC: the first in which bands are described the same way everywhere."""
 SCHEMAS: Final = "https://stac-extensions.github.io"
 """Where extensions are published; nothing is fetched from there."""
-MAP_EXTENSIONS: Final = ("projection/v2.0.0", "raster/v2.0.0", "classification/v2.0.0", "processing/v1.2.0")
+MAP_EXTENSIONS: Final = (
+    "projection/v2.0.0",
+    "raster/v2.0.0",
+    "classification/v2.0.0",
+    "processing/v1.1.0",
+    "file/v2.1.0",
+)
 """Extensions of a map's Item."""
-MODEL_EXTENSIONS: Final = ("mlm/v1.5.0", "classification/v2.0.0", "raster/v1.1.0")
-"""Extensions of a model's Item."""
+MODEL_EXTENSIONS: Final = ("mlm/v1.4.0", "classification/v2.0.0", "raster/v1.1.0")
+"""Extensions of a model's Item; MLM as pystac reads it."""
+SHA256: Final = "1220"
+"""Begins a multihash that is a SHA-256 of 32 bytes (file extension)."""
 COG_TYPE: Final = "image/tiff; application=geotiff; profile=cloud-optimized"
 """Media type of our rasters."""
 JSON_TYPE: Final = "application/json"
@@ -118,6 +128,21 @@ def map_item(facts: MapFacts) -> dict[str, Any]:
     links.append({"rel": "derived_from", "href": f"./{MODEL_ITEM}", "type": ITEM_TYPE, "title": "model"})
     name = f"crop-types-{facts.first_day}-{facts.last_day}-{facts.digest[:12]}"
     return _item(name, outline, properties, MAP_EXTENSIONS) | {"links": links, "assets": assets}
+
+
+def add_file_facts(item: dict[str, Any], folder: Path) -> None:
+    """Add size and checksum of the rasters in a folder to the Item that describes them.
+
+    Args:
+        item: See `map_item`; changed in place.
+        folder: Where the rasters lie.
+    """
+    for asset in item["assets"].values():
+        path = folder / asset["href"]
+        if asset["type"] == COG_TYPE and path.exists():
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            asset |= {"file:size": path.stat().st_size, "file:checksum": SHA256 + digest}
 
 
 def model_item(facts: ModelFacts) -> dict[str, Any]:

@@ -42,10 +42,8 @@ ABLATIONS: Final[Mapping[str, Mapping[str, Changes]]] = MappingProxyType(
         "fullco": {**FEATURES, **DISTILLED},
         "comiss": {**FEATURES, **DISTILLED},
         "comiss+": {
-            **FEATURES,
             **DISTILLED,
-            "without individual students": {"taught": "subset"},
-            "without subset student": {"taught": "individual"},
+            "without individual students": {"individual": False},
             "without partial students": {"repeated": 0.0},
             "without averaged weights": {"average": 0.0},
         },

@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geocomiss.errors import GeocomissError, SampleError
+from geocomiss.errors import AreaError, GeocomissError, SampleError
 from geocomiss.footprint import OUTLINE
 from geocomiss.modalities import IMAGING, MODALITIES
 from geocomiss.recipes import recipe_from
@@ -19,7 +19,7 @@ from geocomiss.samples import Samples, write_samples
 from geocomiss.samples.folds import MIN_GROUPS, automatic_groups
 from geocomiss.sampling.features import Features
 from geocomiss.sampling.kept import Kept, PartSeries
-from geocomiss.sampling.pixels import Pixels, nothing_left
+from geocomiss.sampling.pixels import OUTSIDE, Pixels, nothing_left
 from geocomiss.sampling.plan import Part, Plan, plan_sampling
 from geocomiss.sampling.report import report_of, report_paths, write_report
 from geocomiss.sampling.request import LeftOut, Progress, SamplingReport, SamplingRequest
@@ -89,10 +89,16 @@ class _Series:
     """How they were made; several where windows differ."""
     notes: tuple[str, ...]
     """What the source says of them."""
+    outside: NDArray[np.bool_]
+    """(P,) which lie in windows that the source does not cover (a saved search)."""
 
 
 def _read(plan: Plan, kept: Kept, progress: Progress | None) -> _Series:
-    """The series of all pixels: from disk where they are kept already, else from the source."""
+    """The series of all pixels: from disk where they are kept already, else from the source.
+
+    Raises:
+        AreaError: The source covers none of the windows.
+    """
     bands, total = plan.source.bands, len(plan.pixels)
     steps = next(iter(plan.calendars.values())).number
     shapes = {name: (steps if MODALITIES[name].dynamic else 1, len(bands[name])) for name in bands}
@@ -100,11 +106,17 @@ def _read(plan: Plan, kept: Kept, progress: Progress | None) -> _Series:
     counts = {name: np.zeros((total, steps), np.int16) for name in bands if MODALITIES[name].dynamic}
     recipes: list[dict[str, Any]] = []
     notes: dict[str, None] = {}
-    done = 0
+    outside, done = np.zeros(total, bool), 0
     for part in plan.parts():
         found = kept.read(part.name)
         if found is None:
-            found = read_part(plan, part)
+            try:
+                found = read_part(plan, part)
+            except AreaError:
+                outside[part.pixels] = True
+                if outside.all():
+                    raise
+                continue
             kept.write(part.name, found)
         for name, rows in found.values.items():
             values[name][part.pixels] = rows
@@ -116,7 +128,7 @@ def _read(plan: Plan, kept: Kept, progress: Progress | None) -> _Series:
         done += len(part.pixels)
         if progress:
             progress(done, total)
-    return _Series(values, counts, tuple(recipes), tuple(notes))
+    return _Series(values, counts, tuple(recipes), tuple(notes), outside)
 
 
 def read_part(plan: Plan, part: Part) -> PartSeries:
@@ -148,7 +160,10 @@ def _samples(plan: Plan, series: _Series) -> tuple[Samples, tuple[LeftOut, ...]]
     order = order[np.argsort(plan.pixels.feature[order], kind="stable")]  # as the file has them
     at = plan.pixels.take(order)
     unseen = np.flatnonzero(~seen)
-    left = tuple(_unseen(features, plan.pixels, int(pixel)) for pixel in unseen)
+    left = tuple(
+        _unseen(features, plan.pixels, int(pixel), OUTSIDE if series.outside[pixel] else UNSEEN)
+        for pixel in unseen
+    )
     if not order.size:
         raise nothing_left(features, [*plan.left_out, *left])
     group, grouped_by = _groups(features, at)
@@ -176,10 +191,10 @@ def _samples(plan: Plan, series: _Series) -> tuple[Samples, tuple[LeftOut, ...]]
     ), left
 
 
-def _unseen(features: Features, pixels: Pixels, at: int) -> LeftOut:
+def _unseen(features: Features, pixels: Pixels, at: int, why: str) -> LeftOut:
     feature = int(pixels.feature[at])
     place = float(pixels.lat[at]), float(pixels.lon[at])
-    return LeftOut(feature + 1, str(features.labels[feature]), *place, UNSEEN)
+    return LeftOut(feature + 1, str(features.labels[feature]), *place, why)
 
 
 def _present(

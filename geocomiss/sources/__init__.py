@@ -54,11 +54,22 @@ def _catalogue(where: Path | str, recipe: Recipe | None, reading: Reading) -> So
     return StacSource(finder_for(str(where)), recipe, reading)
 
 
+def _exported(path: Path, recipe: Recipe | None, reading: Reading) -> Source:
+    from geocomiss.sources.exports.source import ExportedSource  # other local files need no Google client
+
+    return ExportedSource(path)
+
+
 SOURCES: Final[dict[str, SourceKind]] = {
     "stored": SourceKind(
         "a stack written by `geocomiss fetch` (Zarr folder)",
         StoredSource.recognise,
         lambda path, *_: StoredSource(path),
+    ),
+    "export": SourceKind(
+        "the folder of `geocomiss export` (export.json, and GeoTIFFs beside it or in a bucket)",
+        lambda path: (path / "export.json").is_file(),
+        _exported,
     ),
     "openeo": SourceKind(
         "monthly composites of WorldCereal/openEO (NetCDF)",

@@ -1,21 +1,34 @@
 """Stacks on disk: a Zarr folder that appears under its name only when it is whole."""
 
 import shutil
+from collections.abc import Callable, Hashable
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
+from dask.callbacks import Callback
 
 from geocomiss.errors import StackError
 from geocomiss.stack.layout import FORMAT, new_stack, origin_of
 
+Progress = Callable[[int, int], None]
+"""Told (tasks done, tasks in all)."""
 
-def write_stack(stack: xr.DataTree, path: Path) -> None:
-    """Write a stack as Zarr, replacing one that is there. The name appears when it is whole."""
+
+def write_stack(stack: xr.DataTree, path: Path, progress: Progress | None = None) -> None:
+    """Write a stack as Zarr, replacing one that is there. The name appears when it is whole.
+
+    Args:
+        stack: A stack, lazy or not.
+        path: The folder.
+        progress: Told (tasks done, tasks in all).
+    """
     partial = path.with_name(f".{path.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         # the encoding of the file that values came from would round them and chunk them its way
-        stack.map_over_datasets(xr.Dataset.drop_encoding).to_zarr(partial, mode="w", consolidated=False)
+        with _Telling(progress):
+            stack.map_over_datasets(xr.Dataset.drop_encoding).to_zarr(partial, mode="w", consolidated=False)
         if path.exists():
             shutil.rmtree(path)
         partial.rename(path)
@@ -45,3 +58,17 @@ def read_stack(path: Path) -> xr.DataTree:
         )
     groups = {name: group.to_dataset(inherit=False) for name, group in stack.children.items()}
     return new_stack(groups, origin_of(stack))
+
+
+class _Telling(Callback):
+    """Tell a user of Dask's finished tasks."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._progress = progress
+
+    def _posttask(self, key: Hashable, result: Any, dsk: Any, state: dict[str, Any], worker_id: Any) -> None:
+        if self._progress:
+            done = len(state["finished"])
+            left = sum(len(state[each]) for each in ("ready", "waiting", "running"))
+            self._progress(done, done + left)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from geocomiss.training.loop import Labelled
 
-REVISION: Final = 1
+REVISION: Final = 2
 """Of methods, splits and training: to be counted up whenever the same request would train to other
 weights, so that nothing goes on from, or is compared with, what an earlier state of them began."""
 

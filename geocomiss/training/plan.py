@@ -31,6 +31,10 @@ INNER: Final = 0.15
 """Share of the training part that decides when to stop."""
 
 
+FEWEST_GROUPS: Final = 3
+"""Spatial groups that a training without --fold takes apart."""
+
+
 @dataclass(frozen=True)
 class TrainRequest:
     """What to train."""
@@ -117,11 +121,12 @@ def held_out(plan: Plan) -> NDArray[np.bool_]:
     """The samples to score on: (N,) bool.
 
     Raises:
-        SampleError: Fewer than two classes, or values, would be left to train on.
+        SampleError: Fewer than two classes, or values, would be left to train on, or too few groups.
     """
     if plan.request.fold:
         held = fold_of(plan.samples, plan.request.fold)
     else:
+        _check_groups(plan.samples)
         held = grouped_split(plan.samples.group, strata_of(plan.y), HELD_OUT, rng_of(plan, 0))
     left = np.unique(plan.y[~held]).size
     if plan.request.fold and left < 2:
@@ -132,6 +137,17 @@ def held_out(plan: Plan) -> NDArray[np.bool_]:
             todo="hold out another fold",
         )
     return held
+
+
+def _check_groups(samples: Samples) -> None:
+    number = len(set(samples.group.tolist()))
+    if number < FEWEST_GROUPS:
+        several = "one spatial group" if number == 1 else f"{number} spatial groups"
+        raise SampleError(
+            f"{len(samples)} samples in {several} ({samples.grouped_by})",
+            expected=f"{FEWEST_GROUPS} or more: one to score, one to stop training by, one to learn from",
+            todo="group them by another column with --group, such as that of fields, or sample more places",
+        )
 
 
 def sides_of(plan: Plan, part: NDArray[np.bool_]) -> tuple[Labelled, Labelled]:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geocomiss.applicability import Applicability, learn_applicability
 from geocomiss.calibration import Calibration, Readout, calibrate
 from geocomiss.checkpoint import Card
 from geocomiss.methods import Method, new_method
@@ -32,6 +33,8 @@ class Trained:
     """The network, in evaluation mode."""
     history: tuple[Epoch, ...] = ()
     """All epochs of all runs."""
+    applicability: Applicability | None = None
+    """How far it may go from its training samples; None for a regression."""
 
 
 def train_model(
@@ -77,7 +80,8 @@ def _train(plan: "Plan", progress: Progress) -> Trained:
         method, epochs = _run(plan, part, progress, "final model")
         calibration = _calibration(method, plan, part)
     card = card_of(plan, method, epochs, plan.samples.take(part), scores)
-    return Trained(card.model_copy(update={"calibration": calibration}), method)
+    card = card.model_copy(update={"calibration": calibration})
+    return Trained(card, method, applicability=_applicability(method, plan, part))
 
 
 def _run(plan: Plan, part: NDArray[np.bool_], progress: Progress, name: str) -> tuple[Method, int]:
@@ -106,6 +110,15 @@ def _calibration(method: Method, plan: Plan, part: NDArray[np.bool_]) -> Calibra
     _, validation = sides_of(plan, part)
     what = f"{len(validation)} samples of {plan.samples.name}, the groups that told training when to stop"
     return calibrate(method, validation.batch, validation.y, what, plan.request.settings.seed)
+
+
+def _applicability(method: Method, plan: Plan, part: NDArray[np.bool_]) -> Applicability | None:
+    """How far a method may go that learnt from part of the samples; maps of values are not made."""
+    if not plan.classes:
+        return None
+    rows = np.flatnonzero(part)
+    batch = plan.data[torch.from_numpy(rows)].batch
+    return learn_applicability(method, batch, plan.samples.group[rows], plan.request.settings.seed)
 
 
 def _scores(

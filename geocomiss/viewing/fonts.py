@@ -5,6 +5,8 @@ from typing import Final
 
 from matplotlib.font_manager import fontManager, get_font
 
+PLACEHOLDERS: Final = "Last Resort"
+"""Begins the name of a font that comes with matplotlib and draws a box for every letter."""
 FIRST: Final = "DejaVu Sans"
 """Comes with matplotlib: Latin, Greek, Cyrillic, Arabic and more."""
 
@@ -19,6 +21,8 @@ def fonts_for(texts: Iterable[str]) -> tuple[list[str], str]:
     families = [FIRST]
     left = wanted - _drawn(fontManager.findfont(FIRST), wanted)
     for entry in fontManager.ttflist if left else ():
+        if entry.name.startswith(PLACEHOLDERS):
+            continue
         if found := _drawn(entry.fname, left):
             families.append(entry.name)
             left -= found

@@ -31,6 +31,10 @@ BYTES: Final = 254
 """Highest stored value that is shown; 255 says "nothing here"."""
 NOTHING: Final = 255
 """Says "nothing here" in every picture."""
+COARSER: Final = (1, 2, 4, 8)
+"""How much coarser a damaged raster is tried: overviews lie before the sharp pixels."""
+NEARLY: Final = 1.05
+"""How much coarser than a picture an overview may be: pixels of web maps lie aslant."""
 QUALITY: Final = 82
 """Of JPEG pictures: above it files grow and eyes see nothing."""
 
@@ -105,11 +109,11 @@ def picture_of(path: Path, layer: Layer, frame: Frame, side: int) -> Picture:
 
 
 def _warped(path: Path, layer: Layer, frame: Frame, size: tuple[int, int]) -> NDArray[Any]:
-    """Values (B, h, w) of the pixel in which each centre lies; the warper reads the fitting overview."""
+    """Values (B, h, w) of the pixel in which each centre lies, of the overview that fits."""
     west, south, east, north = frame.bounds
     pixel = Affine((east - west) / size[0], 0, west, 0, (south - north) / size[1], north)
     with (
-        rasterio.open(path) as file,
+        rasterio.open(path, **_overview(path, size)) as file,
         WarpedVRT(
             file,
             crs=WEB,
@@ -121,6 +125,14 @@ def _warped(path: Path, layer: Layer, frame: Frame, size: tuple[int, int]) -> ND
         ) as warped,
     ):
         return np.asarray(warped.read())
+
+
+def _overview(path: Path, size: tuple[int, int]) -> dict[str, int]:
+    """The coarsest overview that is no coarser than a picture, as an option of opening; none: the raster."""
+    with rasterio.open(path) as file:
+        ratio = max(file.shape) / max(size) * NEARLY
+        fitting = [level for level, factor in enumerate(file.overviews(1)) if factor <= ratio]
+    return {"overview_level": fitting[-1]} if fitting else {}
 
 
 def _stored(values: NDArray[Any], layer: Layer) -> tuple[NDArray[np.uint8], int]:

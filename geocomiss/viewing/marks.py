@@ -13,35 +13,45 @@ from geocomiss.grid import crs_of
 
 METRES_PER_DEGREE: Final = 111_320.0
 """Length of a degree of latitude."""
-CORNER: Final = (0.918, 0.845, 0.07, 0.14)
-"""Left, bottom, width and height of the north arrow, in shares of the map."""
+ARROW: Final = (0.46, 0.8)
+"""Inches across and down the north arrow with the white behind it."""
+MARGIN: Final = 0.1
+"""Inches between the marks and the edge of the map."""
+BAR: Final = 0.08
+"""Inches down the scale bar."""
+TEXT: Final = 0.2
+"""Inches down its text."""
+LETTER: Final = 0.085
+"""Inches across a letter of it."""
 PAPER: Final = 0.82
 """Opacity of the white behind a mark: the map shines through."""
 
 
-def draw_scale_bar(axes: Axes, grid: GeoBox, shape: tuple[int, ...]) -> None:
+def draw_scale_bar(axes: Axes, grid: GeoBox, shape: tuple[int, ...], inches: tuple[float, float]) -> None:
     """A bar of a round length, about a fifth of the map, with its length above.
 
     Args:
         axes: Shows the map, a pixel a unit.
         grid: The map's own pixels.
         shape: Rows and columns shown.
+        inches: Size of the map, across and down.
     """
-    metres = _metres_across(grid) / shape[1]
-    length = _round_length(shape[1] * metres / 5)
-    wide, left, bottom = length / metres, 0.03 * shape[1], 0.965 * shape[0]
+    metres = _metres_across(grid)
+    length = _round_length(metres * max(0.2, min(0.7, 0.8 / inches[0])))
     text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
-    thick = 0.012 * shape[0]
-    behind = Rectangle(
-        (left - 0.02 * shape[1], bottom - 0.065 * shape[0]), wide + 0.04 * shape[1], 0.085 * shape[0]
-    )
+    unit = shape[1] / inches[0]  # pixels an inch
+    wide, thick = length / metres * shape[1], BAR * unit
+    box = max(wide, len(text) * LETTER * unit) + 2 * MARGIN * unit
+    left, foot = MARGIN * unit, shape[0] - MARGIN * unit
+    behind = Rectangle((left, foot), box, -(BAR + TEXT + 1.5 * MARGIN) * unit)
     behind.set(facecolor="white", alpha=PAPER, zorder=4)
     axes.add_patch(behind)
+    begin, base = left + (box - wide) / 2, foot - MARGIN * unit
     for part, color in ((0, "black"), (1, "white")):
-        half = Rectangle((left + part * wide / 2, bottom - thick), wide / 2, thick)
+        half = Rectangle((begin + part * wide / 2, base), wide / 2, -thick)
         half.set(facecolor=color, edgecolor="black", linewidth=0.7, zorder=5)
         axes.add_patch(half)
-    axes.text(left + wide / 2, bottom - 1.5 * thick, text, ha="center", va="bottom", fontsize=8.5, zorder=6)
+    axes.text(left + box / 2, base - 1.3 * thick, text, ha="center", va="bottom", fontsize=8.5, zorder=6)
 
 
 def _metres_across(grid: GeoBox) -> float:
@@ -60,17 +70,22 @@ def _round_length(metres: float) -> float:
     return max(step * power for step in (1, 2, 5) if step * power <= metres * 1.0000001)
 
 
-def draw_north(axes: Axes, grid: GeoBox) -> None:
+def draw_north(axes: Axes, grid: GeoBox, inches: tuple[float, float]) -> None:
     """An arrow to true north, which grid north is not everywhere.
 
     Args:
         axes: Shows the map.
         grid: The map's own pixels.
+        inches: Size of the map, across and down.
     """
-    behind = Rectangle(CORNER[:2], *CORNER[2:], transform=axes.transAxes)
+    across, down = inches
+    smaller = min(1.0, 0.8 * down / ARROW[1], 0.8 * across / ARROW[0])
+    size = (ARROW[0] * smaller / across, ARROW[1] * smaller / down)
+    corner = (1 - size[0] - MARGIN * smaller / across, 1 - size[1] - MARGIN * smaller / down, *size)
+    behind = Rectangle(corner[:2], *size, transform=axes.transAxes)
     behind.set(facecolor="white", alpha=PAPER, zorder=4)
     axes.add_patch(behind)
-    inset = axes.inset_axes(CORNER, zorder=5)
+    inset = axes.inset_axes(corner, zorder=5)
     inset.set(xlim=(-1, 1), ylim=(-1.0, 1.6), aspect="equal")
     inset.axis("off")
     right, up = _north(grid)
@@ -79,7 +94,7 @@ def draw_north(axes: Axes, grid: GeoBox) -> None:
         *tail, *reach, width=0.16, length_includes_head=True, head_width=0.75, head_length=0.75, color="black"
     )
     inset.add_patch(arrow)
-    inset.text(0, 1.0, "N", ha="center", va="bottom", fontsize=9, fontweight="bold")
+    inset.text(0, 1.0, "N", ha="center", va="bottom", fontsize=9 * smaller, fontweight="bold")
 
 
 def _north(grid: GeoBox) -> tuple[float, float]:

@@ -20,6 +20,8 @@ from geocomiss.maps import (
     SUMMARY,
     Category,
     Layer,
+    applicability,
+    expected_accuracy,
     map_layers,
     ndvi_curve,
     read_categories,
@@ -28,14 +30,18 @@ from geocomiss.maps import (
     renamed,
     true_color,
 )
-from geocomiss.maps.layers import OTHER_COLORS
+from geocomiss.maps.layers import other_color
 
 CROP_TYPE: Final = "crop_type"
 """Stem of the raster that a map is about."""
 HIDDEN: Final = ("probabilities",)
 """Layers that are for computing with, not for looking at."""
-TILE: Final = 1024
+NOT_ALWAYS: Final = (expected_accuracy(), applicability())
+"""Layers of results that some maps have."""
+TILE: Final = 2048
 """Pixels a side that are counted at once."""
+BLOCK: Final = 512
+"""Pixels a side of what is lost where a file is damaged."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +93,10 @@ def open_map_to_view(path: Path, legend: Path | None = None, title: str | None =
             raise MapError(
                 f"{main} has {kind}",
                 expected="one band of bytes, a class each, on a known CRS",
-                todo="give the map of classes",
+                todo="give the map of classes; if it is one, its file was cut: copy it again",
             )
         grid = GeoBox(file.shape, file.transform, file.crs.to_wkt())
-        pixels, hectares = _count(file, grid)
+        pixels, hectares = _count(file, grid, missing)
         named = _classes(main, file, summary, missing)
         nodata = int(file.nodata) if file.nodata is not None else 0
     classes = _complete(named, pixels, nodata, missing)
@@ -137,18 +143,49 @@ def _summary(folder: Path, missing: list[str]) -> dict[str, Any]:
         return {}
 
 
-def _count(file: DatasetReader, grid: GeoBox) -> tuple[Any, Any]:
-    """Pixels and hectares by value 0..255."""
-    pixels, hectares = np.zeros(256, np.int64), np.zeros(256)
-    try:
-        for tile in tiles_of(grid, TILE):
-            window = ((tile.y.start, tile.y.stop), (tile.x.start, tile.x.stop))
-            values = file.read(1, window=window).ravel()
-            pixels += np.bincount(values, minlength=256)
-            hectares += np.bincount(values, pixel_hectares(tile.geobox).ravel(), minlength=256)
-    except RasterioError as error:
-        raise _unreadable(Path(file.name), error) from error
+def _count(file: DatasetReader, grid: GeoBox, missing: list[str]) -> tuple[Any, Any]:
+    """Pixels and hectares by value 0..255, of what can be read.
+
+    Raises:
+        MapError: Nothing can.
+    """
+    pixels, hectares, lost = np.zeros(256, np.int64), np.zeros(256), 0
+    for part, values in _parts(file, grid):
+        if values is None:
+            lost += part.height * part.width
+            continue
+        pixels += np.bincount(values, minlength=256)
+        hectares += np.bincount(values, pixel_hectares(part).ravel(), minlength=256)
+    if not pixels.any():
+        raise _unreadable(Path(file.name), OSError("its pixels are not there"))
+    if lost:
+        share = lost / (grid.height * grid.width)
+        missing.append(
+            f"{Path(file.name).name}: {share:.0%} of its pixels cannot be read: its file was cut or damaged; "
+            "areas are of the rest, and it may be shown coarsely"
+        )
     return pixels, hectares
+
+
+def _parts(file: DatasetReader, grid: GeoBox) -> Iterator[tuple[GeoBox, Any]]:
+    """Values of large parts, where these are damaged of their small parts; None where those are, too."""
+    for tile in tiles_of(grid, TILE):
+        values = _read_part(file, tile.y, tile.x)
+        if values is not None:
+            yield tile.geobox, values
+            continue
+        for part in tiles_of(tile.geobox, BLOCK):
+            rows = slice(tile.y.start + part.y.start, tile.y.start + part.y.stop)
+            cols = slice(tile.x.start + part.x.start, tile.x.start + part.x.stop)
+            yield part.geobox, _read_part(file, rows, cols)
+
+
+def _read_part(file: DatasetReader, rows: slice, cols: slice) -> Any:
+    """Values of a part, one after the other, or None where they are damaged."""
+    try:
+        return file.read(1, window=((rows.start, rows.stop), (cols.start, cols.stop))).ravel()
+    except RasterioError:
+        return None
 
 
 def _classes(
@@ -188,7 +225,7 @@ def _complete(
     if unknown and known:
         missing.append(f"names of the values {', '.join(map(str, unknown))}: the legend does not have them")
     for number, value in enumerate(unknown):
-        known[value] = Category(value, f"class {value}", OTHER_COLORS[number % len(OTHER_COLORS)])
+        known[value] = Category(value, f"class {value}", other_color(number))
     classes = tuple(known[value] for value in sorted(known) if value != nodata)
     if len(classes) > 60:  # a palette of 256 entries is no legend
         classes = tuple(each for each in classes if pixels[each.value])
@@ -231,7 +268,7 @@ def _problem(file: DatasetReader) -> str:
 def _described(name: str, file: DatasetReader, known: Layer | None) -> Layer:
     """What a raster holds, by what is declared and by what it says itself."""
     bands = tuple(text or f"band {number}" for number, text in enumerate(file.descriptions, 1))
-    special = {"true_color": true_color(1), "ndvi": ndvi_curve(1, bands)}
+    special = {each.name: each for each in (*NOT_ALWAYS, true_color(1), ndvi_curve(1, bands))}
     layer = known or special.get(name) or Layer(name, 255, name, title=name.replace("_", " "))
     categories = layer.categories
     if file.count == 1 and (found := read_categories(Path(file.name))):
@@ -241,6 +278,7 @@ def _described(name: str, file: DatasetReader, known: Layer | None) -> Layer:
         bands=bands,
         scale=file.scales[0],
         offset=file.offsets[0],
+        span=layer.span if file.scales[0] == layer.scale else None,  # other units: other ends
         nodata=int(file.nodata) if file.nodata is not None else layer.nodata,
         categories=categories,
     )

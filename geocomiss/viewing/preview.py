@@ -18,6 +18,7 @@ from rasterio.errors import RasterioError
 from geocomiss.errors import MapError
 from geocomiss.maps import Category, Layer
 from geocomiss.viewing.fonts import fonts_for
+from geocomiss.viewing.frames import COARSER
 from geocomiss.viewing.marks import draw_north, draw_scale_bar
 from geocomiss.viewing.opened import OpenedMap
 
@@ -27,10 +28,30 @@ DPI: Final = 150
 """Dots an inch."""
 BLOCKS: Final = 90
 """Blocks along the longer side in which confidence is averaged for the hatching."""
+HATCH: Final = "//////"
+"""Dense enough that a single block shows it."""
 LONG: Final = 34
 """Letters of a class name that fit into the legend."""
 ENTRIES: Final = 24
 """Classes that fit into the legend, the largest first."""
+WIDE: Final = 6.6
+"""Inches across a map, at most."""
+NARROW: Final = 1.8
+"""Inches kept for the narrowest map."""
+HEIGHTS: Final = (4.6, 9.5)
+"""Inches down a map: at least, where the legend needs them, and at most."""
+SIDE_WIDE: Final = 3.1
+"""Inches of the legend."""
+TITLE: Final = 0.45
+"""Inches above the map."""
+ENTRY: Final = 0.325
+"""Inches of a legend's entry of two lines."""
+LINE: Final = 0.185
+"""Inches of one of one line."""
+PANEL: Final = 1.95
+"""Inches of the panel of modalities with its own legend."""
+COMBINATIONS: Final = 4
+"""Combinations of modalities in the panel's legend, the most frequent first."""
 EMPTY: Final = "#f3f4f5"
 """Colour of pixels without a class."""
 
@@ -81,30 +102,35 @@ def write_preview(path: Path, opened: OpenedMap, low: float) -> list[str]:
 
 def _figure(opened: OpenedMap, crop: Raster, low: float) -> Figure:
     tall = crop.values.shape[0] / crop.values.shape[1]
-    width = 7.4
-    height = float(np.clip(width * 0.66 * tall, 4.4, 9.5))
-    figure = Figure(figsize=(width * 1.35, height + 0.9), dpi=DPI, layout="constrained")
-    board = figure.subplot_mosaic([["map", "side"]], width_ratios=[2.3, 1])
+    legend = min(HEIGHTS[0], (len(opened.areas) + 1) * ENTRY + (PANEL if opened.named("modalities") else 0))
+    height = float(np.clip(WIDE * tall, legend, HEIGHTS[1]))
+    width = float(np.clip(height / tall, NARROW, WIDE))
+    inches = (min(width, height / tall), min(height, width * tall))
+    figure = Figure(figsize=(width + SIDE_WIDE, height + TITLE), dpi=DPI, layout="constrained")
+    board = figure.subplot_mosaic([["map", "side"]], width_ratios=[width, SIDE_WIDE])
+    board["map"].set_anchor("NW")
     _draw_classes(board["map"], crop)
     hatched = _hatch(board["map"], opened, crop.values.shape, low)
-    draw_scale_bar(board["map"], opened.grid, crop.values.shape)
-    draw_north(board["map"], opened.grid)
+    draw_scale_bar(board["map"], opened.grid, crop.values.shape, inches)
+    draw_north(board["map"], opened.grid, inches)
     board["map"].set_title(
         _cut(opened.title, 80), loc="left", fontsize=12, fontweight="bold", parse_math=False
     )
-    _side(board["side"], opened, low if hatched else None)
+    _side(board["side"], opened, low if hatched else None, height)
     return figure
 
 
 def _read(path: Path, layer: Layer, side: int = SIDE) -> Raster | None:
-    """The first band of a raster, or None where it is damaged."""
-    try:
-        with rasterio.open(path) as file:
-            coarser = max(1.0, max(file.shape) / side)
-            shape = tuple(max(1, round(size / coarser)) for size in file.shape)
-            return Raster(file.read(1, out_shape=shape), layer)
-    except RasterioError:
-        return None
+    """The first band of a raster, coarser where it is damaged (overviews lie first in a file), or None."""
+    for damaged in COARSER:
+        try:
+            with rasterio.open(path) as file:
+                coarser = max(1.0, max(file.shape) / side) * damaged
+                shape = tuple(max(1, round(size / coarser)) for size in file.shape)
+                return Raster(file.read(1, out_shape=shape), layer)
+        except RasterioError:
+            continue
+    return None
 
 
 def _draw_classes(axes: Axes, raster: Raster) -> None:
@@ -140,7 +166,7 @@ def _hatch(axes: Axes, opened: OpenedMap, shape: tuple[int, ...], low: float) ->
     y = (np.arange(mean.shape[0]) + 0.5) * size * stretch - 0.5
     x[0] = y[0] = -0.5  # blocks at the edges reach it
     x[-1], y[-1] = shape[1] - 0.5, shape[0] - 0.5
-    axes.contourf(x, y, mean, levels=[-1, low], hatches=["////"], colors="none")
+    axes.contourf(x, y, mean, levels=[-1, low], hatches=[HATCH], colors="none")
     axes.set_xlim(-0.5, shape[1] - 0.5)
     axes.set_ylim(shape[0] - 0.5, -0.5)
     return True
@@ -152,39 +178,61 @@ def _blocks(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     return np.asarray(np.add.reduceat(np.add.reduceat(values, rows, 0), cols, 1))
 
 
-def _side(axes: Axes, opened: OpenedMap, low: float | None) -> None:
-    """Legend with areas, and below it the panel of modalities."""
+def _side(axes: Axes, opened: OpenedMap, low: float | None, height: float) -> None:
+    """Legend with areas, and below it the panel of modalities.
+
+    Args:
+        axes: Where they are drawn.
+        opened: The map.
+        low: Confidence below which the map is hatched; None: it is not.
+        height: Inches of the axes.
+    """
     axes.axis("off")
+    shown = sorted(sorted(opened.areas, key=lambda each: -each[2])[:ENTRIES], key=opened.areas.index)
+    others = 1 + (low is not None) + (len(shown) < len(opened.areas))
+    panel = PANEL if opened.named("modalities") else 0.0
+    lines = 2 if len(shown) * ENTRY + others * LINE + panel <= height else 1
+    taken = len(shown) * (ENTRY if lines == 2 else LINE) + others * LINE
+    legend = axes.legend(
+        handles=_handles(opened, shown, low, lines),
+        loc="upper left",
+        bbox_to_anchor=(0.0, 1.0),
+        fontsize=8 if taken <= height else 6.5,
+        frameon=False,
+        borderaxespad=0,
+        labelspacing=0.5,
+        handlelength=1.6,
+    )
+    for words in legend.get_texts():
+        words.set_parse_math(False)  # a name may hold dollars
+    if taken + panel <= height:
+        axes.add_artist(legend)  # else the legend of the panel would replace it
+        _modalities(axes, opened, height)
+
+
+def _handles(opened: OpenedMap, shown: list[Any], low: float | None, lines: int) -> list[Patch]:
+    """Entries of the legend: classes, what was left out, no class, and the hatching."""
     total = sum(hectares for _, _, hectares in opened.areas)
-    largest = sorted(opened.areas, key=lambda each: -each[2])[:ENTRIES]
-    shown = [each for each in opened.areas if each in largest]
+    thin: dict[str, Any] = {"linewidth": 0.5}
     handles = [
-        Patch(facecolor=each.color, edgecolor="#555555", linewidth=0.5, label=_label(each, hectares, total))
+        Patch(facecolor=each.color, edgecolor="#555555", label=_label(each, hectares, total, lines), **thin)
         for each, _, hectares in shown
     ]
     if left_out := len(opened.areas) - len(shown):
         handles.append(Patch(facecolor="white", edgecolor="white", label=f"and {left_out} smaller classes"))
-    handles.append(Patch(facecolor=EMPTY, edgecolor="#999999", linewidth=0.5, label="no class"))
+    handles.append(Patch(facecolor=EMPTY, edgecolor="#999999", label="no class", **thin))
     if low is not None:
         text = f"confidence below {low:.0%}"
-        handles.append(Patch(facecolor="white", edgecolor="#333333", hatch="////", linewidth=0.5, label=text))
-    legend = axes.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(-0.05, 1.0),
-        fontsize=8,
-        frameon=False,
-        borderaxespad=0,
-        labelspacing=0.55,
-    )
-    for words in legend.get_texts():
-        words.set_parse_math(False)  # a name may hold dollars
-    _modalities(axes, opened, len(handles))
+        handles.append(Patch(facecolor="white", edgecolor="#333333", hatch=HATCH, label=text, **thin))
+    return handles
 
 
-def _label(each: Category, hectares: float, total: float) -> str:
+def _label(each: Category, hectares: float, total: float, lines: int) -> str:
+    area = f"{hectares:,.{0 if total >= 1000 else 1}f} ha"
     share = f", {hectares / total:.1%}" if total else ""
-    return f"{_cut(each.name, LONG)}\n{hectares:,.{0 if total >= 1000 else 1}f} ha{share}"
+    if lines == 2:
+        return f"{_cut(each.name, LONG)}\n{area}{share}"
+    return f"{_cut(each.name, LONG - 14)}: {area}{share}"
 
 
 def _cut(text: str, letters: int) -> str:
@@ -192,24 +240,39 @@ def _cut(text: str, letters: int) -> str:
     return one_line if len(one_line) <= letters else one_line[: letters - 1].rstrip() + "…"
 
 
-def _modalities(axes: Axes, opened: OpenedMap, entries: int) -> None:
-    """A small map of what pixels were decided on, where there is room below the legend."""
+def _modalities(axes: Axes, opened: OpenedMap, height: float) -> None:
+    """A small map of what pixels were decided on, at the foot.
+
+    Args:
+        axes: Where it is drawn.
+        opened: The map.
+        height: Inches of the axes.
+    """
     found = opened.named("modalities")
     raster = _read(*found, side=400) if found else None
-    if raster is None or entries > 10:
+    if raster is None:
         return
-    inset = axes.inset_axes((0.0, 0.07, 0.62, 0.27))
+    often = np.bincount(raster.values.ravel(), minlength=256)
+    present = sorted(
+        (each for each in raster.layer.categories if often[each.value]), key=lambda each: -often[each.value]
+    )
+    rows = [(each.color, each.name) for each in present[:COMBINATIONS]]
+    if others := len(present) - len(rows):
+        rows.append(("white", f"and {others} rarer combinations"))
+    foot = 0.16 * max(len(rows), 1) / height
+    inset = axes.inset_axes((0.0, foot, 1.0, (PANEL - 0.3) / height - foot))
+    inset.set_anchor("SW")
     _draw_classes(inset, raster)
     inset.set_title("decided on", fontsize=8, loc="left", pad=3)
-    present = np.unique(raster.values)
-    rows = [each for each in raster.layer.categories if each.value in present][-4:]
-    handles = [Patch(facecolor=each.color, label=_cut(each.name, 44)) for each in reversed(rows)]
-    inset.legend(
+    handles = [Patch(facecolor=color, label=_cut(name, 44)) for color, name in rows]
+    axes.legend(
         handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(-0.05, -0.02),
+        loc="lower left",
+        bbox_to_anchor=(-0.01, -0.01),
         fontsize=6.5,
         frameon=False,
-        labelspacing=0.3,
-        borderaxespad=0.2,
+        labelspacing=0.25,
+        handlelength=1.4,
+        borderpad=0,
+        borderaxespad=0,
     )

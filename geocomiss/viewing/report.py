@@ -16,8 +16,8 @@ from rasterio.errors import RasterioError
 
 from geocomiss.errors import MapError
 from geocomiss.maps import AREA_NOTE
-from geocomiss.maps.layers import OTHER_COLORS, Layer
-from geocomiss.viewing.frames import Frame, Picture, frame_of, picture_of
+from geocomiss.maps.layers import Layer, other_color
+from geocomiss.viewing.frames import COARSER, Frame, Picture, frame_of, picture_of
 from geocomiss.viewing.opened import OpenedMap
 
 LEAFLET: Final = "XStatic-Leaflet"
@@ -49,8 +49,12 @@ def write_report(path: Path, opened: OpenedMap, basemap: str | None = None, side
     """
     frame = frame_of(opened.grid, side)
     pictures, lost = _pictures(opened, frame, side)
-    page = _fill(opened, _content(opened, frame, pictures, basemap, [*opened.missing, *lost]))
-    path.write_text(page, encoding="utf-8")
+    layers = [
+        layer_content(layer, picture.scale) | {"url": picture.url, "size": picture.size}
+        for layer, picture in pictures
+    ]
+    content = page_content(opened, frame, layers, basemap) | {"missing": [*opened.missing, *lost]}
+    path.write_text(fill_page(opened.title, content), encoding="utf-8")
     return lost
 
 
@@ -65,9 +69,13 @@ def _pictures(opened: OpenedMap, frame: Frame, side: int) -> tuple[list[tuple[La
             if shrink < SHRINK[3]:
                 share = min(share, shrink * 2)
             try:
-                found.append((layer, picture_of(path, layer, frame, round(side * share))))
+                picture, coarse = _picture(path, layer, frame, round(side * share))
             except RasterioError as error:
                 lost.append(f"{path.name}: cannot be read ({str(error).splitlines()[0]})")
+                continue
+            found.append((layer, picture))
+            if coarse:
+                lost.append(f"{path.name}: its sharp pixels; coarser ones are shown")
         if sum(picture.bytes for _, picture in found) <= BUDGET:
             break
     if not found:
@@ -75,21 +83,39 @@ def _pictures(opened: OpenedMap, frame: Frame, side: int) -> tuple[list[tuple[La
     return found, lost
 
 
-def _content(
-    opened: OpenedMap,
-    frame: Frame,
-    pictures: list[tuple[Layer, Picture]],
-    basemap: str | None,
-    missing: list[str],
+def _picture(path: Path, layer: Layer, frame: Frame, side: int) -> tuple[Picture, bool]:
+    """A layer as a picture, and whether it is coarser than asked for because its raster is damaged.
+
+    Raises:
+        rasterio.errors.RasterioError: Nothing of it can be read.
+    """
+    for damaged in COARSER[:-1]:
+        try:
+            wanted = side if damaged == 1 else min(side, max(frame.size)) // damaged
+            return picture_of(path, layer, frame, wanted), damaged > 1
+        except RasterioError:
+            continue
+    return picture_of(path, layer, frame, min(side, max(frame.size)) // COARSER[-1]), True
+
+
+def page_content(
+    opened: OpenedMap, frame: Frame, layers: list[dict[str, Any]], basemap: str | None
 ) -> dict[str, Any]:
-    """What the page's script reads."""
+    """What the page's script reads.
+
+    Args:
+        opened: The map.
+        frame: Where it lies.
+        layers: See `layer_content`, each with its values, or where to ask for them.
+        basemap: Address of base tiles; None: none.
+    """
     summary = opened.summary
     return {
         "title": opened.title,
         "label": summary.get("label", ""),
         "bounds": frame.bounds,
         "size": frame.size,
-        "layers": [_layer(layer, picture) for layer, picture in pictures],
+        "layers": layers,
         "areas": [
             {"value": each.value, "name": each.name, "color": each.color, "pixels": pixels, "ha": hectares}
             for each, pixels, hectares in opened.areas
@@ -99,22 +125,26 @@ def _content(
         "facts": _facts(opened),
         "warnings": [str(each) for each in summary.get("warnings") or ()],
         "notes": [str(each) for each in summary.get("notes") or ()],
-        "missing": missing,
+        "missing": list(opened.missing),
         "basemap": basemap,
-        "distinct": OTHER_COLORS,
+        "distinct": [other_color(number) for number in range(len(opened.areas))],
     }
 
 
-def _layer(layer: Layer, picture: Picture) -> dict[str, Any]:
+def layer_content(layer: Layer, scale: float) -> dict[str, Any]:
+    """What the page's script knows of a layer.
+
+    Args:
+        layer: The layer.
+        scale: Factor from the bytes that the page colours to true values.
+    """
     return {
         "name": layer.name,
         "title": layer.title or layer.name,
         "look": layer.look,
-        "url": picture.url,
-        "size": picture.size,
         "bands": layer.band_names,
-        "scale": picture.scale,
-        "offset": picture.offset,
+        "scale": scale,
+        "offset": layer.offset,
         "percent": layer.span == (0.0, 1.0),
         "span": layer.span,
         "ramp": layer.ramp,
@@ -139,6 +169,7 @@ def _facts(opened: OpenedMap) -> list[tuple[str, str]]:
         "Model digest": str(model.get("sha256", ""))[:16],
         "Left out": ", ".join(summary.get("without") or ()),
         "A class needs": " or ".join(summary.get("require") or ()),
+        "Smallest patch": _unit(_part(summary, "minimum_mapping_unit")),
         "Without a class": ", ".join(
             f"{key.replace('_', ' ')} {each:,} px" for key, each in nodata.items() if isinstance(each, int)
         ),
@@ -146,6 +177,14 @@ def _facts(opened: OpenedMap) -> list[tuple[str, str]]:
         "Made with": f"geocomiss {_part(summary, 'versions').get('geocomiss', '')}" if summary else "",
     }
     return [(key, str(value)) for key, value in said.items() if value]
+
+
+def _unit(said: dict[str, Any]) -> str:
+    """The minimum mapping unit and what it changed, as far as it is stated."""
+    hectares, changed = said.get("hectares"), said.get("changed_ha")
+    if not isinstance(hectares, (int, float)) or not isinstance(changed, (int, float)):
+        return ""
+    return f"{hectares:g} ha; {changed:,.1f} ha of smaller ones took their neighbour's class"
 
 
 def _crs(crs: Any) -> str:
@@ -157,12 +196,17 @@ def _part(summary: dict[str, Any], key: str) -> dict[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
-def _fill(opened: OpenedMap, content: dict[str, Any]) -> str:
-    """The template with everything in its place."""
+def fill_page(title: str, content: dict[str, Any]) -> str:
+    """The template with everything in its place.
+
+    Args:
+        title: Of the page.
+        content: See `page_content`.
+    """
     page = resources("geocomiss.viewing") / "page"
     script, style = _leaflet("leaflet.js"), _leaflet("leaflet.css")
     parts = {
-        "TITLE": html.escape(opened.title),
+        "TITLE": html.escape(title),
         "LEAFLET_CSS": _without_images(style),
         "CSS": (page / "report.css").read_text(encoding="utf-8"),
         "LEAFLET_JS": script.rsplit("//# sourceMappingURL", 1)[0],

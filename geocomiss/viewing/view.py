@@ -52,12 +52,7 @@ def view_map(request: ViewRequest) -> ViewReport:
     Raises:
         MapError: There is nothing to show, or it cannot be written.
     """
-    if request.basemap is not None and not _is_tiles(request.basemap):
-        raise MapError(
-            f"the base tiles {request.basemap!r}",
-            expected="an address with {z}, {x} and {y}",
-            todo="correct --basemap",
-        )
+    check_basemap(request.basemap)
     opened = open_map_to_view(request.path, request.legend, request.title)
     out = request.out or opened.folder
     try:
@@ -73,8 +68,20 @@ def view_map(request: ViewRequest) -> ViewReport:
     return ViewReport((out / PREVIEW, out / REPORT), (*opened.missing, *lost))
 
 
-def _is_tiles(address: str) -> bool:
-    return address.startswith(("http://", "https://")) and all(f"{{{axis}}}" in address for axis in "zxy")
+def check_basemap(address: str | None) -> None:
+    """Refuse an address of base tiles that is none.
+
+    Raises:
+        MapError: It lacks {z}, {x} or {y}, or is no web address.
+    """
+    if address is None:
+        return
+    if not address.startswith(("http://", "https://")) or any(f"{{{axis}}}" not in address for axis in "zxy"):
+        raise MapError(
+            f"the base tiles {address!r}",
+            expected="an address with {z}, {x} and {y}",
+            todo="correct --basemap",
+        )
 
 
 def _replace(path: Path, write: Callable[[Path], None]) -> None:

@@ -15,7 +15,7 @@ from geocomiss.checkpoint import Checkpoint
 from geocomiss.maps import STEP, read_categories
 
 AOI = "11.20,49.80,11.207,49.804"
-FIELDS = ("crop_type", "confidence", "modalities", "expected_accuracy")
+FIELDS = ("crop_type", "confidence", "modalities", "expected_accuracy", "applicability")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,10 @@ def read(path: Path) -> np.ndarray:
 
 def test_it_says_what_the_command_writes(written: Path, tmp_path: Path) -> None:
     # a mask of the whole area is not given here: the command maps inside the polygon only
-    geocomiss.make_map(geocomiss.MapRequest(source="simulated", aoi=AOI, season="2021", out=tmp_path / "map"))
+    asked = geocomiss.MapRequest(
+        source="simulated", aoi=AOI, season="2021", out=tmp_path / "map", applicability=True
+    )
+    geocomiss.make_map(asked)
     inside = read(tmp_path / "map" / "modalities.tif") != 255
     assert inside.mean() > 0.9
     for name in FIELDS:
@@ -91,6 +94,15 @@ def test_without_is_as_if_it_were_missing(stack: xr.DataTree, model: Checkpoint)
     assert not blank.crop_type.any() and (blank.modalities > 0).any()
     bold = geocomiss.predict(stack, model, without=("optical", "radar"), require=()).compute()
     assert bold.crop_type.any()
+
+
+def test_unlike_pixels_have_no_expected_accuracy(stack: xr.DataTree, model: Checkpoint) -> None:
+    strange = stack.copy(deep=True)
+    strange["radar"]["VV"][:, :10] += 30
+    found = geocomiss.predict(strange, model).compute()
+    assert (found.applicability[:10] > 1).all() and found.expected_accuracy[:10].isnull().all()
+    assert float((found.applicability[10:] > 1).mean()) < 0.05
+    assert (found.expected_accuracy.isnull() == ~(found.applicability <= 1)).all()
 
 
 def test_a_window_is_written_where_it_lies(prediction: xr.Dataset, written: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from learning.conftest import BANDS, CLASSES, STEPS, World
 
 from geocomiss.batch import Spec, batch_of_values, default_min_steps
-from geocomiss.calibration import Readout
+from geocomiss.calibration import Readout, calibration_error
 from geocomiss.calibration.stored import key_of
 from geocomiss.modalities import patterns
 
@@ -140,3 +140,18 @@ def test_another_calibration_or_other_priors_have_another_digest(known):
     }
     assert len(digests) == 4
     assert len(patterns(tuple(BANDS))) == len(known.patterns)
+
+
+def test_probabilities_re_weighted_to_the_true_shares_are_calibrated():
+    """Two classes seen through noise: trained with shares (.5, .5), used where they are (.9, .1)."""
+    rng = np.random.default_rng(0)
+    y = (rng.random(40_000) < 0.1).astype(int)
+    spread = np.array([1.0, 3.0])
+    x = rng.normal(scale=spread[y])
+    logits = torch.from_numpy(-(x[:, None] ** 2) / (2 * spread**2) - np.log(spread))  # log p(x | c) + const
+    errors = {}
+    for name, priors in (("as trained", None), ("re-weighted", (0.9, 0.1))):
+        readout = Readout(None, (0.5, 0.5), priors)
+        probability, index = readout.probabilities(logits, torch.zeros(len(y), dtype=torch.long)).max(1)
+        errors[name] = calibration_error(probability.numpy(), index.numpy() == y)
+    assert errors["re-weighted"] < 0.01 < 0.04 < errors["as trained"]

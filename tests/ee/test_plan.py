@@ -152,6 +152,31 @@ def test_plan_shows_share_price_and_where_the_tier_stands(server: EarthEngineSer
     assert "not estimated" in paid.output
 
 
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (
+            {"registrationState": "REGISTERED_NOT_COMMERCIALLY", "maxConcurrentExports": 2},
+            ("of the 150 a month of community", "registered for noncommercial use", "; 2 export tasks run"),
+        ),
+        ({"registrationState": "REGISTERED_COMMERCIALLY"}, ("every EECU-hour is charged", "EECU-hours\n")),
+        ({"registrationState": "NOT_REGISTERED"}, ("NOT registered for Earth Engine: register it at",)),
+        ({"registrationState": "NEW"}, ("its registration and tier stand in",)),
+    ],
+)
+def test_a_plan_says_how_the_project_is_registered(
+    config: dict[str, Any], words: tuple[str, ...], server: EarthEngineServer
+) -> None:
+    server.set(config=config)
+    done = run(
+        *("plan", "--ee-url", server.url, "--ee-credentials", "none", "--ee-project", "my-project"),
+        *("--season", "2021-04:2021-04", "--aoi", BOX, "--without", "radar,topography,weather"),
+    )
+    assert done.exit_code == 0, done.output
+    for each in words:
+        assert each in done.output, done.output
+
+
 def test_a_dry_run_is_for_earth_engine_only(tmp_path: Path) -> None:
     done = run("fetch", "--source", "simulated", "--dry-run", "--out", str(tmp_path / "s.zarr"))
     assert isinstance(done.exception, SourceError) and "--source ee" in str(done.exception)

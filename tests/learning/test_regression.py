@@ -97,7 +97,7 @@ def test_terms_of_a_regression_are_named_by_what_they_are(spec, labelled):
     method = new_method("comiss+", replace(spec, task="value", classes=1), {"preset": "small"})
     losses = method.loss(batch, y.float(), torch.Generator().manual_seed(0))
     assert not [name for name in losses if name.endswith(("_ce", "_kl"))]
-    assert {"missing_mse", "missing_distance", "individual_mse", "partial_distance"} <= set(losses)
+    assert {"individual_mse", "individual_distance", "partial_distance"} <= set(losses)
 
 
 def test_where_nothing_is_available_the_training_mean_is_predicted(trained, measured):

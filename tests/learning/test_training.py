@@ -140,6 +140,9 @@ def test_one_class_outside_the_fold_is_refused(samples):
 def test_too_few_groups_are_refused(samples):
     with pytest.raises(SampleError, match="one spatial group"):
         train_model(replace(samples, group=np.full(180, "here")), QUICK)
+    two = np.where(np.arange(180) < 90, "here", "there")
+    with pytest.raises(SampleError, match=r"180 samples in 2 spatial groups .*expected 3 or more"):
+        train_model(replace(samples, group=two), QUICK)
 
 
 def test_a_wrong_option_is_said_before_training(samples):

@@ -79,7 +79,7 @@ def assert_rows_of(seen: list[Batch], expected: Batch) -> None:
     for modality, x in expected.x.items():
         known = {row.numpy().tobytes() for row in x}
         for batch in seen:
-            assert all(row.numpy().tobytes() in known for row in batch.x[modality])
+            assert all(row.numpy().tobytes() in known for row in batch.x[modality].detach())
 
 
 def test_the_pixel_around_a_sample_is_the_samples_own() -> None:

@@ -1,53 +1,18 @@
 """The page in a real browser: no outside request, no error, and every control does what it says."""
 
-import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
+from browsing import SIZES, Visit, eventually, show
 from packaged import COLORS, NASTY
 
 from geocomiss.viewing import ViewRequest, view_map
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-SIZES = {"desk": (1280, 800), "phone": (390, 844)}
 pytestmark = pytest.mark.slow
-
-
-class Visit:
-    """A page and what it did."""
-
-    def __init__(self, page: Any) -> None:
-        self.page = page
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on(
-            "dialog", lambda dialog: self.complaints.append(f"dialog {dialog.message}") or dialog.dismiss()
-        )
-
-    @property
-    def outside(self) -> list[str]:
-        return [url for url in self.requests if not url.startswith(("file:", "data:", "blob:null/"))]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed (Debian: chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # root may not use the sandbox; the page is our own
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -94,19 +59,6 @@ def overlay_colors(page: Any) -> set[str]:
             }"""
         )
     )
-
-
-def eventually(told: Callable[[], Any], wanted: Any, seconds: float = 20) -> None:
-    """Ask again and again: a busy machine draws late."""
-    end = time.monotonic() + seconds
-    while (found := told()) != wanted and time.monotonic() < end:
-        time.sleep(0.1)
-    assert found == wanted
-
-
-def show(page: Any, layer: str) -> None:
-    page.check(f"input[name=layer][value={layer}]")
-    page.wait_for_selector(f"body[data-layer={layer}]")
 
 
 def test_the_page_asks_nobody_for_anything_and_does_not_complain(visit: Any) -> None:

@@ -10,15 +10,20 @@ import pytest
 import rasterio
 import rasterio.shutil
 from affine import Affine
+from foreign import FIELDS, foreign
+from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager, get_font
+from odc.geo.geobox import GeoBox
 from packaged import NASTY
 from PIL import Image
 
 from geocomiss.errors import MapError
+from geocomiss.maps.layers import other_color
 from geocomiss.viewing import ViewRequest, open_map_to_view, view_map
+from geocomiss.viewing.fonts import fonts_for
 from geocomiss.viewing.frames import frame_of, picture_of
+from geocomiss.viewing.marks import draw_north, draw_scale_bar
 from geocomiss.viewing.report import write_report
-
-FIELDS = np.kron(np.random.default_rng(0).integers(1, 5, (30, 40)), np.ones((4, 4))).astype("u1")
 
 
 def content(page: Path) -> dict:
@@ -27,19 +32,6 @@ def content(page: Path) -> dict:
     )
     assert found
     return json.loads(found[1])
-
-
-def foreign(path: Path, values: np.ndarray = FIELDS, crs: str = "EPSG:32631", **profile: object) -> Path:
-    """A classification of another tool."""
-    pixel = (
-        Affine(10, 0, 640_000, 0, -10, 5_610_000) if crs != "EPSG:4326" else Affine(1e-4, 0, 5, 0, -1e-4, 50)
-    )
-    given = {"driver": "GTiff", "height": values.shape[0], "width": values.shape[1], "count": 1}
-    with rasterio.open(
-        path, "w", **given | {"dtype": values.dtype, "crs": crs, "transform": pixel} | profile
-    ) as file:
-        file.write(values, 1)
-    return path
 
 
 def test_the_page_holds_everything_and_links_to_nothing(folder: Path, tmp_path: Path) -> None:
@@ -116,14 +108,34 @@ def test_what_is_lost_is_named_and_the_rest_is_shown(folder: Path, tmp_path: Pat
     assert {"crop_type", "observations", "true_color", "ndvi"} == {each["name"] for each in held["layers"]}
 
 
-def test_a_truncated_map_is_said(tmp_path: Path) -> None:
+def cut(folder: Path, share: float) -> Path:
+    """A COG of 900 x 900 pixels of which only the beginning is there."""
     noise = np.random.default_rng(0).integers(1, 9, (900, 900)).astype("u1")
-    rasterio.shutil.copy(foreign(tmp_path / "plain.tif", noise, nodata=0), tmp_path / "cut.tif", driver="COG")
-    (tmp_path / "plain.tif").unlink()
-    whole = (tmp_path / "cut.tif").read_bytes()
-    (tmp_path / "cut.tif").write_bytes(whole[: len(whole) * 2 // 3])
-    with pytest.raises(MapError, match="cannot be read"):
-        view_map(ViewRequest(tmp_path / "cut.tif"))
+    rasterio.shutil.copy(foreign(folder / "plain.tif", noise, nodata=0), folder / "cut.tif", driver="COG")
+    (folder / "plain.tif").unlink()
+    whole = (folder / "cut.tif").read_bytes()
+    (folder / "cut.tif").write_bytes(whole[: int(len(whole) * share)])
+    return folder / "cut.tif"
+
+
+def test_of_a_truncated_map_is_shown_what_is_left(tmp_path: Path) -> None:
+    """Its overviews, which come first, and the areas of the blocks that are there: one or two of four."""
+    report = view_map(ViewRequest(cut(tmp_path, 0.6)))
+    (said,) = [each for each in report.missing if "of its pixels cannot be read" in each]
+    lost = int(re.findall(r"(\d+)%", said)[0]) / 100
+    held = content(tmp_path / "report.html")
+    assert 0.2 < lost < 0.9
+    assert sum(each["pixels"] for each in held["areas"]) == pytest.approx((1 - lost) * 900 * 900, rel=0.02)
+    assert max(held["layers"][0]["size"]) in range(400, 460)
+    assert any("sharp pixels" in each for each in report.missing)
+    with Image.open(tmp_path / "preview.png") as picture:
+        assert len(picture.convert("RGB").getcolors(1 << 24)) > 8
+
+
+@pytest.mark.parametrize("share", [0.1, 0.005])
+def test_a_map_without_pixels_is_said(tmp_path: Path, share: float) -> None:
+    with pytest.raises(MapError, match=r"cannot be read|was cut"):
+        view_map(ViewRequest(cut(tmp_path, share)))
     assert [each.name for each in tmp_path.iterdir()] == ["cut.tif"]
 
 
@@ -191,3 +203,50 @@ def test_a_page_of_a_large_map_stays_below_five_megabytes(folder: Path, tmp_path
         each for each in content(tmp_path / "report.html")["layers"] if each["name"] == "crop_type"
     )
     assert max(sharpest["size"]) >= 1990
+
+
+@pytest.mark.parametrize("shape", [(900, 100), (100, 900), (64, 64)])
+def test_marks_lie_on_the_map_whatever_its_shape(shape: tuple[int, int]) -> None:
+    grid = GeoBox(shape, Affine(10, 0, 640_000, 0, -10, 5_610_000), "EPSG:32631")
+    inches = (6.6, 6.6 * shape[0] / shape[1]) if shape[0] <= shape[1] else (9.5 * shape[1] / shape[0], 9.5)
+    figure = Figure(figsize=inches)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(np.zeros(shape), aspect="auto")
+    draw_scale_bar(axes, grid, shape, inches)
+    draw_north(axes, grid, inches)
+    figure.canvas.draw()
+    for mark in (*axes.patches, *axes.texts):
+        drawn, whole = mark.get_window_extent(), axes.get_window_extent()
+        assert drawn.x0 >= whole.x0 and drawn.x1 <= whole.x1, mark
+        assert drawn.y0 >= whole.y0 and drawn.y1 <= whole.y1, mark
+    length = float(axes.texts[0].get_text().split()[0])
+    length *= 1000 if "km" in axes.texts[0].get_text() else 1
+    halves = [each for each in axes.patches if each.get_facecolor()[3] == 1]
+    assert sum(each.get_width() for each in halves) * 10 == pytest.approx(length, rel=1e-3)
+
+
+def test_units_of_another_tool_are_no_probabilities(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "map")
+    (tmp_path / "map" / "confidence.tif").unlink()
+    percent = np.random.default_rng(0).integers(20, 101, (45, 60)).astype("u1")
+    foreign(tmp_path / "map" / "confidence.tif", percent, nodata=255)
+    opened = open_map_to_view(tmp_path / "map")
+    named = opened.named("confidence")
+    assert named and named[1].span is None  # neither drawn from 0 to 1 nor told as 5000 %
+
+
+def test_letters_that_no_font_draws_are_named() -> None:
+    families, missing = fonts_for(["maize \u5c0f \U0001f33d"])
+    assert families[0] == "DejaVu Sans" and not any(each.startswith("Last Resort") for each in families)
+    drawn = {letter for each in families for letter in "\u5c0f\U0001f33d" if _has(each, letter)}
+    assert set(missing) == set("\u5c0f\U0001f33d") - drawn
+
+
+def _has(family: str, letter: str) -> bool:
+    return bool(get_font(fontManager.findfont(family)).get_char_index(ord(letter)))
+
+
+def test_any_number_of_classes_has_colours_of_their_own() -> None:
+    colors = [other_color(number) for number in range(40)]
+    assert all(re.fullmatch("#[0-9a-f]{6}", each) for each in colors)
+    assert len(set(colors)) >= 39  # black cannot be darker

@@ -95,6 +95,15 @@ def weather(
     return assign_grid(group.chunk(), cells), filled
 
 
+def weather_notes(group: xr.Dataset, filled: int) -> list[str]:
+    """What a user should know of the weather: cells that were filled, steps that are not there."""
+    empty = int((group[COUNT].max(("y", "x")) == 0).sum())
+    return [
+        *([f"weather of {filled} cells of sea is taken from the nearest land"] if filled else []),
+        *([f"weather: {empty} steps are not there yet"] if empty else []),
+    ]
+
+
 def terrain_model(grid: GeoBox) -> Collection:
     """The elevation model that reaches over an area."""
     box = grid.extent.to_crs("EPSG:4326").boundingbox

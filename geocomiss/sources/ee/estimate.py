@@ -73,18 +73,19 @@ class Estimate:
         return sum(row.bytes for row in self.rows)
 
 
-def estimate(needs: Sequence[Need], tiler: Tiler, trials: int) -> Estimate:
+def estimate(needs: Sequence[Need], tiler: Tiler, trials: int, *, anew: bool = False) -> Estimate:
     """What is still to be asked for, and what it takes.
 
     Args:
         needs: All tiles of a stack.
         tiler: Knows which of them are there, and tries some.
         trials: At most so many requests are sent, to learn what computing takes.
+        anew: Whether everything will be computed, whatever is there: by an export.
     """
     work = [(need, part) for need in needs for part in requests_of(need.tile)]
-    left = [pair for pair in work if not tiler.there(pair[1])]
+    left = work if anew else [pair for pair in work if not tiler.there(pair[1])]
     tried = _chosen(left, trials)
-    ahead = [pair for pair in left if not any(pair is each for each in tried)]
+    ahead = work if anew else [pair for pair in left if not any(pair is each for each in tried)]
     hours = None
     if tried or not left:
         spent = {name: [0.0, 0.0] for name in {need.modality for need, _ in tried}}

@@ -31,7 +31,7 @@ from geocomiss.sources.ee.season import NEAREST, Season, metres, outline, read_b
 from geocomiss.sources.ee.tables import ERA5_LAND, S2_L1C, S2_L2A, SRTM
 from geocomiss.sources.ee.tiler import Tile, Tiler
 from geocomiss.sources.files import CHUNK
-from geocomiss.stack import COUNT, Origin, new_stack, window
+from geocomiss.stack import Origin, new_stack, window
 
 TRIALS: Final = 3
 """Requests from which the cost of a run is estimated."""
@@ -154,8 +154,7 @@ class EarthEngineSource:
         """
         found, _ = self._season(grid, season)
         every = blocks_of(grid, self._reading.tile) if side is None else _cut(grid, side)
-        blocks = [block for block in every if wanted(block)]
-        for block in blocks:
+        for block in filter(wanted, every):
             for name, number, tile in found.tiles(block):
                 yield Need(name, number, found.images(name, block, number), tile)
         if "weather" in self.bands:
@@ -167,9 +166,10 @@ class EarthEngineSource:
             for cells in _cut(heights.grid, side or CHUNK):
                 yield Need("topography", None, 1, Tile(heights.graph, cells))
 
-    def estimate(self, needs: Sequence[Need], trials: int) -> Estimate:
-        """What is still to be asked for, of what a stack is made of; see `estimate.estimate`."""
-        return estimate(needs, self._tiler, trials)
+    def estimate(self, needs: Sequence[Need], trials: int, *, anew: bool = False) -> Estimate:
+        """What is still to be asked for, or computed `anew` by an export; see `estimate.estimate`."""
+        tiler = Tiler(self._client, Kept(None), 1) if anew else self._tiler
+        return estimate(needs, tiler, trials, anew=anew)
 
     def _opened(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
         self._check_cost(grid, season)
@@ -256,9 +256,7 @@ class EarthEngineSource:
         if tile is None:
             return None, [f"weather: {ERA5_LAND.made} holds no month of the season yet"]
         group, filled = coarse.weather(self._tiler.read(tile), tile.graph.bands, tile.grid, season)
-        notes = [f"weather of {filled} cells of sea is taken from the nearest land"] if filled else []
-        empty = int((group[COUNT].max(("y", "x")) == 0).sum())
-        return group, [*notes, *([f"weather: {empty} steps are not there yet"] if empty else [])]
+        return group, coarse.weather_notes(group, filled)
 
     def _weather_tile(self, grid: GeoBox, season: Calendar) -> Tile | None:
         months = self._listing.months(season)

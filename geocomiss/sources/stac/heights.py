@@ -16,9 +16,10 @@ from rasterio.errors import RasterioError
 from geocomiss.grid import crs_of
 from geocomiss.sources import terrain
 from geocomiss.sources.files import CHUNK, lazy_array, short_crs
+from geocomiss.sources.remote import GDAL_SETTINGS
 from geocomiss.sources.stac.blocks import Piece
 from geocomiss.sources.stac.catalogues import PRODUCTS, RTC_NO_DATA, Product
-from geocomiss.sources.stac.reading import GDAL_SETTINGS, Images
+from geocomiss.sources.stac.reading import Images
 from geocomiss.stack import assign_grid
 
 RING: Final = 2

@@ -17,7 +17,7 @@
   const corner = (x, y) => L.CRS.EPSG3857.unproject(L.point(x, y));
   const bounds = L.latLngBounds(corner(west, south), corner(east, north));
 
-  const map = L.map("map", { attributionControl: Boolean(data.basemap), zoomSnap: 0.25, maxZoom: 20, minZoom: 1 });
+  const map = L.map("map", { attributionControl: Boolean(data.basemap), zoomSnap: data.zoom === undefined ? 0.25 : 1, maxZoom: 20, minZoom: 1 });
   map.fitBounds(bounds, { padding: [12, 12] });
   map.setMaxBounds(bounds.pad(1.5));
   L.control.scale({ imperial: false, maxWidth: 160 }).addTo(map);
@@ -117,19 +117,65 @@
     if (layer.name !== "crop_type" || !byId("distinct").checked) return entry.color;
     return data.distinct[layer.classes.indexOf(entry) % data.distinct.length];
   };
+  const colored = (layer, values, picture) => {
+    const table = new Uint32Array(colorsOf(layer).buffer);
+    const out = new Uint32Array(picture.data.buffer);
+    for (let i = 0; i < out.length; i += 1) out[i] = table[values[i]];
+    return picture;
+  };
   const paint = (layer) => new Promise((done) => {
     const [width, height] = layer.size;
     const canvas = document.createElement("canvas");
     canvas.width = width;
     canvas.height = height;
     const context = canvas.getContext("2d");
-    const picture = context.createImageData(width, height);
-    const table = new Uint32Array(colorsOf(layer).buffer);
-    const out = new Uint32Array(picture.data.buffer);
-    for (let i = 0; i < out.length; i += 1) out[i] = table[layer.values[i]];
-    context.putImageData(picture, 0, 0);
+    context.putImageData(colored(layer, layer.values, context.createImageData(width, height)), 0, 0);
     canvas.toBlob((blob) => done(URL.createObjectURL(blob)));
   });
+
+  // ---- tiles of values from the server, coloured here like the pictures
+  const warn = (text) => {
+    if ([...byId("warnings").children].some((each) => each.textContent === text)) return;
+    make("li", text, byId("warnings"));
+    byId("warnings-part").hidden = false;
+  };
+  const readTile = async (blob, canvas, layer) => {
+    const image = await createImageBitmap(blob, { premultiplyAlpha: "none", colorSpaceConversion: "none" });
+    canvas.width = image.width;
+    canvas.height = image.height;
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(image, 0, 0);
+    if (layer.look === "rgb") return;
+    const { data: pixels } = context.getImageData(0, 0, canvas.width, canvas.height);
+    canvas.values = new Uint8Array(canvas.width * canvas.height);
+    for (let i = 0; i < canvas.values.length; i += 1) canvas.values[i] = pixels[4 * i + 3] ? pixels[4 * i] : NOTHING;
+    recolor(layer, canvas);
+  };
+  const recolor = (layer, canvas) => {
+    if (!canvas.values) return;
+    const context = canvas.getContext("2d");
+    context.putImageData(colored(layer, canvas.values, context.createImageData(canvas.width, canvas.height)), 0, 0);
+  };
+  const Tiles = L.GridLayer.extend({
+    createTile(at, done) {
+      const canvas = document.createElement("canvas"), layer = this.options.layer;
+      const stop = new AbortController();
+      canvas.stop = () => stop.abort();
+      fetch(L.Util.template(layer.tiles, at), { signal: stop.signal })
+        .then((answer) => answer.status === 204 ? null : answer.ok ? answer.blob() : Promise.reject(new Error(`status ${answer.status}`)))
+        .then((blob) => blob && readTile(blob, canvas, layer))
+        .then(() => done(null, canvas))
+        .catch((error) => {
+          if (error.name !== "AbortError") warn(`not shown: a part of ${layer.title} (${error.message})`);
+          done(error, canvas);
+        });
+      return canvas;
+    },
+    recolor() { for (const tile of Object.values(this._tiles)) recolor(this.options.layer, tile.el); },
+  });
+  const tilesOf = (layer) => new Tiles({ layer, bounds, maxNativeZoom: data.zoom, maxZoom: 20, zIndex: 2,
+    opacity: byId("opacity").value / 100, className: layer.look === "rgb" ? "overlay smooth" : "overlay" })
+    .on("tileunload", (event) => event.tile.stop());
 
   // ---- layers
   const shown = data.layers.filter((each) => each.name !== "ndvi");
@@ -137,6 +183,11 @@
   let overlay = null, current = null, turn = 0;
   const show = async (layer) => {
     const mine = ++turn;
+    if (layer.tiles) {
+      if (overlay) overlay.remove();
+      overlay = tilesOf(layer).addTo(map);
+      return switched(layer);
+    }
     if (layer.look !== "rgb" && !layer.values) layer.values = await readValues(layer);
     const url = layer.look === "rgb" ? layer.url : await paint(layer);
     if (mine !== turn) return;  // another layer was asked for meanwhile
@@ -144,6 +195,9 @@
     overlay = L.imageOverlay(url, bounds, { opacity: byId("opacity").value / 100, alt: layer.title,
       className: layer.look === "rgb" ? "overlay smooth" : "overlay" }).addTo(map);
     overlay.once("load", () => { if (before) { before.remove(); if (before._url.startsWith("blob:")) URL.revokeObjectURL(before._url); } });
+    return switched(layer);
+  };
+  const switched = (layer) => {
     current = layer;
     drawLegend();
     document.body.dataset.layer = layer.name;
@@ -184,7 +238,8 @@
       const [low, high] = spanOf(current);
       make("div", null, box, "ramp").style.background = `linear-gradient(to right, ${current.ramp.join(", ")})`;
       const ends = make("div", null, box, "ends");
-      for (const value of [low, (low + high) / 2, high]) make("span", told(current, value), ends);
+      const stops = high - low < 2 && !current.percent ? [low, high] : [low, (low + high) / 2, high];
+      for (const value of stops) make("span", told(current, value), ends);
     } else make("p", "What a satellite saw: the median of the clear images of the season.", box, "quiet");
     return null;
   };
@@ -214,7 +269,7 @@
     }
     make("caption", `${number(total, total < 1000 ? 1 : 0)} ha in all; ${data.areaNote}`, table);
   };
-  const repaint = async () => { overlay.setUrl(await paint(current)); };
+  const repaint = async () => { if (current.tiles) overlay.recolor(); else overlay.setUrl(await paint(current)); };
 
   // ---- small charts
   const svg = (tag, attributes, parent, text) => {
@@ -231,11 +286,11 @@
     const names = Object.keys(series).filter((name) => Array.isArray(series[name]) && series[name].length);
     if (!Array.isArray(steps) || !names.length) return byId("observations-part").remove();
     const wide = 330, high = 62, left = 26;
-    const chart = svg("svg", { viewBox: `0 0 ${wide} ${names.length * (high + 34)}`, role: "img",
+    const chart = svg("svg", { viewBox: `0 0 ${wide} ${names.length * (high + 44)}`, role: "img",
       "aria-label": names.map((name) => `${name}: ${series[name].map((each) => number(each, 1)).join(", ")}`).join("; ") }, byId("observations"));
     names.forEach((name, row) => {
-      const top = row * (high + 34) + 18, most = Math.max(...series[name], 1), slot = (wide - left) / steps.length;
-      svg("text", { x: 0, y: top - 7, class: "head" }, chart, name);
+      const top = row * (high + 44) + 24, most = Math.max(...series[name], 1), slot = (wide - left) / steps.length;
+      svg("text", { x: 0, y: top - 13, class: "head" }, chart, name);
       for (const value of [0, most]) {
         const y = top + high * (1 - value / most);
         svg("line", { x1: left, x2: wide, y1: y, y2: y, stroke: "#d9dee0" }, chart);
@@ -250,10 +305,10 @@
     return null;
   };
   const drawCurve = (box, values, steps) => {
-    const wide = 330, high = 92, left = 26, top = 18;
-    const chart = svg("svg", { viewBox: `0 0 ${wide} ${high + 36}`, role: "img", id: "curve",
+    const wide = 330, high = 92, left = 26, top = 26;
+    const chart = svg("svg", { viewBox: `0 0 ${wide} ${high + 44}`, role: "img", id: "curve",
       "aria-label": `NDVI: ${values.map((each) => each === null ? "no clear image" : each.toFixed(2)).join(", ")}` }, box);
-    svg("text", { x: 0, y: 10, class: "head" }, chart, "NDVI");
+    svg("text", { x: 0, y: 12, class: "head" }, chart, "NDVI");
     const x = (i) => left + (i + 0.5) * (wide - left) / values.length;
     const y = (value) => top + high * (1 - Math.max(value, -0.1) / 1);
     for (const value of [0, 0.5, 1]) {
@@ -276,27 +331,42 @@
     const col = Math.floor((point.x - west) / (east - west) * width), row = Math.floor((north - point.y) / (north - south) * height);
     return col < 0 || row < 0 || col >= width || row >= height ? null : row * width + col;
   };
+  const valuesAt = async (layer, latlng) => {  // a true value a band, null where there is none
+    if (layer.place) {
+      const answer = await fetch(L.Util.template(layer.place, latlng.wrap()));
+      if (answer.status === 204) return layer.bands.map(() => null);
+      if (!answer.ok) throw new Error(`status ${answer.status}`);
+      return (await answer.json()).values.map((value) => value === null ? null : layer.offset + layer.stored * value);
+    }
+    if (!layer.values) layer.values = await readValues(layer);
+    const at = pixel(layer, L.CRS.EPSG3857.project(latlng)), size = layer.size[0] * layer.size[1];
+    return layer.bands.map((_, band) => at === null ? NOTHING : layer.values[band * size + at])
+      .map((value) => value === NOTHING ? null : layer.offset + layer.scale * value);
+  };
+  let asked = 0;
   const marker = L.circleMarker([0, 0], { radius: 7, color: "#000", weight: 2, fill: false, interactive: false });
   const ask = async (latlng) => {
-    const box = byId("told"), point = L.CRS.EPSG3857.project(latlng);
-    for (const layer of data.layers) if (layer.look !== "rgb" && !layer.values) layer.values = await readValues(layer);
+    const box = byId("told"), mine = ++asked;
+    const wanted = data.layers.filter((each) => each.look !== "rgb");
     marker.setLatLng(latlng).addTo(map);
+    const found = await Promise.all(wanted.map((layer) => valuesAt(layer, latlng).catch(() => undefined)));
+    if (mine !== asked) return;  // another place was asked for meanwhile
     box.replaceChildren();
     const list = make("dl", null, box);
     const say = (key, text) => { make("dt", key, list); make("dd", text, list); };
-    for (const layer of shown.filter((each) => each.look !== "rgb")) {
-      const at = pixel(layer, point), size = layer.size[0] * layer.size[1];
-      const found = at === null ? [NOTHING] : layer.bands.map((_, band) => layer.values[band * size + at]);
-      if (layer.look === "classes") {
-        const entry = layer.classes.find((each) => each.value === found[0]);
+    wanted.forEach((layer, i) => {
+      const values = found[i];
+      if (layer === curve) return;
+      if (!values) say(layer.title, "cannot be read");
+      else if (layer.look === "classes") {
+        const entry = layer.classes.find((each) => each.value === values[0]);
         say(layer.title, entry ? entry.name : layer.name === "crop_type" ? "no class" : "none");
-      } else if (found[0] === NOTHING) say(layer.title, "none");
-      else say(layer.title, found.map((value, band) => (layer.bands.length > 1 ? `${layer.bands[band]} ` : "") + told(layer, layer.offset + layer.scale * value)).join(", "));
-    }
+      } else if (values[0] === null) say(layer.title, "none");
+      else say(layer.title, values.map((value, band) => (layer.bands.length > 1 ? `${layer.bands[band]} ` : "") + (value === null ? "none" : told(layer, value))).join(", "));
+    });
     say("Place", `${latlng.lat.toFixed(5)}, ${latlng.lng.toFixed(5)}`);
     if (!curve) return;
-    const at = pixel(curve, point), size = curve.size[0] * curve.size[1];
-    const series = at === null ? [] : curve.bands.map((_, band) => curve.values[band * size + at]).map((value) => value === NOTHING ? null : curve.offset + curve.scale * value);
+    const series = found[wanted.indexOf(curve)] || [];
     if (series.some((value) => value !== null)) drawCurve(box, series, curve.bands);
     else make("p", "No NDVI here: no clear optical image of the pixels kept for curves.", box, "quiet");
   };
@@ -311,7 +381,7 @@
   for (const [key, value] of data.facts) { make("dt", key, byId("facts")); make("dd", value, byId("facts")); }
   for (const text of data.notes) make("li", text, byId("notes"));
   for (const text of [...data.warnings, ...data.missing.map((each) => `not shown: ${each}`)]) make("li", text, byId("warnings"));
-  if (!byId("warnings").children.length) byId("warnings-part").remove();
+  byId("warnings-part").hidden = !byId("warnings").children.length;
   drawObservations();
   show(shown[0]).then(() => { document.body.dataset.ready = "yes"; });
 })();
