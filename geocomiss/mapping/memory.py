@@ -52,7 +52,7 @@ SCRATCH: Final = 2.0
 """What a network takes, in bytes of the tensors that it shows: libraries take some for themselves."""
 TRIED: Final = (512, 1024)
 """Pixels with which a network is tried: what it takes for chunks of rows, and what for each pixel."""
-SIDES: Final = (64, 128, *range(256, 2049, 256))
+SIDES: Final[tuple[int, ...]] = (64, 128, *range(256, 2049, 256))
 """Tiles to choose from. The blocks of stored stacks (256) are cut by none from 256 on; beyond 2,048 nothing
 is gained, and an interruption costs more."""
 
@@ -148,14 +148,14 @@ def _tried(method: Method, spec: Spec, number: int) -> int:
     batch = batch_of_values(values, spec, months=np.ones(spec.steps, np.int64))
     with _Counted() as counted:
         predict(method, batch)
-    return counted.most
+    return int(counted.most)
 
 
-class _Counted(TorchDispatchMode):
+class _Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch types it in part
     """Counts the bytes of the tensors that operations make, while they live."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.most = 0
         self._now = 0
         self._seen: set[int] = set()
