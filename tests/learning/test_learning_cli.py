@@ -109,7 +109,7 @@ def test_parity_is_kept_in_the_card(table, tmp_path):
 def test_choices_of_the_method_reach_the_card(table, tmp_path):
     result = run(
         "train", "--samples", table, "--label", "crop", "--preset", "small", "--epochs", 1,
-        "--out", tmp_path / "m",
+        "--method", "comiss", "--out", tmp_path / "m",
         "--option", "temperature=1.5", "--option", "fusion=probabilities", "--option", "auxiliary=true",
     )  # fmt: skip
     assert result.exit_code == 0, result.output

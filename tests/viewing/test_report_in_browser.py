@@ -46,7 +46,7 @@ def overlay_colors(page: Any) -> set[str]:
         page.evaluate(
             """async () => {
               const image = [...document.querySelectorAll(".leaflet-image-layer")].at(-1);
-              await image.decode();
+              try { await image.decode(); } catch { return []; }  // it was replaced meanwhile: asked again
               const canvas = document.createElement("canvas");
               canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
               const context = canvas.getContext("2d");
