@@ -200,12 +200,14 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
                 self._send(answer)
             elif status == -1:  # cut short
                 self._send(answer, cut=len(answer) // 2)
+            elif status == -2:  # damaged on the way
+                self._send(answer, packed="gzip")
             else:
                 self._fail(status, answer.decode())
 
         def _answer(self, name: str, body: dict[str, Any], path: str) -> tuple[int, bytes]:
             fault = service.fault(name, body)
-            if fault and fault.get("status", 200) != -1:
+            if fault and fault["status"] >= 0:
                 return int(fault["status"]), str(fault.get("text", "A fault.")).encode()
             try:
                 if name == PIXELS:
@@ -222,7 +224,7 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
                 return 404, str(error).encode()
             except Exception as error:  # a mistake of this server must not look like Earth Engine's
                 return 400, f"TEST SERVER BROKE: {type(error).__name__}: {error}".encode()
-            return (-1 if fault else 200), answer
+            return (int(fault["status"]) if fault else 200), answer
 
         def _config(self) -> None:
             """projects.getConfig: what a project is registered for."""
@@ -263,8 +265,12 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
             error = {"error": {"code": status, "message": text, "status": "FAILED"}}
             self._send(json.dumps(error).encode(), status)
 
-        def _send(self, body: bytes, status: int = 200, cut: int | None = None) -> None:
+        def _send(
+            self, body: bytes, status: int = 200, cut: int | None = None, packed: str | None = None
+        ) -> None:
             self.send_response(status)
+            if packed:
+                self.send_header("Content-Encoding", packed)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             if quota := service.settings.get("quota"):
