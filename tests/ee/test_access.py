@@ -115,6 +115,8 @@ def test_a_key_file_that_is_none_is_refused_without_a_word_of_it(
         ("https://user:secret-42@gateway.example", "secrets as --ee-credentials"),
         ("https://gateway.example/?key=secret-42", "secrets as --ee-credentials"),
         ("gateway", "https"),
+        ("https://[secret-42", "no address"),
+        ("https://user:secret-42/x", "no address"),
     ],
 )
 def test_credentials_are_not_sent_anywhere(url: str, said: str) -> None:

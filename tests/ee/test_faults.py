@@ -58,9 +58,10 @@ def fault(status: int, text: str = "A fault.", path: str = PIXELS, **more: int) 
         ([fault(500), fault(503)], 2),
         ([fault(403, "Quota exceeded for quota metric 'rate limit'")], 1),
         ([fault(-1)], 1),
+        ([fault(-2)], 1),
         ([fault(500, path=VALUE, times=2)], 2),
     ],
-    ids=["429 twice", "500 and 503", "403 of a rate limit", "cut short", "500 of a list"],
+    ids=["429 twice", "500 and 503", "403 of a rate limit", "cut short", "damaged", "500 of a list"],
 )
 def test_passing_trouble_is_tried_again(
     faults: list[dict[str, Any]],

@@ -65,6 +65,18 @@ def test_bytes_and_hours_are_those_of_the_answers(server: EarthEngineServer, opt
     assert seconds < found.estimate.eecu_hours * 3600 < 1.3 * seconds
 
 
+def test_trials_that_must_be_divided_count_with_all_of_their_parts(
+    server: EarthEngineServer, options: EarthEngine
+) -> None:
+    request = CostRequest(BOX, SEASON, crs="EPSG:32631", ee=options)
+    whole = plan_costs(request).estimate.eecu_hours
+    server.set(memory_pixels=300)
+    divided = plan_costs(request).estimate
+    assert whole and divided.eecu_hours == pytest.approx(whole, rel=1e-3)
+    sent = [each for each in server.asked() if each["status"] == 200]
+    assert divided.trials == 3 and len(sent) == 3 * 4 and divided.there == 3
+
+
 def test_profiles_are_read_as_the_client_prints_them() -> None:
     text = (
         " EECU·s PeakMem Count  Description\n  0.280     59k     6  Algorithm\n  0.250    571k    86  Load\n"

@@ -4,7 +4,6 @@ The client library keeps its state in a module global, so that there is one Eart
 retries are switched off, because it sends again what can never succeed and gives up on what would.
 """
 
-import io
 import random
 import threading
 import time
@@ -25,6 +24,7 @@ from geocomiss.grid import crs_of
 from geocomiss.sources.base import EarthEngine
 from geocomiss.sources.ee.credentials import Identity, identity
 from geocomiss.sources.ee.failures import Kind, TooMuch, explained, kind_of, status_of
+from geocomiss.sources.ee.npy import parsed_npy
 from geocomiss.sources.ee.transport import Transport
 
 LONGEST_PAUSE: Final = 60.0
@@ -209,10 +209,7 @@ def grid_of_request(grid: GeoBox) -> dict[str, Any]:
 
 def _parsed(answer: bytes, bands: tuple[str, ...], grid: GeoBox) -> NDArray[Any]:
     """An NPY answer as (bands, H, W). Raises ValueError where it is cut short or of another shape."""
-    try:
-        table = np.load(io.BytesIO(answer), allow_pickle=False)
-    except EOFError as error:
-        raise ValueError("an empty answer") from error
+    table = parsed_npy(answer)
     if table.dtype.names != bands or table.shape != grid.shape:
         raise ValueError(f"an answer of {table.shape} pixels with bands {table.dtype.names}")
     return np.stack([table[band] for band in bands])

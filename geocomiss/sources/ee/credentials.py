@@ -100,7 +100,15 @@ def _checked_url(url: str | None) -> str | None:
     """The address, if credentials may be sent to it."""
     if url is None:
         return None
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise SourceError(
+            "an --ee-url that is no address",
+            expected="one such as https://gateway.example/earthengine",
+            todo="correct it",
+        ) from None  # its words may quote a password
     if parts.username or parts.password or parts.query or parts.fragment:
         raise SourceError(
             f"an --ee-url of {parts.hostname} with a user, password or query in it",

@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocomiss.errors import unwritable
+from geocomiss.sources.ee.npy import parsed_npy
 
 PIXELS: Final = ".npz"
 VALUE: Final = ".json"
@@ -36,11 +38,10 @@ class Kept:
     def pixels(self, key: str) -> NDArray[Any] | None:
         """Pixels that have come, or None; a damaged file counts as none."""
         try:
-            with np.load(self.folder / f"{key}{PIXELS}", allow_pickle=False) as stored:
-                values: NDArray[Any] = stored["pixels"]
-                return values
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            return None
+            with zipfile.ZipFile(self.folder / f"{key}{PIXELS}") as stored:
+                return parsed_npy(stored.read("pixels.npy"))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError):
+            return None  # RuntimeError: damaged flags say that it is encrypted, or compressed in other ways
 
     def has_pixels(self, key: str) -> bool:
         """Whether there is a file of them."""

@@ -137,12 +137,12 @@ class Tiler:
         return divided and all(self.there(part) for part, _ in _parts(tile))
 
     def tried(self, tile: Tile) -> float:
-        """Fetch a tile, and the EECU-seconds that it took; 0 where it has to be divided first."""
+        """Fetch a tile, and the EECU-seconds that it took, or its parts where it has to be divided."""
         try:
             values, profile = self._client.profiled(tile.graph.image, tile.graph.bands, tile.grid)
-        except TooMuch:
-            self.read(tile)
-            return 0.0
+        except TooMuch as error:
+            self._divide(tile, error)
+            return sum(self.tried(part) for part, _ in _parts(tile))
         self._kept.keep_pixels(tile.key, values)
         self._count(tile.key, fetched=True)
         return eecu_seconds(profile)
@@ -177,15 +177,19 @@ class Tiler:
         try:
             values = self._client.pixels(tile.graph.image, tile.graph.bands, tile.grid)
         except TooMuch as error:
-            if max(tile.grid.shape) < 2 * SMALLEST:
-                raise _hopeless(tile, str(error)) from error
-            self._kept.keep_value(tile.key, DIVIDED)
-            with self._lock:
-                self._client.tally.split += 1
+            self._divide(tile, error)
             return False
         self._kept.keep_pixels(tile.key, values)
         self._count(tile.key, fetched=True)
         return True
+
+    def _divide(self, tile: Tile, error: TooMuch) -> None:
+        """Remember that a tile is fetched in parts. Raises SourceError where it is too small for that."""
+        if max(tile.grid.shape) < 2 * SMALLEST:
+            raise _hopeless(tile, str(error)) from error
+        self._kept.keep_value(tile.key, DIVIDED)
+        with self._lock:
+            self._client.tally.split += 1
 
     def _count(self, key: str, *, fetched: bool = False) -> None:
         """A tile that was asked for, or found from an earlier run; each counts once."""

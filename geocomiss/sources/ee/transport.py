@@ -58,7 +58,7 @@ class Transport:
             )
         except requests.Timeout as error:
             raise TimeoutError("no answer within the deadline") from error
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+        except requests.RequestException as error:  # an answer cut short, or one that does not unpack, too
             raise ConnectionError(type(error).__name__) from error
         with self._lock:
             self.received += len(answer.content)
