@@ -88,7 +88,7 @@ def test_the_card_says_what_the_model_is(samples, trained):
     assert card.training.n == 180 and sum(card.training.n_by_class.values()) == 180
     assert card.training.cells == tuple((50 + 2 * i, 4) for i in range(9))
     assert card.training.years == (2021,) and not card.simulated
-    assert card.options["preset"] == "small" and card.options["subset"] == "batch"
+    assert card.options["preset"] == "small" and card.options["distillation"] == "ce+kl"
     method = trained.method
     assert np.allclose(card.statistics["radar"].mean, method.normaliser("radar").mean)
 
