@@ -129,7 +129,7 @@ class Training(_Part):
     recipe_stated: bool
     """Whether the table states its recipe; else the user or the default did."""
     footprint: HashedPlaces | None = Field(default=None, exclude_if=lambda places: places is None)
-    """Where the samples lie, hashed; None (and then not written) for the simulated world."""
+    """Where the samples lie, hashed; None (and then not written) for generated samples."""
     class_weights: dict[str, float] | None = Field(default=None, exclude_if=lambda weights: weights is None)
     """Weight of each class in the losses; None (and then not written) for a regression and old cards."""
     begun_from: BegunFrom | None = Field(default=None, exclude_if=lambda begun: begun is None)

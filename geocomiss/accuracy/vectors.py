@@ -74,7 +74,8 @@ def _names(frame: "GeoDataFrame", column: str | None, path: Path) -> list[str]:
     chosen = column or ("name" if "name" in others else next(iter(texts), None))
     if chosen is None:
         return [f"district {number}" for number in range(1, len(frame) + 1)]
-    return [str(value) for value in frame[chosen]]
+    pairs = zip(frame[chosen].tolist(), frame[chosen].isna().tolist(), strict=True)
+    return ["without a name" if absent else str(value) for value, absent in pairs]
 
 
 def _kind(series: Any) -> Any:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
 NO_PLACE: Final = "no geometry"
+OFF_EARTH: Final = "coordinates beyond 180 degrees of longitude or 90 of latitude"
 NO_LABEL: Final = "no label"
 NO_SEASON: Final = "no season"
 TESTING: Final = "CropHarvest keeps it for testing"
@@ -87,10 +88,13 @@ def read_features(request: SamplingRequest) -> Features:
     stated = bool(request.season_column) or (cropharvest and not request.season)
     testing = [cropharvest and str(row).lower() in ("true", "1") for row in _tested(frame)]
     why = np.select(
-        [_nowhere(shapes), np.array(testing), np.array(texts) == "", (np.array(seasons) == "") & stated],
-        [NO_PLACE, TESTING, NO_LABEL, NO_SEASON],
+        [
+            _nowhere(shapes), _off_earth(shapes), np.array(testing), np.array(texts) == "",
+            (np.array(seasons) == "") & stated,
+        ],
+        [NO_PLACE, OFF_EARTH, TESTING, NO_LABEL, NO_SEASON],
         "",
-    )
+    )  # fmt: skip
     digest = hashlib.sha256(repr((texts, seasons)).encode())
     for shape in shapes:
         digest.update(b"" if shape is None else shapely.to_wkb(shape))
@@ -135,6 +139,12 @@ def _nowhere(shapes: NDArray[Any]) -> NDArray[np.bool_]:
     """Which have no geometry, or one beyond what its CRS describes."""
     bounds = shapely.bounds(shapes)
     return np.asarray(shapely.is_missing(shapes) | shapely.is_empty(shapes) | ~np.isfinite(bounds).all(1))
+
+
+def _off_earth(shapes: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which reach beyond all degrees: projected coordinates, or a wrong CRS; no UTM zone has them."""
+    west, south, east, north = shapely.bounds(shapes).T
+    return np.asarray((west < -180) | (east > 180) | (south < -90) | (north > 90))
 
 
 def _column(frame: "GeoDataFrame", column: str, option: str, request: SamplingRequest) -> list[str]:

@@ -183,7 +183,10 @@ def _dated(
     cycle = source.held.cycle() if source.held and not (request.season or told) else source.recipe.cycle
     known: dict[str, Calendar] = {}
     for text in sorted(set(features.seasons[features.why == ""].tolist())):
-        calendar = resolve_season(text or None, source, cycle, exact=False)
+        try:
+            calendar = resolve_season(text or None, source, cycle, exact=False)
+        except SeasonError as error:
+            raise _in_column(error, features, request, text) from error
         if calendar is None:
             raise SeasonError(
                 f"a source that holds {source.held}", expected=str(cycle), todo="give --season within it"
@@ -196,6 +199,19 @@ def _dated(
         )
     names = [str(known.get(text, "")) for text in features.seasons.tolist()]
     return replace(features, seasons=np.array(names, np.str_)), {str(each): each for each in known.values()}
+
+
+def _in_column(error: SeasonError, features: Features, request: SamplingRequest, text: str) -> SeasonError:
+    """The same, said of the column that holds the season, where one does."""
+    if not request.season_column:
+        return error
+    rows = np.flatnonzero((features.seasons == text) & (features.why == "")) + 1
+    more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+    return SeasonError(
+        f"{error.found} (column {request.season_column!r}, row {rows[0]}{more})",
+        expected=error.expected,
+        todo="correct these cells; empty ones leave their points out",
+    )
 
 
 def _opened(

@@ -6,6 +6,7 @@ N samples.
 import math
 from collections import Counter
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from geocomiss.samples import Samples
 from geocomiss.scores import Scores, ValueScores
 from geocomiss.training.finetune import begun_from
 from geocomiss.training.plan import INNER, Plan
+
+FEATURE: Final = "feature"
+"""Column with the row of each point or polygon in the user's file, as `geocomiss sample` writes it."""
 
 
 def card_of(plan: Plan, method: Method, epochs: int, used: Samples, scores: Scores | ValueScores) -> Card:
@@ -83,6 +87,8 @@ def _training(plan: Plan, used: Samples, epochs: int, method: Method) -> Trainin
     weights = {each.name: round(float(method.class_weight[each.value - 1]), 5) for each in plan.classes}
     cells = {(math.floor(lat), math.floor(lon)) for lat, lon in zip(used.lat, used.lon, strict=True)}
     earlier = request.begin.card.training if request.begin else None
+    # anyone can draw these again; what a user sampled in the simulated world has features of its own
+    generated = samples.simulated and FEATURE not in samples.columns
     return Training(
         table=samples.name,
         sha256=samples.sha256,
@@ -97,7 +103,7 @@ def _training(plan: Plan, used: Samples, epochs: int, method: Method) -> Trainin
         groups=f"{len(set(samples.group.tolist()))} groups by {samples.grouped_by}",
         held_out=request.fold,
         recipe_stated=samples.recipe_stated,
-        footprint=None if samples.simulated else _footprint(used),
+        footprint=None if generated else _footprint(used),
         class_weights=weights if plan.classes else None,
         begun_from=begun_from(request.begin, plan.classes) if request.begin else None,
     )

@@ -22,6 +22,7 @@ from geocomiss.accuracy import (
     write_assessment,
 )
 from geocomiss.accuracy.reference import TRAINING
+from geocomiss.accuracy.vectors import read_districts
 from geocomiss.errors import GeocomissError, MapError
 from geocomiss.footprint import footprint_of
 
@@ -243,6 +244,13 @@ def test_a_class_that_the_map_lacks_counts_as_wrong(map_folder: Path, simple_poi
     assert (hops.name, hops.producers.value, hops.mapped_points) == ("hops (not in the map)", 0, 0)
     assert np.isnan(hops.users.value)
     assert hops.area is not None and hops.area.hectares > 20
+
+
+def test_districts_without_a_name_are_called_so(tmp_path: Path) -> None:
+    shapes = [shapely.box(4 + each, 50, 5 + each, 51) for each in range(4)]
+    frame = geopandas.GeoDataFrame({"name": ["a", None, "a", None]}, geometry=shapes, crs=4326)
+    frame.to_file(tmp_path / "d.gpkg")
+    assert read_districts(tmp_path / "d.gpkg", None)["name"].tolist() == ["a", "without a name"]
 
 
 def test_districts_and_modalities(

@@ -71,6 +71,16 @@ def test_the_card_of_the_simulated_world_keeps_no_places():
     assert Card.model_validate_json(card).model_dump_json(indent=1) + "\n" == card
 
 
+def test_own_points_in_the_simulated_world_are_kept_too(samples):
+    request = replace(QUICK, settings=replace(QUICK.settings, epochs=1), fold="fold=1")
+    columns = {**samples.columns, "feature": np.arange(len(samples)) + 1}
+    own = train_model(replace(samples, simulated=True, columns=columns), request).card.training
+    used = samples.columns["fold"] != 1
+    assert own.places is not None and own.places.covers(samples.lat[used], samples.lon[used]).all()
+    generated = train_model(replace(samples, simulated=True), request).card.training
+    assert generated.places is None
+
+
 def test_the_card_says_what_the_model_is(samples, trained):
     card = trained.card
     assert [info.name for info in card.classes] == ["grass", "maize", "wheat"]

@@ -19,6 +19,7 @@ from geocomiss.errors import AreaError, GeocomissError, SampleError, SeasonError
 from geocomiss.recipes import RECIPES
 from geocomiss.samples import SampleRequest, Samples, read_samples
 from geocomiss.sampling import SamplingReport, SamplingRequest, sample_points
+from geocomiss.sampling.features import OFF_EARTH
 
 RECIPE = RECIPES["monthly-l2a"]
 Write = Callable[..., Path]
@@ -192,6 +193,35 @@ def test_the_same_table_comes_out_twice(write: Write, sample: Any) -> None:
     points = write([block(2, 2, 9, 9), block(20, 20, 6, 6)], ["maize", "wheat"])
     first = sample(points, tile=7).path.read_bytes()
     assert sample(points, tile=30, overwrite=True).path.read_bytes() == first
+
+
+def test_a_season_that_cannot_be_read_is_told_with_column_and_row(write: Write, sample: Any) -> None:
+    points = write([at(3.5, 3.5), at(5.5, 5.5), at(7.5, 7.5)], ["a", "b", "b"], when=["2021", "May", "May"])
+    with pytest.raises(SeasonError, match=r"'May'.*\(column 'when', row 2 and 1 more\)") as caught:
+        sample(points, season=None, season_column="when")
+    assert "--season " not in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["stack", "simulated"])
+def test_coordinates_that_are_no_degrees_give_no_sample(
+    tmp_path: Path, stack: Path, source: str, sample: Any
+) -> None:
+    good = geopandas.GeoSeries([at(3.5, 3.5), at(9.5, 9.5)], crs=32631).to_crs(4326).tolist()
+    wrong = [
+        shapely.Point(640005, 5609995),
+        shapely.Point(500, 10),
+        shapely.Point(5, 95),
+        shapely.Point(9, -91),
+    ]
+    points = tmp_path / "degrees.gpkg"
+    frame = geopandas.GeoDataFrame({"label": ["a", "b"] * 3}, geometry=good + wrong, crs=4326)
+    frame.to_file(points)
+    path = str(stack) if source == "stack" else source
+    report = sample(points, source=path)
+    assert report.reasons == {OFF_EARTH: 4} and report.n == 2
+    frame[2:].to_file(points)
+    with pytest.raises(SampleError, match="4 coordinates beyond 180 degrees"):
+        sample(points, source=path, overwrite=True)
 
 
 @pytest.mark.parametrize(
