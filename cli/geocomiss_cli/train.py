@@ -160,6 +160,7 @@ def train(
     card = write_checkpoint(out, trained.card, trained.method, overwrite, curve, trained.applicability)
     forget(state)
     _say_card(card, out)
+    say_notes(few_to_calibrate(card), [])
 
 
 def choices_of(pairs: list[str]) -> "dict[str, JsonValue]":
@@ -220,3 +221,11 @@ def _what(table: "Samples") -> str:
     if target is None:
         return f"{len(set(table.labels.tolist()))} classes"
     return f"target {target.min():.4g} to {target.max():.4g} (mean {target.mean():.4g})"
+
+
+def few_to_calibrate(card: "Card") -> list[str]:
+    """A note where few samples told how sure the model may be."""
+    from geocomiss.calibration import caution
+
+    said = card.calibration and caution(card.calibration)
+    return [said] if said else []

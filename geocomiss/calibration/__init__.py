@@ -4,7 +4,7 @@ from geocomiss.calibration.error import calibration_error, reliability
 from geocomiss.calibration.fitting import calibrate
 from geocomiss.calibration.priors import read_priors
 from geocomiss.calibration.readout import Readout
-from geocomiss.calibration.stored import Calibration, PatternCalibration, problem_of
+from geocomiss.calibration.stored import Calibration, PatternCalibration, caution, problem_of
 
 __all__ = [
     "Calibration",
@@ -12,6 +12,7 @@ __all__ = [
     "Readout",
     "calibrate",
     "calibration_error",
+    "caution",
     "problem_of",
     "read_priors",
     "reliability",

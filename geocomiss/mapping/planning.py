@@ -7,7 +7,7 @@ import xarray as xr
 
 from geocomiss.aoi import read_aoi
 from geocomiss.batch import Spec
-from geocomiss.calibration import Readout, read_priors
+from geocomiss.calibration import Readout, caution, read_priors
 from geocomiss.checkpoint import Card, Checkpoint, read_checkpoint
 from geocomiss.engine import precision_of
 from geocomiss.errors import CheckpointError, MapError
@@ -201,6 +201,8 @@ def _readout_notes(readout: Readout) -> tuple[str, ...]:
             "the confidence is uncalibrated and there is no expected accuracy: this model's card holds no "
             "calibration, train it again to have one"
         )
+    elif said := caution(readout.calibration):
+        notes.append(said)
     if readout.priors is not None:
         notes.append(
             "the most probable class under the shares of --priors is written"

@@ -9,7 +9,7 @@ import torch
 from learning import conftest
 from typer.testing import CliRunner
 
-from geocomiss.calibration import Readout, calibrate, calibration_error
+from geocomiss.calibration import Readout, calibrate, calibration_error, caution
 from geocomiss.calibration.fitting import GAPS
 from geocomiss.calibration.views import gap_views, pattern_views
 from geocomiss.checkpoint import CARD, Checkpoint, read_checkpoint, write_checkpoint
@@ -193,3 +193,9 @@ def test_a_regression_is_not_calibrated(samples, tmp_path):
     priors.write_text("class,share\na,1\n")
     with pytest.raises(SampleError, match="a value"):
         evaluate_model(Checkpoint(trained.card, trained.method), valued, priors=priors)
+
+
+def test_a_calibration_by_few_samples_is_called_rough(trained):
+    known = trained.card.calibration
+    assert caution(known.model_copy(update={"n": 100})) is None
+    assert "24 samples only" in (caution(known.model_copy(update={"n": 24})) or "")
