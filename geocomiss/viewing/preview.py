@@ -19,7 +19,7 @@ from geocomiss.errors import MapError
 from geocomiss.maps import Category, Layer
 from geocomiss.viewing.fonts import fonts_for
 from geocomiss.viewing.frames import COARSER
-from geocomiss.viewing.marks import draw_north, draw_scale_bar
+from geocomiss.viewing.marks import draw_label, draw_north, draw_scale_bar
 from geocomiss.viewing.opened import OpenedMap
 
 SIDE: Final = 1400
@@ -113,6 +113,7 @@ def _figure(opened: OpenedMap, crop: Raster, low: float) -> Figure:
     hatched = _hatch(board["map"], opened, crop.values.shape, low)
     draw_scale_bar(board["map"], opened.grid, crop.values.shape, inches)
     draw_north(board["map"], opened.grid, inches)
+    draw_label(board["map"], _cut(opened.label, LONG), inches)
     board["map"].set_title(
         _cut(opened.title, 80), loc="left", fontsize=12, fontweight="bold", parse_math=False
     )

@@ -250,3 +250,17 @@ def test_any_number_of_classes_has_colours_of_their_own() -> None:
     colors = [other_color(number) for number in range(40)]
     assert all(re.fullmatch("#[0-9a-f]{6}", each) for each in colors)
     assert len(set(colors)) >= 39  # black cannot be darker
+
+
+def test_what_is_no_map_of_the_world_says_so_in_the_picture(folder: Path, tmp_path: Path) -> None:
+    """Pictures travel without the page and the folder that say it, too."""
+    plain = tmp_path / "plain"
+    shutil.copytree(folder, plain)
+    run = json.loads((plain / "run.json").read_text("utf-8"))
+    drawn = []
+    for label in (None, "SIMULATED WORLD"):
+        (plain / "run.json").write_text(json.dumps(run | {"label": label}), "utf-8")
+        view_map(ViewRequest(plain, tmp_path))
+        with Image.open(tmp_path / "preview.png") as picture:
+            drawn.append((np.asarray(picture.convert("RGB")) == (0xA3, 0x26, 0x1D)).all(2).sum())
+    assert drawn[0] == 0 and drawn[1] > 1000
