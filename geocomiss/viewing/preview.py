@@ -11,7 +11,9 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Patch
+from matplotlib.textpath import text_to_path
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
@@ -31,7 +33,11 @@ BLOCKS: Final = 90
 HATCH: Final = "//////"
 """Dense enough that a single block shows it."""
 LONG: Final = 34
-"""Letters of a class name that fit into the legend."""
+"""Letters of a label on the map, at most."""
+ROOM: Final = 190.0
+"""Points across the words of the legend, at most."""
+POINTS: Final = 8.0
+"""Size of the legend's letters."""
 ENTRIES: Final = 24
 """Classes that fit into the legend, the largest first."""
 WIDE: Final = 6.6
@@ -198,7 +204,7 @@ def _side(axes: Axes, opened: OpenedMap, low: float | None, height: float) -> No
         handles=_handles(opened, shown, low, lines),
         loc="upper left",
         bbox_to_anchor=(0.0, 1.0),
-        fontsize=8 if taken <= height else 6.5,
+        fontsize=POINTS if taken <= height else 6.5,
         frameon=False,
         borderaxespad=0,
         labelspacing=0.5,
@@ -232,8 +238,23 @@ def _label(each: Category, hectares: float, total: float, lines: int) -> str:
     area = f"{hectares:,.{0 if total >= 1000 else 1}f} ha"
     share = f", {hectares / total:.1%}" if total else ""
     if lines == 2:
-        return f"{_cut(each.name, LONG)}\n{area}{share}"
-    return f"{_cut(each.name, LONG - 14)}: {area}{share}"
+        return f"{fitting(each.name, ROOM)}\n{area}{share}"
+    rest = f": {area}{share}"
+    return fitting(each.name, ROOM - _points_across(rest)) + rest
+
+
+def fitting(text: str, points: float) -> str:
+    """As much of a text as fits into a width at the legend's size: letters are of unlike widths."""
+    one_line = " ".join(text.split())
+    for letters in range(len(one_line), 0, -1):
+        if _points_across(part := _cut(one_line, letters)) <= points:
+            return part
+    return "…"
+
+
+def _points_across(text: str) -> float:
+    prop = FontProperties(size=POINTS)
+    return float(text_to_path.get_text_width_height_descent(text, prop, ismath=False)[0])
 
 
 def _cut(text: str, letters: int) -> str:
