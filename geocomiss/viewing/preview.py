@@ -253,8 +253,7 @@ def fitting(text: str, points: float) -> str:
 
 
 def _points_across(text: str) -> float:
-    prop = FontProperties(size=POINTS)
-    return float(text_to_path.get_text_width_height_descent(text, prop, ismath=False)[0])
+    return float(text_to_path.get_text_width_height_descent(text, FontProperties(size=POINTS), False)[0])
 
 
 def _cut(text: str, letters: int) -> str:
