@@ -119,6 +119,11 @@ def cost_of_fetch(request: FetchRequest) -> CostReport:
 def cost_of_map(request: "MapRequest") -> CostReport:
     """What `make_map` would take."""
     _check_source(request.source)
+    if request.memory is not None:
+        from geocomiss.checkpoint import read_checkpoint  # trying a network needs torch
+        from geocomiss.mapping.planning import model_name, sized
+
+        request, _ = sized(request, read_checkpoint(model_name(request)))
     asked = replace(_alike(request), model=request.model, tile=request.tile, without=request.without)
     return plan_costs(asked)
 

@@ -1,6 +1,7 @@
 """Maps made in processes of their own, to be killed. They begin with everything imported, to save seconds."""
 
 import multiprocessing
+import os
 import resource
 import time
 from collections.abc import Callable
@@ -18,26 +19,29 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["geocomiss.mapping", "torch"])
 
 
-def start(request: object, *, file_limit: int | None = None, said: Path | None = None) -> BaseProcess:
+def start(
+    request: object, *, file_limit: int | None = None, said: Path | None = None, threads: int = 1
+) -> BaseProcess:
     """Begin to make a map.
 
     Args:
         request: A `MapRequest`.
         file_limit: Bytes beyond which no file can grow, as on a full disk.
         said: File for the message of an error.
+        threads: Threads of matrix products; 0: one a core.
     """
-    process = _context.Process(target=_make, args=(request, file_limit, said), daemon=True)
+    process = _context.Process(target=_make, args=(request, file_limit, said, threads), daemon=True)
     process.start()
     return process
 
 
-def _make(request: object, file_limit: int | None, said: Path | None) -> None:
+def _make(request: object, file_limit: int | None, said: Path | None, threads: int) -> None:
     import torch
 
     from geocomiss.errors import GeocomissError
     from geocomiss.mapping import make_map
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads or os.cpu_count() or 1)
     if file_limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
     try:

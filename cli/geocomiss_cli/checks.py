@@ -1,5 +1,6 @@
 """Checks of values that options share: wrong ones are said as wrong usage."""
 
+import re
 from collections.abc import Iterable
 from typing import Final, Literal, cast, get_args
 
@@ -64,6 +65,26 @@ def min_steps_of(entries: Iterable[str]) -> dict[str, int]:
         else:
             bare = dict.fromkeys(IMAGING, int(number))
     return bare | named
+
+
+def check_memory(text: str | None) -> str | None:
+    """Hold `--memory` to a number and a unit."""
+    memory_of(text)
+    return text
+
+
+def memory_of(text: str | None, tile: int | None = None) -> int | None:
+    """'4GB' as bytes; not together with a tile size, which follows from it."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", text.strip(), re.IGNORECASE)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no size; expected one such as 4GB, 800MB or 2.5GiB.")
+    if tile is not None:
+        raise typer.BadParameter("--memory decides on the size of tiles: leave --tile or --memory out.")
+    number, unit = found.groups()
+    base = 1024 if "i" in unit.lower() else 1000
+    return int(float(number) * base ** ("KMGT".index(unit[0].upper()) + 1))
 
 
 def check_recipe(name: str) -> str:

@@ -52,7 +52,8 @@ def map_area(
     dry_run: engine.DryRun = False,
     device: given.Device = "auto",
     precision: given.Precision = "auto",
-    tile: given.Tile = 512,
+    tile: given.MapTile = None,
+    memory: given.Memory = None,
     workers: given.Workers = 0,
     scheduler: given.Scheduler = None,
     skip_failed: given.SkipFailed = False,
@@ -84,7 +85,8 @@ def map_area(
         on_mismatch=checks.on_mismatch_of(on_mismatch),
         device=device,
         precision=checks.precision_of(precision),
-        tile=tile,
+        tile=512 if tile is None else tile,
+        memory=checks.memory_of(memory, tile),
         workers=workers,
         scheduler=scheduler,
         skip_failed=skip_failed,
@@ -143,9 +145,18 @@ def _say_report(report: "MapReport") -> None:
     console.print(f"modalities available (share of pixels looked at): {shares}")
     _say_classes(report)
     console.print(f"pixels without a class: {_shares(report)}")
-    console.print(f"{report.px_per_s:,.0f} pixels/s, {report.seconds:.1f} s")
+    console.print(f"{report.px_per_s:,.0f} pixels/s, {report.seconds:.1f} s{_time(report)}")
     for name in report.files:
         console.print(f"wrote {report.folder / name}", markup=False)
+
+
+def _time(report: "MapReport") -> str:
+    """Where the time went."""
+    shares = {name: share for name, share in report.time.items() if name != "read_ahead"}
+    if not shares:
+        return ""
+    told = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    return f": {told} ({report.time['read_ahead']:.0%} of reading was done meanwhile)"
 
 
 def _shares(report: "MapReport") -> str:

@@ -11,6 +11,7 @@ from geocomiss_cli.checks import (
     Mismatch,
     StackFormat,
     check_fetch_format,
+    check_memory,
     check_min_steps,
     check_modalities,
     check_on_mismatch,
@@ -261,6 +262,27 @@ Tile = Annotated[
     typer.Option(
         min=1,
         help="Pixels a side of a tile: small ones take less memory and more time; the map is the same.",
+        rich_help_panel=RUN,
+    ),
+]
+MapTile = Annotated[
+    int | None,
+    typer.Option(
+        "--tile",
+        min=1,
+        help="Pixels a side of a tile: small ones take less memory and more time; the map is the same.",
+        show_default="512, or what --memory allows",
+        rich_help_panel=RUN,
+    ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        callback=check_memory,
+        help="Memory that all processes on this machine may take together, as 4GB or 800MB; with --scheduler "
+        "each worker. The size of the tiles follows from it, at most 2,048 pixels a side.",
+        show_default="as much as --tile takes",
         rich_help_panel=RUN,
     ),
 ]

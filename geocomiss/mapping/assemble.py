@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from geocomiss.errors import MapError, unwritable
 from geocomiss.grid import Tile
-from geocomiss.mapping.compute import Clock
+from geocomiss.mapping.clock import Clock
 from geocomiss.mapping.facts import tags_of, write_run
 from geocomiss.mapping.far import outside_in_words, share_outside
 from geocomiss.mapping.illustrate import IMAGING, coarse_grid, picked
@@ -99,6 +99,7 @@ def assemble(plan: Plan, finished: Finished, clock: Clock, work: WorkFolder) -> 
         tiles=len(finished.done) + len(finished.failed),
         computed=clock.pixels,
         kept=finished.kept,
+        time=clock.shares(),
         failed=dict(sorted(finished.failed.items())),
         outside_applicability=outside,
         **_shown(plan, finished, counts),

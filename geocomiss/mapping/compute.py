@@ -1,10 +1,9 @@
 """Compute one tile: read its window of the stack, classify its pixels, keep what the map shows of it."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,81 +13,20 @@ from odc.geo.geobox import GeoBox
 
 from geocomiss.batch import batch_of_stack
 from geocomiss.grid import Tile
-from geocomiss.inference import PIXELS_AT_ONCE, Prediction, dissimilarity_of, joined, predict
+from geocomiss.inference import Prediction, dissimilarity_of, joined, predict
 from geocomiss.mapping.checks import required_bits
+from geocomiss.mapping.clock import Clock
 from geocomiss.mapping.far import stored_index
 from geocomiss.mapping.illustrate import IMAGING, MANY, count_observations, illustrate, picked
+from geocomiss.mapping.memory import STRIP
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.tiles import TileResult
 from geocomiss.maps import APPLICABILITY, NOT_MAPPED, PROBABILITIES, STEP, Layer
 from geocomiss.stack import window
 
-STRIP: Final = 2 * PIXELS_AT_ONCE
-"""Pixels that are made a batch at a time."""
-
-
-@dataclass
-class Clock:
-    """Where the time went."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    """Seconds per kind of work."""
-    pixels: int = 0
-    """Pixels classified in this run."""
-    started: float = field(default_factory=time.perf_counter)
-    """When it was started."""
-
-    @contextmanager
-    def measure(self, what: str) -> Iterator[None]:
-        """Add the time spent inside to `what`."""
-        begin = time.perf_counter()
-        yield
-        self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - begin
-
-    def add(self, seconds: Mapping[str, float], pixels: int) -> None:
-        """Add what was measured elsewhere."""
-        for what, spent in seconds.items():
-            self.seconds[what] = self.seconds.get(what, 0.0) + spent
-        self.pixels += pixels
-
-    @property
-    def total(self) -> float:
-        """Seconds since the start."""
-        return time.perf_counter() - self.started
-
-
-def map_tile(
-    plan: Plan,
-    tile: Tile,
-    device: torch.device,
-    clock: Clock,
-    tell: Callable[[int, int], None] = lambda done, of: None,
-) -> TileResult:
-    """Classify the pixels of one tile that lie in the area and the mask.
-
-    Args:
-        plan: The map.
-        tile: A tile of its grid.
-        device: Where the network runs.
-        clock: Told where the time goes.
-        tell: Told (pixels done, pixels to do).
-    """
-    area, wanted = plan.within_area(tile), plan.wanted(tile)
-    counts = {"outside": int((~area).sum()), "masked": int((area & ~wanted).sum())}
-    if not wanted.any():
-        return _nothing(plan, tile, counts)
-    y, x = _extent(wanted)  # what is not wanted is not read
-    with clock.measure("read"):
-        part = window(plan.stack, _within(tile.y, y), _within(tile.x, x), plan.grid).compute()
-    here = _Window(part, wanted[y, x], tile.geobox[y, x])
-    prediction = _classified(plan, here, device, clock, tell)
-    clock.pixels += len(prediction.value)
-    result = _result(prediction, wanted, required_bits(plan.request.require), counts)
-    return _with_further(plan, tile, result, prediction, part)
-
 
 @dataclass(frozen=True)
-class _Window:
+class Window:
     """Rows and columns of a tile, read."""
 
     stack: xr.DataTree
@@ -98,7 +36,7 @@ class _Window:
     grid: GeoBox
     """Their own grid."""
 
-    def strips(self) -> "Iterator[_Window]":
+    def strips(self) -> "Iterator[Window]":
         """Full rows at a time with about `STRIP` pixels to classify, without those that have none."""
         ends = np.cumsum(self.wanted.sum(1))
         height = len(ends)
@@ -109,12 +47,73 @@ class _Window:
             rows, whole = slice(first, end), slice(None)
             if self.wanted[rows].any():
                 stack = window(self.stack, rows, whole, self.grid)
-                yield _Window(stack, self.wanted[rows], self.grid[rows, whole])
+                yield Window(stack, self.wanted[rows], self.grid[rows, whole])
             first = end
 
 
+@dataclass(frozen=True)
+class Gathered:
+    """A tile with all that is to be read for it: the rest is computing."""
+
+    tile: Tile
+    """The tile."""
+    area: NDArray[np.bool_]
+    """(H, W) pixels in the area of interest."""
+    wanted: NDArray[np.bool_]
+    """(H, W) those of them that are to be mapped."""
+    window: Window | None
+    """The rows and columns that hold them; None where there are none."""
+    seconds: float
+    """What reading took."""
+
+
+def gather(plan: Plan, tile: Tile) -> Gathered:
+    """Read a tile; what is not wanted is not read.
+
+    Args:
+        plan: The map.
+        tile: A tile of its grid.
+    """
+    begin = time.perf_counter()
+    area = plan.within_area(tile)
+    wanted = plan.wanted(tile)
+    window_read = None
+    if wanted.any():
+        y, x = _extent(wanted)
+        part = window(plan.stack, _within(tile.y, y), _within(tile.x, x), plan.grid).compute()
+        window_read = Window(part, wanted[y, x], tile.geobox[y, x])
+    return Gathered(tile, area, wanted, window_read, time.perf_counter() - begin)
+
+
+def map_tile(
+    plan: Plan,
+    gathered: Gathered,
+    device: torch.device,
+    clock: Clock,
+    tell: Callable[[int, int], None] = lambda done, of: None,
+) -> TileResult:
+    """Classify the pixels of one tile that lie in the area and the mask.
+
+    Args:
+        plan: The map.
+        gathered: A tile of its grid, read.
+        device: Where the network runs.
+        clock: Told where the time goes.
+        tell: Told (pixels done, pixels to do).
+    """
+    area, wanted, here = gathered.area, gathered.wanted, gathered.window
+    counts = {"outside": int((~area).sum()), "masked": int((area & ~wanted).sum())}
+    if here is None:
+        return _nothing(plan, gathered.tile, counts)
+    prediction = _classified(plan, here, device, clock, tell)
+    clock.pixels += len(prediction.value)
+    with clock.measure("layers"):
+        result = _result(prediction, wanted, required_bits(plan.request.require), counts)
+        return _with_further(plan, gathered, result, prediction, here)
+
+
 def _classified(
-    plan: Plan, here: _Window, device: torch.device, clock: Clock, tell: Callable[[int, int], None]
+    plan: Plan, here: Window, device: torch.device, clock: Clock, tell: Callable[[int, int], None]
 ) -> Prediction:
     """Classify the wanted pixels of a window, a strip at a time: a batch takes several times its pixels."""
     parts, done, number = [], 0, int(here.wanted.sum())
@@ -183,18 +182,18 @@ def _blank(plan: Plan, tile: Tile, layer: Layer) -> NDArray[Any]:
 
 
 def _with_further(
-    plan: Plan, tile: Tile, result: TileResult, prediction: Prediction, part: xr.DataTree
+    plan: Plan, gathered: Gathered, result: TileResult, prediction: Prediction, here: Window
 ) -> TileResult:
     """A tile with the layers beyond class, confidence, modalities and expected accuracy.
 
     Args:
         plan: The map.
-        tile: The tile.
+        gathered: The tile.
         result: What is known of it.
         prediction: Of its wanted pixels.
-        part: The computed stack of the rows and columns with wanted pixels.
+        here: Its rows and columns with wanted pixels.
     """
-    wanted = plan.wanted(tile)
+    tile, wanted, part = gathered.tile, gathered.wanted, here.stack
     y, x = _extent(wanted)
     counts = count_observations(part, wanted[y, x], plan.calendar.number)
     further = {layer.name: _blank(plan, tile, layer) for layer in plan.further}
@@ -209,8 +208,8 @@ def _with_further(
             further[layer.name][:, wanted] = stored_index(prediction.dissimilarity, shown)
         elif layer.illustrates:
             at = picked(plan.grid, tile, layer.every)
-            here = replace(at, y=at.y - y.start, x=at.x - x.start)
-            further[layer.name] = illustrate(layer, part, wanted[y, x], here)
+            from_corner = replace(at, y=at.y - y.start, x=at.x - x.start)
+            further[layer.name] = illustrate(layer, part, wanted[y, x], from_corner)
     return replace(result, further=further, observed=counts.by_step)
 
 

@@ -4,6 +4,7 @@ Each tile is a task of its own. A worker gets the plan once, when it joins; what
 tile store, and only a line of numbers comes back. A worker that dies loses the tile it was at.
 """
 
+import gc
 import logging
 import os
 import uuid
@@ -24,6 +25,7 @@ from geocomiss import __version__
 from geocomiss.errors import MapError
 from geocomiss.grid import Tile
 from geocomiss.inference import device_named
+from geocomiss.mapping.memory import CACHE
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.queue import Outcome, Queue
 from geocomiss.mapping.tiles import TileStore
@@ -32,8 +34,6 @@ from geocomiss.sources.base import Counting
 from geocomiss.tiling.manifest import own_file
 
 distributed: Any = _distributed  # ships few types
-CACHE: Final = 64
-"""MB of GDAL's block cache in a worker: its default is 5 % of the machine's memory for each process."""
 CONNECT: Final = 20.0
 """Seconds to wait for a scheduler."""
 JOIN: Final = 60.0
@@ -87,6 +87,11 @@ class MapWorker(WorkerPlugin):
         os.environ.setdefault("GDAL_CACHEMAX", str(CACHE))  # before the first image is read
         torch.set_num_threads(self._threads)
         self._store = TileStore(self._folder, own_file())
+        gc.freeze()
+
+    def teardown(self, worker: Any) -> None:
+        """Leave the process as it was."""
+        gc.unfreeze()
 
     def compute(self, tile: Tile) -> Outcome:
         """Compute a tile, unless another worker has done so just before it died."""
@@ -99,6 +104,7 @@ class MapWorker(WorkerPlugin):
         with dask.config.set(scheduler="threads", num_workers=self._threads):
             with rasterio.Env(GDAL_NUM_THREADS=self._threads):
                 outcome = compute(self._plan, self._store, tile, device)
+        gc.collect()  # see `memory.swept`
         source = self._plan.source
         account = source.counted() if isinstance(source, Counting) else None
         return Outcome(outcome.record, outcome.seconds, outcome.pixels, account)

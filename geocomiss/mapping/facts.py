@@ -11,6 +11,7 @@ import rasterio
 from geocomiss import __version__
 from geocomiss.errors import unwritable
 from geocomiss.grid import crs_of
+from geocomiss.mapping.memory import peak
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.request import MapReport
 from geocomiss.maps import AREA_NOTE, SUMMARY
@@ -122,7 +123,9 @@ def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, 
             "kept_px": report.kept,
             "failed": report.failed,
         },
+        "memory": _memory(plan),
         "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
+        "time": report.time,
         "seconds": round(report.seconds, 3),
         "px_per_s": round(report.px_per_s, 1),
         "versions": {
@@ -133,6 +136,20 @@ def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, 
         },
         "command": plan.request.command,
     }
+
+
+def _memory(plan: Plan) -> dict[str, float | None]:
+    """What this process took at most and, where memory was limited, what was reckoned with, in MB."""
+    most = peak()
+    facts: dict[str, float | None] = {"peak_mb": most and round(most / 1e6, 1)}
+    if plan.memory and plan.request.memory:
+        facts |= {
+            "budget_mb": round(plan.request.memory / 1e6, 1),
+            "reckoned_mb": round(plan.memory.taken(plan.request.tile) / 1e6, 1),
+            "process_mb": round(plan.memory.process / 1e6, 1),
+            "bytes_per_tile_pixel": round(plan.memory.pixel, 1),
+        }
+    return facts
 
 
 def _applicability(plan: Plan, report: MapReport) -> dict[str, Any] | None:

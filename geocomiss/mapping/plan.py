@@ -23,6 +23,7 @@ from geocomiss.engine import Precision, prepared
 from geocomiss.grid import Tile, crs_of, crs_text, tiles_of
 from geocomiss.mapping.illustrate import OPTICAL, can_illustrate, every_of
 from geocomiss.mapping.mask import Mask
+from geocomiss.mapping.memory import Memory
 from geocomiss.mapping.request import MapRequest
 from geocomiss.maps import (
     APPLICABILITY,
@@ -83,6 +84,8 @@ class Plan:
     """How logits become classes and probabilities."""
     precision: Precision = "float32"
     """Numbers that encoders are computed with."""
+    memory: Memory | None = None
+    """What a process that computes takes, where memory is limited."""
     dissolved: dict[str, Any] | None = None
     """What the minimum mapping unit changed, once that is known."""
 

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import xarray as xr
+
 from geocomiss.aoi import read_aoi
 from geocomiss.batch import Spec
 from geocomiss.calibration import Readout, read_priors
@@ -21,6 +23,7 @@ from geocomiss.mapping.checks import (
 from geocomiss.mapping.contract import Contract, band_differences, recipe_differences, settle
 from geocomiss.mapping.mapping_unit import check_mapping_unit
 from geocomiss.mapping.mask import read_mask
+from geocomiss.mapping.memory import AHEAD, PROCESS, Memory, bands_read, memory_of
 from geocomiss.mapping.plan import Plan, classes_of
 from geocomiss.mapping.request import SHIPPED_MODEL, MapRequest
 from geocomiss.maps import (
@@ -33,7 +36,7 @@ from geocomiss.seasons import Cycle
 from geocomiss.sources import EARTH_ENGINE, SIMULATED, sources_of
 from geocomiss.sources.base import Reading, Source
 from geocomiss.sources.resolve import Asked, future_steps, resolve_grid, source_asked, uncovered
-from geocomiss.stack import origin_of, without
+from geocomiss.stack import COUNT, groups_of, new_stack, origin_of, without
 
 
 def plan_map(request: MapRequest) -> Plan:
@@ -43,9 +46,10 @@ def plan_map(request: MapRequest) -> Plan:
         GeocomissError: Whatever does not fit, said before anything is written.
     """
     _check_names(request)
-    checkpoint = read_checkpoint(_model_name(request))
+    checkpoint = read_checkpoint(model_name(request))
     _check_classes(checkpoint)
     _check_applicability(request, checkpoint)
+    request, memory = sized(request, checkpoint)
     card, cycle = checkpoint.card, _cycle(checkpoint)
     source = source_asked(_asked(request, card))
     _check_simulated(request, checkpoint, source)
@@ -62,7 +66,7 @@ def plan_map(request: MapRequest) -> Plan:
         checkpoint,
         replace(card.spec, min_steps=_min_steps(request, card.spec)),
         source,
-        without(source.open(grid, calendar), request.without + contract.dropped),
+        without(_needed(source.open(grid, calendar), card.spec), request.without + contract.dropped),
         grid,
         geometry,
         read_mask(request.mask) if request.mask else None,
@@ -71,8 +75,27 @@ def plan_map(request: MapRequest) -> Plan:
         (*(area.notes if area else ()), *_readout_notes(readout), *_unmasked(checkpoint)),
         readout=readout,
         precision=precision_of(request.precision, device_named(request.device), checkpoint.method),
+        memory=memory,
     )
     return _checked(plan, contract)
+
+
+def sized(request: MapRequest, checkpoint: Checkpoint) -> tuple[MapRequest, Memory | None]:
+    """The request with the tiles that its memory allows."""
+    if request.memory is None:
+        return request, None
+    crew = bool(request.workers or request.scheduler)
+    read = {name: bands for name, bands in checkpoint.card.bands.items() if name not in request.without}
+    memory = memory_of(
+        checkpoint.method,
+        replace(checkpoint.card.spec, bands=read),
+        request.probabilities or request.smooth > 0,
+        request.smooth > 0,
+        0 if crew else AHEAD,
+    )
+    each = (request.memory - PROCESS) / request.workers if request.workers else request.memory
+    side = memory.side(each, f"--memory of {request.memory / 1e6:,.0f} MB")
+    return replace(request, tile=side), memory
 
 
 def _asked(request: MapRequest, card: Card) -> Asked:
@@ -81,6 +104,17 @@ def _asked(request: MapRequest, card: Card) -> Asked:
     unreadable = request.max_unreadable / 100
     reading = Reading(wanted, request.max_cloud, unreadable, request.tile, request.ee, request.kept)
     return Asked(request.source, card.recipe, request.seed, request.cloud_dilation, request.weather, reading)
+
+
+def _needed(stack: xr.DataTree, spec: Spec) -> xr.DataTree:
+    """A stack with what a map reads of it."""
+    wanted = bands_read(spec)
+    groups = {}
+    for name, group in groups_of(stack).items():
+        bands = [band for band in group.data_vars if band in (*wanted.get(name, ()), COUNT)]
+        # other modalities stay whole: a coarse grid of weather, or two layers of topography
+        groups[name] = group[bands] if {*bands} - {COUNT} else group
+    return new_stack(groups, origin_of(stack))
 
 
 def _checked(plan: Plan, contract: Contract) -> Plan:
@@ -109,7 +143,12 @@ def _classes(request: MapRequest, card: Card) -> tuple[Category, ...]:
     return renamed(own, read_map_legend(Path(request.legend), own)) if request.legend else own
 
 
-def _model_name(request: MapRequest) -> str:
+def model_name(request: MapRequest) -> str:
+    """The model asked for, or the shipped one for the simulated world.
+
+    Raises:
+        CheckpointError: None is asked for, and data are real.
+    """
     if request.model:
         return request.model
     if request.source == SIMULATED:

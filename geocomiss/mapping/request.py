@@ -54,6 +54,9 @@ class MapRequest:
     """Numbers that encoders are computed with; 'auto': bfloat16 where the processor multiplies it fast."""
     tile: int = 512
     """Pixels a side of the tiles that are computed and stored one by one."""
+    memory: int | None = None
+    """Bytes that all processes on this machine may take (with `scheduler`, each worker): `tile` follows from
+    it. None: as much as `tile` takes."""
     workers: int = 0
     """Processes on this machine that compute tiles; 0: this one alone."""
     scheduler: str | None = None
@@ -133,6 +136,8 @@ class MapReport:
     """Pixels classified in this run."""
     kept: int = 0
     """Pixels of tiles that earlier, interrupted runs computed."""
+    time: dict[str, float] = field(default_factory=dict)
+    """Where the time of this run went (see `Clock.shares`)."""
     failed: dict[str, str] = field(default_factory=dict)
     """Why tiles failed that hold no data, by name."""
     outside_applicability: float | None = None

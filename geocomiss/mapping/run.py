@@ -1,13 +1,17 @@
 """Map an area: compute each tile, store it, and put the tiles together."""
 
+import os
 import shutil
 from pathlib import Path
+
+import rasterio
 
 from geocomiss.errors import MapError, StackError
 from geocomiss.inference import device_named
 from geocomiss.mapping.assemble import Finished, assemble, total
-from geocomiss.mapping.compute import Clock
+from geocomiss.mapping.clock import Clock
 from geocomiss.mapping.mapping_unit import apply_mapping_unit
+from geocomiss.mapping.memory import CACHE
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.planning import plan_map
 from geocomiss.mapping.queue import Queue
@@ -39,7 +43,7 @@ def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport
     work.forget_published(request.out / SUMMARY)
     check_free(request.out, SUMMARY, request.overwrite, "a finished map")
     device_named(request.device)
-    with work.held():
+    with work.held(), _small_cache():
         with clock.measure("plan"):
             plan = plan_map(request)
             work.claim(plan.fingerprint(), sum(1 for _ in plan.tiles()), discard=request.overwrite)
@@ -59,6 +63,12 @@ def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport
             work.clear()
             shutil.rmtree(request.kept, ignore_errors=True)
     return report
+
+
+def _small_cache() -> rasterio.Env:
+    """GDAL with a block cache of a size of its own, unless the user's environment says otherwise."""
+    # here in bytes; in the environment small numbers are MB
+    return rasterio.Env() if "GDAL_CACHEMAX" in os.environ else rasterio.Env(GDAL_CACHEMAX=CACHE * 2**20)
 
 
 def check_free(out: Path, marker: str, overwrite: bool, what: str) -> None:

@@ -7,7 +7,10 @@ import torch
 
 from geocomiss.grid import Tile
 from geocomiss.inference import device_named
-from geocomiss.mapping.compute import Clock, map_tile
+from geocomiss.mapping.ahead import reading_ahead
+from geocomiss.mapping.clock import Clock
+from geocomiss.mapping.compute import Gathered, gather, map_tile
+from geocomiss.mapping.memory import swept
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.queue import Outcome, Queue
 from geocomiss.mapping.request import Progress
@@ -53,21 +56,23 @@ class Teller:
 
 
 def map_here(plan: Plan, store: TileStore, queue: Queue, told: Told) -> None:
-    """Compute the tiles of a queue one after the other.
+    """Compute the tiles of a queue one after the other; while one is computed, the next one is read.
 
     Raises:
         GeocomissError: Nothing further can be computed (see `Queue.fail`).
     """
     device = device_named(plan.request.device)
-    while (tile := queue.next()) is not None:
-        tell = _within(told, tile)
-        try:
-            outcome = compute(plan, store, tile, device, tell)
-        except Exception as error:  # whatever it is, other tiles may be none the worse for it
-            queue.fail(tile, error)
-            continue
-        queue.finish(tile, outcome)
-        told.finished(tile, outcome)
+    with swept() as sweep, reading_ahead(queue, lambda tile: gather(plan, tile)) as tiles:
+        for tile, gathered in tiles:
+            try:
+                outcome = compute(plan, store, tile, device, _within(told, tile), gathered)
+            except Exception as error:  # whatever it is, other tiles may be none the worse for it
+                queue.fail(tile, error)
+                continue
+            finally:
+                sweep()
+            queue.finish(tile, outcome)
+            told.finished(tile, outcome)
 
 
 def compute(
@@ -76,6 +81,7 @@ def compute(
     tile: Tile,
     device: torch.device,
     tell: Callable[[int, int], None] = lambda done, of: None,
+    gathered: Callable[[], Gathered] | None = None,
 ) -> Outcome:
     """Compute a tile and store it.
 
@@ -85,10 +91,14 @@ def compute(
         tile: The tile.
         device: Where the network runs.
         tell: Told (pixels done, pixels to do).
+        gathered: Waits for the tile, where somebody reads it already.
     """
     clock = Clock()
     store.note_start(tile)
-    result = map_tile(plan, tile, device, clock, tell)
+    with clock.measure("wait"):
+        ready = gathered() if gathered else gather(plan, tile)
+    clock.add({"read": ready.seconds}, 0)
+    result = map_tile(plan, ready, device, clock, tell)
     with clock.measure("store"):
         record = store.write_tile(tile, result)
     return Outcome(record, clock.seconds, clock.pixels)

@@ -32,6 +32,7 @@ PLAIN: Final = {
     "tiled": True,
     "blockxsize": BLOCK,
     "blockysize": BLOCK,
+    "interleave": "band",  # GDAL takes unwritten pixels of a block of all bands for 0 once its cache is full
     "compress": "DEFLATE",
     "zlevel": 1,  # thrown away after the copy: quick beats small
     "BIGTIFF": "IF_SAFER",  # compressed files over 2 GB before compression may pass 4 GB

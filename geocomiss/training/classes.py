@@ -1,10 +1,13 @@
 """The classes of a new model: their order, values and colours."""
 
 import colorsys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import count
 from typing import Final
 
 from geocomiss.checkpoint import ClassInfo
+from geocomiss.maps.layers import OTHER_COLORS
+from geocomiss.maps.vision import distance
 from geocomiss.samples import Legend, Samples
 
 FAMILIAR: Final = (
@@ -41,6 +44,10 @@ GOLDEN: Final = 0.618033988749895
 """Turns of hue between generated colours: any number of them stays well spread."""
 NEAR: Final = 0.18
 """RGB distance below which two colours are taken for the same on a map."""
+NEAR_TO_SOME: Final = 0.11
+"""The same for people of other colour vision: the eight colours of Okabe and Ito are 0.117 apart."""
+MANY: Final = 200
+"""Generated colours that are tried for all eyes, before colours apart to most people must do."""
 
 
 def classes_of(samples: Samples, legend: Legend | None) -> tuple[ClassInfo, ...]:
@@ -57,20 +64,29 @@ def classes_of(samples: Samples, legend: Legend | None) -> tuple[ClassInfo, ...]
 
 
 def distinct_colors(names: Sequence[str], given: dict[str, str]) -> list[str]:
-    """A colour '#rrggbb' per class: the given one, else a familiar one, else a generated one."""
+    """A colour '#rrggbb' per class: the given one, else one that people of all colour vision can tell.
+
+    That is a familiar one, where it is far enough from those before it to all eyes, else one of a palette
+    made for this, else a generated one; with more than about a dozen classes the last are apart to most.
+    """
     chosen = dict(given)
     for name in names:
         familiar = _familiar(name)
         if name not in chosen and familiar and _apart(familiar, chosen.values()):
             chosen[name] = familiar
-    turn = 0
     for name in names:
-        while name not in chosen:
-            color, turn = _generated(turn), turn + 1
-            # with very many classes no colour is far from all others: take what comes
-            if _apart(color, chosen.values()) or (turn > 500 and color not in chosen.values()):
-                chosen[name] = color
+        if name not in chosen:
+            chosen[name] = next(color for color in _candidates(chosen.values()))
     return [chosen[name] for name in names]
+
+
+def _candidates(taken: Collection[str]) -> Iterator[str]:
+    """Colours that may be told from those taken, the best first; never ends."""
+    yield from (color for color in OTHER_COLORS if _apart(color, taken))
+    yield from (color for color in map(_generated, range(MANY)) if _apart(color, taken))
+    yield from (color for color in map(_generated, range(MANY)) if _apart(color, taken, some=0.0))
+    # with very many classes no colour is far from all others: take what comes
+    yield from (color for color in map(_generated, count(MANY)) if color not in taken)
 
 
 def _familiar(name: str) -> str | None:
@@ -85,10 +101,6 @@ def _generated(turn: int) -> str:
     return "#" + "".join(f"{round(255 * part):02x}" for part in rgb)
 
 
-def _apart(color: str, others: Iterable[str]) -> bool:
-    return all(_distance(color, other) > NEAR for other in others)
-
-
-def _distance(one: str, other: str) -> float:
-    pairs = ((int(one[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5))
-    return float(sum(((a - b) / 255) ** 2 for a, b in pairs) ** 0.5)
+def _apart(color: str, others: Iterable[str], some: float = NEAR_TO_SOME) -> bool:
+    distances = (distance(color, other) for other in others)
+    return all(most > NEAR and fewest > some for most, fewest in distances)

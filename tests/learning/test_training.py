@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -11,13 +12,14 @@ from geocomiss.batch import Spec, batch_of_values, default_min_steps
 from geocomiss.checkpoint import CARD, SHIPPED, Card, Checkpoint, read_checkpoint, write_checkpoint
 from geocomiss.errors import MethodError, RecipeError, SampleError
 from geocomiss.evaluation import evaluate_model, write_scores
+from geocomiss.maps.vision import distance
 from geocomiss.methods import METHODS, new_method
 from geocomiss.recipes import RECIPES
 from geocomiss.samples.legend import Legend
 from geocomiss.samples.tensors import batch_of_samples
 from geocomiss.scores import NO_MODALITY, Score, f1_scores, predict_classes, summarise
 from geocomiss.training import Settings, TrainRequest, train_model
-from geocomiss.training.classes import classes_of, distinct_colors
+from geocomiss.training.classes import FAMILIAR, classes_of, distinct_colors
 from geocomiss.training.loop import Labelled, fit
 
 QUICK = TrainRequest("crop", options={"preset": "small"}, settings=Settings(epochs=3, batch_size=32))
@@ -255,6 +257,37 @@ def test_familiar_crops_have_familiar_colors_and_all_differ():
     assert colors[0] == "#ffd400" and colors[1] != colors[0]
     assert len(set(colors)) == len(names)
     assert colors == distinct_colors(names, {})
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["grassland", "maize", "non_crop", "rapeseed", "soybean", "sugar_beet", "wheat"],
+        [
+            "alfalfa",
+            "barley_oats",
+            "fruit",
+            "grass",
+            "maize",
+            "non_crop",
+            "other",
+            "potato",
+            "soy",
+            "winter_cereal",
+        ],
+    ],
+)
+def test_people_of_any_colour_vision_can_tell_the_classes(names):
+    colors = distinct_colors(names, {})
+    assert min(distance(one, other)[1] for one, other in combinations(colors, 2)) > 0.11
+    familiar = [color for color in colors if any(color == known for _, known in FAMILIAR)]
+    assert len(familiar) >= len(names) / 2
+
+
+def test_who_lacks_a_cone_sees_red_as_brownish_green_and_grey_as_grey():
+    apart, nearest = distance("#a87000", "#267300")  # wheat and soybean as agronomists draw them
+    assert apart > 0.5 and nearest < 0.1
+    assert distance("#000000", "#ffffff") == pytest.approx((3**0.5, 3**0.5), abs=1e-3)
 
 
 def test_a_written_model_scores_as_the_one_in_memory(samples, trained, tmp_path):

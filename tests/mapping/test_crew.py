@@ -17,9 +17,8 @@ from map_process import finish, lines, same, start
 from typer.testing import CliRunner
 
 from geocomiss.errors import MapError, SourceError, TilesFailed
-from geocomiss.grid import Tile
 from geocomiss.mapping import MapRequest, make_map
-from geocomiss.mapping.compute import map_tile
+from geocomiss.mapping.compute import Gathered, map_tile
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.tiles import TileResult
 from geocomiss.tiling import Record, read_status
@@ -137,10 +136,10 @@ def test_what_cannot_work_is_said_and_leaves_nothing(
 def test_tiles_that_fail_are_left_out_only_when_asked_and_computed_later(
     request_map: MapRequest, alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(plan: Plan, tile: Tile, *rest: Any) -> TileResult:
-        if tile.name == "00001_00002":
+    def failing(plan: Plan, gathered: Gathered, *rest: Any) -> TileResult:
+        if gathered.tile.name == "00001_00002":
             raise SourceError("a broken [file]", expected="a whole one", todo="mend it")
-        return map_tile(plan, tile, *rest)
+        return map_tile(plan, gathered, *rest)
 
     out = tmp_path / "map"
     asked = ["map", "--source", request_map.source, "--model", str(request_map.model), "--out", str(out)]

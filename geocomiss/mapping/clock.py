@@ -1,0 +1,60 @@
+"""Where the time of a run goes."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+PARTS: Final = {
+    "planning": ("plan",),
+    "reading": ("wait",),
+    "batch": ("batch",),
+    "inference": ("inference", "applicability"),
+    "writing": ("layers", "store", "smooth", "mapping unit", "write"),
+}
+"""Kinds of work by the names that a user is told, and what is measured of each."""
+
+
+@dataclass
+class Clock:
+    """Where the time went."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Seconds per kind of work."""
+    pixels: int = 0
+    """Pixels classified in this run."""
+    started: float = field(default_factory=time.perf_counter)
+    """When it was started."""
+
+    @contextmanager
+    def measure(self, what: str) -> Iterator[None]:
+        """Add the time spent inside to `what`."""
+        begin = time.perf_counter()
+        yield
+        self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - begin
+
+    def add(self, seconds: Mapping[str, float], pixels: int) -> None:
+        """Add what was measured elsewhere."""
+        for what, spent in seconds.items():
+            self.seconds[what] = self.seconds.get(what, 0.0) + spent
+        self.pixels += pixels
+
+    def shares(self) -> dict[str, float]:
+        """Where the time went, by kind of work as a user knows it; the shares add up to 1.
+
+        Reading counts as far as it was waited for. `read_ahead` is the share of reading that was done while
+        something else was computed. Where several processes work, it is their time taken together.
+        """
+        spent = {name: sum(self.seconds.get(each, 0.0) for each in parts) for name, parts in PARTS.items()}
+        together = max(self.total, sum(spent.values()))
+        spent["other"] = together - sum(spent.values())
+        shares = {name: round(seconds / together, 4) for name, seconds in spent.items()}
+        reading = self.seconds.get("read", 0.0)
+        ahead = max(0.0, 1 - self.seconds.get("wait", 0.0) / reading) if reading else 0.0
+        return shares | {"read_ahead": round(ahead, 4)}
+
+    @property
+    def total(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self.started

@@ -1,0 +1,209 @@
+"""How much memory mapping takes, and the tiles that a budget allows.
+
+What a process takes is a part that does not depend on the tile, and bytes for each of its pixels. Both follow
+from the model (bands, steps, classes, a trial of its network), with factors that were measured on a stored
+stack; see `tests/benchmarks/test_map_memory.py`, which holds maps to them.
+"""
+
+import gc
+import sys
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from geocomiss.batch import Spec, batch_of_values
+from geocomiss.errors import MapError
+from geocomiss.inference import PIXELS_AT_ONCE, predict
+from geocomiss.maps.eye import COLORS
+from geocomiss.methods import Method
+from geocomiss.modalities import MODALITIES, NDVI
+
+AHEAD: Final = 1
+"""Tiles that are read while another is computed."""
+STRIP: Final = 2 * PIXELS_AT_ONCE
+"""Pixels of a tile that are made a batch at a time."""
+PROCESS: Final = 550e6
+"""Bytes of a process that has planned a map: Python, libraries, the graph of a large stack. 470 MB at 1,100
+pixels a side."""
+CACHE: Final = 64
+"""MB of GDAL's block cache: its default is 5 % of the machine's memory, for each process."""
+BLOCKS: Final = 128e6
+"""Bytes of the blocks that threads unpack or composite at a time. Sources that composite take more of them
+where there are many cores; tiles must not depend on the machine, or a map could not go on elsewhere."""
+READING: Final = 1.25
+"""Bytes that reading a tile takes at most, in bytes of its stack: 1.19 were measured."""
+RESULT: Final = 260.0
+"""Bytes a pixel that layers, areas and compression of a finished tile take at most: 155 + 80 were
+measured."""
+CLASS: Final = 16.0
+"""Bytes a pixel and class of probabilities: float32, joined from strips, and their steps."""
+SMOOTHED: Final = 80.0
+"""Bytes a pixel and class while a map is smoothed, in float64. By then no stack is in memory."""
+BATCH: Final = 8.0
+"""Copies of its values that making a batch takes at most: filling gaps holds six at a time."""
+SCRATCH: Final = 2.0
+"""What a network takes, in bytes of the tensors that it shows: libraries take some for themselves."""
+TRIED: Final = (512, 1024)
+"""Pixels with which a network is tried: what it takes for chunks of rows, and what for each pixel."""
+SIDES: Final[tuple[int, ...]] = (64, 128, *range(256, 2049, 256))
+"""Tiles to choose from. The blocks of stored stacks (256) are cut by none from 256 on; beyond 2,048 nothing
+is gained, and an interruption costs more."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a process that computes tiles takes."""
+
+    process: float
+    """Bytes, whatever the tile."""
+    pixel: float
+    """Bytes for each pixel of a tile."""
+
+    def taken(self, side: int) -> float:
+        """Bytes with tiles of `side` pixels a side."""
+        return self.process + self.pixel * side * side
+
+    def side(self, budget: float, asked: str) -> int:
+        """The largest tile that a budget allows, in pixels a side.
+
+        Args:
+            budget: Bytes for the process.
+            asked: What was asked for, to be said.
+
+        Raises:
+            MapError: It allows none.
+        """
+        fits = [side for side in SIDES if self.taken(side) <= budget]
+        if not fits:
+            more = self.taken(SIDES[0]) - budget
+            raise MapError(
+                asked,
+                expected=f"{more / 1e6:,.0f} MB more for each process that computes",
+                todo="give more, fewer --workers, or --tile to choose the tiles yourself",
+            )
+        return fits[-1]
+
+
+def memory_of(method: Method, spec: Spec, probabilities: bool, smooth: bool, ahead: int) -> Memory:
+    """What mapping with a model takes.
+
+    Args:
+        method: The network.
+        spec: What it reads.
+        probabilities: Whether those of all classes are kept.
+        smooth: Whether the map is smoothed.
+        ahead: Tiles that are read while another is computed.
+    """
+    values = sum(bytes_of_series(spec).values())
+    mapped = READING * values * (1 + ahead) + RESULT
+    if probabilities or smooth:
+        mapped += CLASS * spec.classes
+    smoothed = SMOOTHED * spec.classes if smooth else 0.0
+    network = SCRATCH * tensors_of(method, spec, PIXELS_AT_ONCE)
+    fixed = PROCESS + CACHE * 1e6 + BLOCKS + BATCH * values * STRIP + network
+    return Memory(fixed, max(mapped, smoothed))
+
+
+def bytes_of_series(spec: Spec) -> dict[str, int]:
+    """Bytes a pixel of what is read, by modality; weather lies on cells of its own, far larger ones."""
+    found = {}
+    for name, bands in bands_read(spec).items():
+        steps = spec.steps if MODALITIES[name].dynamic else 1
+        if name != "weather":
+            found[name] = steps * (4 * len(bands) + 2 * MODALITIES[name].dynamic)
+    return found
+
+
+def bands_read(spec: Spec) -> dict[str, tuple[str, ...]]:
+    """Bands that a map reads, by modality: the model's, and what pictures and counts of observations need."""
+    wanted = {name: set(bands) for name, bands in spec.bands.items()}
+    wanted["optical"] = wanted.get("optical", set()) | {*COLORS, NDVI}
+    wanted["radar"] = wanted.get("radar") or {MODALITIES["radar"].band_names[0]}
+    return {
+        name: tuple(band for band in each.band_names if band in wanted[name])
+        for name, each in MODALITIES.items()
+        if name in wanted
+    }
+
+
+def tensors_of(method: Method, spec: Spec, pixels: int) -> float:
+    """Most bytes of tensors that are alive at a time while a network classifies so many pixels at once."""
+    few, many = (_tried(method, spec, number) for number in TRIED)
+    each = max(0.0, (many - few) / (TRIED[1] - TRIED[0]))
+    return few + each * (pixels - TRIED[0])
+
+
+def _tried(method: Method, spec: Spec, number: int) -> int:
+    """Most bytes of tensors for `number` pixels that have everything, on the CPU."""
+    values: Mapping[str, Any] = {
+        name: np.ones((number, *spec.shape(name)), np.float32) for name in spec.modalities
+    }
+    batch = batch_of_values(values, spec, months=np.ones(spec.steps, np.int64))
+    with _Counted() as counted:
+        predict(method, batch)
+    return int(counted.most)
+
+
+class _Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch types it in part
+    """Counts the bytes of the tensors that operations make, while they live."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.most = 0
+        self._now = 0
+        self._seen: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation, and take notice of what it made."""
+        result = func(*args, **(kwargs or {}))
+        for each in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(each, torch.Tensor):
+                self._note(each.untyped_storage())
+        return result
+
+    def _note(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        self._now += size
+        self.most = max(self.most, self._now)
+        weakref.finalize(storage, self._forget, key, size)
+
+    def _forget(self, key: int, size: int) -> None:
+        self._seen.discard(key)
+        self._now -= size
+
+
+@contextmanager
+def swept() -> Iterator[Callable[[], object]]:
+    """Gives what frees the values of a tile that nobody needs any more; to be called after each tile.
+
+    Stacks are trees whose nodes know their parents. Python looks for such cycles by the number of objects,
+    not by their size, and a tile of some hundred MB is few of them. What was there before is not looked
+    through each time: that would take a quarter of a second.
+    """
+    gc.freeze()
+    try:
+        yield gc.collect
+    finally:
+        gc.unfreeze()
+
+
+def peak() -> int | None:
+    """Most bytes of memory that this process ever took; None where the system does not tell."""
+    if sys.platform == "linux":  # its getrusage tells of the program that started this one, too
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), None)
+    if sys.platform == "darwin":
+        import resource  # not everywhere
+
+        return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return None

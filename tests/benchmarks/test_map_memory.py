@@ -1,0 +1,46 @@
+"""Memory and disk of maps of large areas, with a small network; each map is deleted again.
+
+4,000 pixels a side take some 10 minutes on 2 cores, 10,000 an hour.
+"""
+
+import json
+import os
+import shutil
+
+import pytest
+from gappy import untrained
+from hollow import hollow_stack
+from map_process import start
+
+from geocomiss.mapping import MapRequest
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("GEOCOMISS_BENCHMARKS"), reason="takes long: set GEOCOMISS_BENCHMARKS=1"
+)
+MEMORY = 3_000_000_000
+DISK = 8
+"""Bytes a pixel that a map in the making may take at most."""
+
+
+@pytest.mark.parametrize("side", [1000, 4000, 10000])
+def test_a_large_map_stays_within_three_gigabytes(side, tmp_path):
+    if shutil.disk_usage(tmp_path).free < 3 * DISK * side * side:
+        pytest.skip("not enough free space")
+    out = tmp_path / "map"
+    source = str(hollow_stack(tmp_path / "stack.zarr", side))
+    try:
+        process = start(
+            MapRequest(source, out, model=str(untrained(tmp_path)), memory=MEMORY, device="cpu"), threads=0
+        )
+        process.join()
+        assert process.exitcode == 0
+        facts = json.loads((out / "run.json").read_text())
+        taken = facts["memory"]
+        print(
+            f"\n{side:,} x {side:,} pixels in tiles of {facts['tiles']['size']}: {taken['peak_mb']:,.0f} MB "
+            f"at most ({taken['reckoned_mb']:,.0f} reckoned), {facts['px_per_s']:,.0f} px/s, {facts['time']}"
+        )
+        assert facts["tiles"]["computed_px"] == side * side
+        assert taken["peak_mb"] < taken["reckoned_mb"] <= taken["budget_mb"]
+    finally:
+        shutil.rmtree(tmp_path, ignore_errors=True)

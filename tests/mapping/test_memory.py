@@ -1,0 +1,132 @@
+"""Memory does not depend on the area, and tiles follow from the memory that there is."""
+
+import gc
+import json
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from gappy import BANDS, gappy_groups, store, untrained
+from hollow import hollow_stack
+from map_process import finish, same, start
+from typer.testing import CliRunner
+
+from geocomiss.batch import Spec, default_min_steps
+from geocomiss.errors import MapError
+from geocomiss.mapping import MapRequest, make_map
+from geocomiss.mapping.memory import SIDES, Memory, _Counted, bytes_of_series, memory_of, swept, tensors_of
+from geocomiss.methods import new_method
+from geocomiss_cli import main as entry
+
+SPEC = Spec(BANDS, 12, 3, default_min_steps(tuple(BANDS), 12))
+BUDGET = 1_050_000_000
+
+
+def sparse_mask(path: Path, side: int) -> str:
+    """A mask that leaves one pixel of 64: what is read and written is all, what is classified is not."""
+    values = np.zeros((side, side), np.uint8)
+    values[::8, ::8] = 1
+    profile = {"width": side, "height": side, "count": 1, "dtype": "uint8", "compress": "DEFLATE"}
+    where = {"crs": "EPSG:32631", "transform": rasterio.Affine(10, 0, 640000, 0, -10, 5610000)}
+    with rasterio.open(path, "w", driver="GTiff", **profile, **where) as file:
+        file.write(values, 1)
+    return str(path)
+
+
+@pytest.mark.slow
+def test_sixteen_times_the_area_takes_the_same_memory(tmp_path: Path) -> None:
+    model, peaks = str(untrained(tmp_path)), []
+    for side in (512, 2048):
+        out = tmp_path / f"map{side}"
+        request = MapRequest(
+            str(hollow_stack(tmp_path / f"{side}.zarr", side)),
+            out,
+            model=model,
+            mask=sparse_mask(tmp_path / f"{side}.tif", side),
+            memory=BUDGET,
+            device="cpu",
+        )
+        assert finish(start(request)) == 0
+        facts = json.loads((out / "run.json").read_text())
+        assert facts["tiles"]["size"] == 256 and facts["tiles"]["computed_px"] == side * side // 64
+        peaks.append(facts["memory"]["peak_mb"])
+        assert peaks[-1] < facts["memory"]["reckoned_mb"] <= facts["memory"]["budget_mb"] == BUDGET / 1e6
+    assert peaks[1] <= 1.15 * peaks[0]
+
+
+def test_tiles_are_the_largest_that_the_memory_allows() -> None:
+    memory = Memory(process=1e9, pixel=1000)
+    for budget, side in ((1.0041e9, 64), (1.07e9, 256), (1.5e9, 512), (3e9, 1280), (1e12, 2048)):
+        assert memory.side(budget, "asked") == side
+    for side in SIDES:
+        assert memory.side(memory.taken(side), "asked") == side
+    with pytest.raises(MapError, match="--memory of 900 MB; expected 104 MB more"):
+        memory.side(0.9e9, "--memory of 900 MB")
+
+
+def test_what_is_read_counted_and_kept_adds_up() -> None:
+    # pictures need B4, B3, B2 and NDVI, all of them bands of the model already; 2 bytes a count
+    assert bytes_of_series(SPEC) == {"optical": 12 * 22, "radar": 12 * 10, "topography": 8}
+    small, full = (new_method("comiss", SPEC, {"preset": preset}).eval() for preset in ("small", "full"))
+    plain = memory_of(small, SPEC, False, False, 1)
+    assert memory_of(small, SPEC, False, False, 0).pixel < plain.pixel
+    assert memory_of(small, SPEC, True, False, 1).pixel == plain.pixel + 16 * 3
+    assert memory_of(full, SPEC, False, False, 1).process > plain.process
+    many = Spec(BANDS, 12, 60, default_min_steps(tuple(BANDS), 12))
+    assert (
+        memory_of(new_method("comiss", many, {"preset": "small"}).eval(), many, True, True, 1).pixel == 4800
+    )
+
+
+def test_tensors_are_counted_while_they_live() -> None:
+    with _Counted() as counted:
+        first = torch.zeros(1000)
+        view = first[:10]
+        second = first + 1
+        del first, second
+        third = torch.zeros(500)
+    assert counted.most == 8000 and view.numel() + third.numel() == 510
+    few, many = (tensors_of(new_method("comiss", SPEC, {}).eval(), SPEC, each) for each in (512, 16384))
+    assert 0 < few < many
+
+
+def test_values_that_hold_themselves_are_freed_after_each_tile() -> None:
+    class Node:
+        own: Any = None
+
+    gc.disable()
+    try:
+        with swept() as sweep:
+            node = Node()
+            node.own = node
+            gone = weakref.ref(node)
+            del node
+            assert gone() is not None
+            sweep()
+            assert gone() is None
+    finally:
+        gc.enable()
+    assert gc.get_freeze_count() == 0
+
+
+def test_a_memory_that_is_given_decides_on_tiles_and_changes_no_byte(tmp_path: Path) -> None:
+    source, model = str(store(tmp_path, gappy_groups())), str(untrained(tmp_path))
+    asked = ["map", "--source", source, "--model", model, "--out", str(tmp_path / "map"), "--memory"]
+    done = CliRunner().invoke(entry.app, [*asked, "1.05 GB", "--tile", "64"])
+    assert done.exit_code == 2 and "--tile" in done.output
+    assert CliRunner().invoke(entry.app, [*asked, "much"]).exit_code == 2
+    done = CliRunner().invoke(entry.app, [*asked, "300MB"])
+    assert done.exit_code == 1 and "MB more for each process" in " ".join(str(done.exception).split())
+    done = CliRunner().invoke(entry.app, [*asked, "900MB"], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    assert "of reading was done meanwhile" in done.output
+    facts = json.loads((tmp_path / "map" / "run.json").read_text())
+    assert facts["tiles"]["size"] in (64, 128) and facts["memory"]["budget_mb"] == 900
+    shares = dict(facts["time"])
+    assert 0 <= shares.pop("read_ahead") <= 1
+    assert sum(shares.values()) == pytest.approx(1, abs=0.001)
+    assert same(tmp_path / "map", make_map(MapRequest(source, tmp_path / "other", model=model)).folder)
