@@ -29,9 +29,9 @@ def serve(
     host: Host = "127.0.0.1",
     port: Port = 8080,
 ) -> None:
-    """Show a map of any size in a browser: the page of report.html, in tiles of all its pixels.
+    r"""Show a map of any size in a browser: the page of report.html, in tiles of all its pixels.
 
-    Serves this map's rasters and nothing else until Ctrl-C. Needs pip install "geocomiss[serve]".
+    Serves this map's rasters and nothing else until Ctrl-C. Needs pip install "geocomiss\[serve]".
     """
     from geocomiss.viewing.served import ServeRequest, serve_map
 

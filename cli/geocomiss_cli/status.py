@@ -40,6 +40,8 @@ def status(
 
 def _headline(found: "MapStatus") -> str:
     """What is going on, in a line."""
+    if found.busy and not found.tiles:
+        return f"{found.folder}: being planned"
     if found.busy:
         left = found.seconds_left
         rest = "" if left is None else f", about {_duration(left)} left"

@@ -182,6 +182,8 @@ def _write_plain(plain: Path, raster: _Raster, windows: Iterable[WindowOf]) -> T
     }
     if layer.rgb:
         profile["photometric"] = "RGB"
+    elif len(layer.band_names) > 1:  # unsaid, GDAL takes three bands of bytes for red, green and blue
+        profile["photometric"] = "MINISBLACK"
     written = Tally(layer, (grid.height, grid.width))
     with rasterio.open(plain, "w", **profile) as file:
         for rows, cols, values in windows:

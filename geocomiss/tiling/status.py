@@ -25,7 +25,7 @@ class MapStatus:
     busy: bool
     """Whether a process is working at it."""
     tiles: int
-    """Tiles in all."""
+    """Tiles in all; 0 while a process plans them."""
     done: tuple[Record, ...]
     """Last line of each tile that is done."""
     running: tuple[Record, ...]
@@ -64,15 +64,14 @@ def read_status(folder: Path) -> MapStatus:
         MapError: There is no map, finished or not.
     """
     work = WorkFolder(folder / TILES)
-    finished, request = (folder / SUMMARY).exists(), work.request()
-    if not finished and not request:
+    finished, request, busy = (folder / SUMMARY).exists(), work.request(), work.busy
+    if not (finished or request or busy):
         raise MapError(
             f"no map in {folder}",
             expected="the folder of a map, finished or in the making",
             todo="give the --out of a `geocomiss map`",
         )
     last = [_last(records) for records in Manifest(work.path).read().values()]
-    busy = work.busy
     begun = tuple(record for record in last if record.state == "running")
     return MapStatus(
         folder=folder,

@@ -1,4 +1,4 @@
-"""Marks on a printed map: scale bar and north arrow."""
+"""Marks on a printed map: scale bar, north arrow, and what it is no map of."""
 
 from math import cos, floor, log10, radians
 from typing import Final
@@ -23,6 +23,8 @@ TEXT: Final = 0.2
 """Inches down its text."""
 LETTER: Final = 0.085
 """Inches across a letter of it."""
+WARNING: Final = "#a3261d"
+"""Colour behind what nobody may overlook, the one of the page."""
 PAPER: Final = 0.82
 """Opacity of the white behind a mark: the map shines through."""
 
@@ -105,3 +107,22 @@ def _north(grid: GeoBox) -> tuple[float, float]:
     further = to_degrees.transform(lon, min(lat + 0.01, 90), direction="INVERSE")
     right, up = (np.array(further) - middle) / np.hypot(*(np.array(further) - middle))
     return float(right), float(up)
+
+
+def draw_label(axes: Axes, label: str, inches: tuple[float, float]) -> None:
+    """Words that go with a map wherever it goes, such as SIMULATED WORLD, in its corner.
+
+    Args:
+        axes: Shows the map.
+        label: The words; nothing is drawn where there are none.
+        inches: Size of the map, across and down.
+    """
+    if not label:
+        return
+    across, down = inches
+    place = (MARGIN / across, 1 - MARGIN / down)
+    behind = {"facecolor": WARNING, "edgecolor": "none", "boxstyle": "round,pad=0.3"}
+    words = axes.text(
+        *place, label, transform=axes.transAxes, bbox=behind, ha="left", va="top", zorder=6, parse_math=False
+    )
+    words.set(color="white", fontsize=7, fontweight="bold")

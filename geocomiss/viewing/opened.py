@@ -64,6 +64,11 @@ class OpenedMap:
     """What could not be shown and why."""
 
     @property
+    def label(self) -> str:
+        """What it must not be mistaken for, such as SIMULATED WORLD; '' where it is a map of the world."""
+        return str(self.summary.get("label") or "")
+
+    @property
     def main(self) -> tuple[Path, Layer]:
         """The raster with the classes."""
         return self.layers[0]

@@ -11,7 +11,9 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Patch
+from matplotlib.textpath import text_to_path
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
@@ -19,7 +21,7 @@ from geocomiss.errors import MapError
 from geocomiss.maps import Category, Layer
 from geocomiss.viewing.fonts import fonts_for
 from geocomiss.viewing.frames import COARSER
-from geocomiss.viewing.marks import draw_north, draw_scale_bar
+from geocomiss.viewing.marks import draw_label, draw_north, draw_scale_bar
 from geocomiss.viewing.opened import OpenedMap
 
 SIDE: Final = 1400
@@ -31,7 +33,11 @@ BLOCKS: Final = 90
 HATCH: Final = "//////"
 """Dense enough that a single block shows it."""
 LONG: Final = 34
-"""Letters of a class name that fit into the legend."""
+"""Letters of a label on the map, at most."""
+ROOM: Final = 190.0
+"""Points across the words of the legend, at most."""
+POINTS: Final = 8.0
+"""Size of the legend's letters."""
 ENTRIES: Final = 24
 """Classes that fit into the legend, the largest first."""
 WIDE: Final = 6.6
@@ -113,6 +119,7 @@ def _figure(opened: OpenedMap, crop: Raster, low: float) -> Figure:
     hatched = _hatch(board["map"], opened, crop.values.shape, low)
     draw_scale_bar(board["map"], opened.grid, crop.values.shape, inches)
     draw_north(board["map"], opened.grid, inches)
+    draw_label(board["map"], _cut(opened.label, LONG), inches)
     board["map"].set_title(
         _cut(opened.title, 80), loc="left", fontsize=12, fontweight="bold", parse_math=False
     )
@@ -197,7 +204,7 @@ def _side(axes: Axes, opened: OpenedMap, low: float | None, height: float) -> No
         handles=_handles(opened, shown, low, lines),
         loc="upper left",
         bbox_to_anchor=(0.0, 1.0),
-        fontsize=8 if taken <= height else 6.5,
+        fontsize=POINTS if taken <= height else 6.5,
         frameon=False,
         borderaxespad=0,
         labelspacing=0.5,
@@ -231,8 +238,22 @@ def _label(each: Category, hectares: float, total: float, lines: int) -> str:
     area = f"{hectares:,.{0 if total >= 1000 else 1}f} ha"
     share = f", {hectares / total:.1%}" if total else ""
     if lines == 2:
-        return f"{_cut(each.name, LONG)}\n{area}{share}"
-    return f"{_cut(each.name, LONG - 14)}: {area}{share}"
+        return f"{fitting(each.name, ROOM)}\n{area}{share}"
+    rest = f": {area}{share}"
+    return fitting(each.name, ROOM - _points_across(rest)) + rest
+
+
+def fitting(text: str, points: float) -> str:
+    """As much of a text as fits into a width at the legend's size: letters are of unlike widths."""
+    one_line = " ".join(text.split())
+    for letters in range(len(one_line), 0, -1):
+        if _points_across(part := _cut(one_line, letters)) <= points:
+            return part
+    return "…"
+
+
+def _points_across(text: str) -> float:
+    return float(text_to_path.get_text_width_height_descent(text, FontProperties(size=POINTS), False)[0])
 
 
 def _cut(text: str, letters: int) -> str:

@@ -112,7 +112,7 @@ def page_content(
     summary = opened.summary
     return {
         "title": opened.title,
-        "label": summary.get("label", ""),
+        "label": opened.label,
         "bounds": frame.bounds,
         "size": frame.size,
         "layers": layers,

@@ -57,6 +57,10 @@ def test_every_option_explains_itself(name: str) -> None:
         assert getattr(parameter, "help", None) or parameter.param_type_name == "argument", parameter.name
 
 
+def test_the_extra_of_serve_is_named_in_its_help() -> None:
+    assert "geocomiss[serve]" in geocomiss("serve", "--help").stdout  # brackets are markup unless escaped
+
+
 def test_the_version_is_told() -> None:
     done = geocomiss("--version")
     assert (done.returncode, done.stdout.strip()) == (0, f"geocomiss {__version__}")

@@ -51,12 +51,8 @@ def test_killed_five_times_and_with_a_damaged_tile_a_map_ends_byte_identical(
         lost = [name for name in before if before[name] != after[name]]
         assert len(lost) <= 1, "only a tile that was not recorded yet is computed again"
         status = read_status(out)
-        assert (status.busy, status.finished, status.tiles, len(status.interrupted)) == (
-            False,
-            False,
-            TILES,
-            1,
-        )
+        assert (status.busy, status.finished, status.tiles) == (False, False, TILES)
+        assert len(status.interrupted) <= 1  # none where it was killed between two tiles
     killed(request_map, (out / "tiles" / "finished" / "confidence.tif").exists)
     assert len(names(out, "running")) - TILES <= 4
     assert sorted(path.name for path in out.iterdir()) == ["tiles"]

@@ -21,6 +21,7 @@ from odc.geo.geobox import GeoBox
 from packaged import COLORS, NASTY, packaged
 from pystac.extensions.mlm import MLMExtension
 from pystac.extensions.projection import ProjectionExtension
+from rasterio.enums import ColorInterp
 from rio_cogeo import cog_validate
 from stac_schemas import problems
 
@@ -83,6 +84,16 @@ def test_the_probabilities_sum_to_one_and_their_largest_is_the_map(folder: Path)
     assert (shares[:, ~mapped] == 255).all()
     np.testing.assert_allclose(shares[:, mapped].sum(0) * 0.005, 1, atol=0.0051 * len(PLAIN))
     np.testing.assert_array_equal(shares[:, mapped].max(0), confidence[mapped])
+
+
+def test_only_the_true_colours_are_a_colour_image(folder: Path) -> None:
+    """Three probabilities are not red, green and blue, however many bytes they are."""
+    coloured = set()
+    for path in folder.glob("*.tif"):
+        with rasterio.open(path) as file:
+            if ColorInterp.red in file.colorinterp:
+                coloured.add(path.stem)
+    assert coloured == {"true_color"}
 
 
 def test_the_legend_is_a_table(nasty: Path) -> None:

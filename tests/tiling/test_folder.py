@@ -129,3 +129,10 @@ def test_the_command_shows_a_table_and_its_exit_code_tells_of_failures(tmp_path:
     assert CliRunner().invoke(entry.app, ["status", str(tmp_path)]).exit_code == 0
     with pytest.raises(MapError, match="no map in"):
         read_status(tmp_path / "tiles")
+
+
+def test_a_map_that_is_being_planned_is_no_missing_one(tmp_path: Path) -> None:
+    """Before its tiles are known a process may ask a catalogue for minutes."""
+    with WorkFolder(tmp_path / "tiles").held():
+        shown = CliRunner().invoke(entry.app, ["status", str(tmp_path)])
+    assert shown.exit_code == 0 and "being planned" in shown.output.replace("\n", "")

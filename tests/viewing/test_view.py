@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from warnings import catch_warnings
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from geocomiss.viewing import ViewRequest, open_map_to_view, view_map
 from geocomiss.viewing.fonts import fonts_for
 from geocomiss.viewing.frames import frame_of, picture_of
 from geocomiss.viewing.marks import draw_north, draw_scale_bar
+from geocomiss.viewing.preview import fitting
 from geocomiss.viewing.report import write_report
 
 
@@ -250,3 +252,26 @@ def test_any_number_of_classes_has_colours_of_their_own() -> None:
     colors = [other_color(number) for number in range(40)]
     assert all(re.fullmatch("#[0-9a-f]{6}", each) for each in colors)
     assert len(set(colors)) >= 39  # black cannot be darker
+
+
+def test_what_is_no_map_of_the_world_says_so_in_the_picture(folder: Path, tmp_path: Path) -> None:
+    """Pictures travel without the page and the folder that say it, too."""
+    plain = tmp_path / "plain"
+    shutil.copytree(folder, plain)
+    run = json.loads((plain / "run.json").read_text("utf-8"))
+    drawn = []
+    for label in (None, "SIMULATED WORLD"):
+        (plain / "run.json").write_text(json.dumps(run | {"label": label}), "utf-8")
+        view_map(ViewRequest(plain, tmp_path))
+        with Image.open(tmp_path / "preview.png") as picture:
+            drawn.append((np.asarray(picture.convert("RGB")) == (0xA3, 0x26, 0x1D)).all(2).sum())
+    assert drawn[0] == 0 and drawn[1] > 1000
+
+
+@pytest.mark.parametrize("letter", ["W", "i", "小"])
+def test_names_of_wide_letters_are_cut_where_the_legend_ends(letter: str) -> None:
+    with catch_warnings(action="ignore"):  # whether a font has the letter or not
+        assert fitting("maize", 190) == "maize"
+        cut = fitting(200 * letter, 190)
+        assert cut.endswith("…") and 10 < len(cut) < 200
+        assert fitting(cut, 190) == cut and len(fitting(cut, 95)) < 0.6 * len(cut)
