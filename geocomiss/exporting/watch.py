@@ -11,6 +11,7 @@ from geocomiss.exporting.request import Limits
 from geocomiss.exporting.state import LOST, Journal, State, refresh, state_of
 from geocomiss.sources.base import EarthEngine, Reading
 from geocomiss.sources.ee.client import Client
+from geocomiss.sources.ee.credentials import checked_url
 from geocomiss.sources.ee.failures import TOO_MUCH
 from geocomiss.sources.ee.source import EarthEngineSource
 from geocomiss.sources.ee.tasks import CANCELLED, FAILED, SUCCEEDED, Tasks
@@ -29,6 +30,15 @@ def state_of_export(folder: Path, options: EarthEngine) -> State:
     manifest, journal = read_manifest(folder), Journal(folder)
     refresh(manifest, journal, Tasks(Client(_options(manifest, options))))
     return state_of(manifest, journal)
+
+
+def address_of_export(folder: Path) -> str | None:
+    """Address of the API at which an export was started; None for Google's own.
+
+    Raises:
+        SourceError: No export, or an address that secrets must not be sent to.
+    """
+    return checked_url(read_manifest(folder).ee_url)
 
 
 def cancel_export(folder: Path, options: EarthEngine) -> tuple[int, State]:
@@ -120,10 +130,11 @@ def _stuck(state: State, sent: Sent, limits: Limits) -> SourceError:
 
 
 def _options(manifest: Manifest, options: EarthEngine) -> EarthEngine:
-    """With the project of the export, unless another is given, and its radar passes."""
+    """With the project and address of the export, unless others are given, and its radar passes."""
     return replace(
         options,
         project=options.project or manifest.project,
+        url=options.url or manifest.ee_url,
         s1_pass=manifest.s1_pass,
         max_eecu_hours=None,
         max_requests=None,

@@ -44,7 +44,7 @@ def identity(options: EarthEngine) -> Identity:
     Raises:
         SourceError: No project, no credentials, or an address that secrets must not be sent to.
     """
-    url = _checked_url(options.url)
+    url = checked_url(options.url)
     credentials = _credentials(options.credentials)
     named = (
         options.project,
@@ -96,8 +96,12 @@ def _of_key(path: Path) -> Any:
         ) from None  # as above
 
 
-def _checked_url(url: str | None) -> str | None:
-    """The address, if credentials may be sent to it."""
+def checked_url(url: str | None) -> str | None:
+    """The address, if credentials may be sent to it; None stays None.
+
+    Raises:
+        SourceError: It is none, holds something secret, or is not encrypted.
+    """
     if url is None:
         return None
     try:

@@ -114,6 +114,8 @@ class Manifest:
     """Radar passes that were asked for."""
     parts: tuple[Part, ...]
     """The files."""
+    ee_url: str | None = None
+    """Address at which it was started, without anything secret; None: Google's, or an older manifest."""
 
     def of_kind(self, kind: Kind) -> tuple[Part, ...]:
         """Parts that hold the same."""
@@ -135,6 +137,7 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
         "origin": json.loads(with_origin(xr.DataTree(), manifest.origin).attrs["origin"]),
         "bands": manifest.bands,
         "wanted": manifest.wanted,
+        "ee_url": manifest.ee_url,
         "parts": [vars(part) | {"grid": _told(part.grid)} for part in manifest.parts],
     }
     partial = folder / f"{MANIFEST}.partial"
@@ -203,7 +206,14 @@ def _manifest(values: Mapping[str, Any]) -> Manifest:
             Part(**each | {"grid": _grid(each["grid"]), "bands": tuple(each["bands"])})
             for each in values["parts"]
         ),
+        ee_url=_address(values.get("ee_url")),  # manifests of before it was remembered have none
     )
+
+
+def _address(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError("an address that is no text")
 
 
 def _bands(values: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
