@@ -138,6 +138,13 @@ def test_division_goes_on_as_far_as_it_must(
         (403, "Caller does not have required permission to use project my-project.", "the right to use"),
         (403, "Earth Engine API has not been used in project 1 before or it is disabled.", "register it at"),
         (403, "Project my-project is not registered to use Earth Engine.", "register it at"),
+        (403, "Daily Limit Exceeded. It will be reset at midnight; try again then.", "midnight Pacific time"),
+        (
+            403,
+            "Quota exceeded for quota metric 'Requests' and limit 'Requests per day' of service 'x'.",
+            "quota that is left in the project 'my-project'",
+        ),
+        (429, "Overall quota exceeded.", "or give another --ee-project"),
         (401, "Request had invalid authentication credentials.", "earthengine authenticate"),
         (404, "Project my-project not found.", "check --ee-project"),
         (400, "Image.load: Image asset 'x' not found.", "an asset or project that exists"),
@@ -187,6 +194,8 @@ def test_a_damaged_tile_is_fetched_again(
 
 def test_errors_are_told_apart() -> None:
     assert kind_of(None, "") is kind_of(429, "") is kind_of(502, "") is Kind.AGAIN
+    minute = "Quota exceeded for quota metric 'Requests' and limit 'Requests per minute' of service 'x'."
+    assert kind_of(403, minute) is kind_of(429, minute) is Kind.AGAIN
     assert kind_of(400, "User memory limit exceeded.") is Kind.SPLIT
     assert kind_of(400, "Image.select: Band pattern 'B99'") is kind_of(404, "") is Kind.STOP
 

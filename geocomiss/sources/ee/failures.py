@@ -26,6 +26,13 @@ PASSING: Final = re.compile(
     re.I,
 )
 """Texts of errors that go by, whatever their status."""
+SPENT: Final = re.compile(
+    r"(?=.*(quota|limit))(?=.*(exceed|exhaust|used up|reached))"
+    r"(?=.*(\bdaily|per ?day|-1d\b|\bmonthly|per ?month|\boverall))",
+    re.I | re.S,
+)
+"""Texts of quotas that are not renewed within minutes: sent again, the request is refused again."""
+QUOTAS: Final = "https://console.cloud.google.com/iam-admin/quotas"
 UNREGISTERED: Final = re.compile(r"not (been )?(registered|signed up)|has not been used in project", re.I)
 NO_RIGHT: Final = re.compile(r"permission|not authori[sz]ed|forbidden|disabled", re.I)
 REGISTER: Final = "https://console.cloud.google.com/earth-engine"
@@ -54,6 +61,8 @@ def kind_of(status: int | None, text: str) -> Kind:
         status: HTTP status; None where no whole answer came.
         text: Google's words.
     """
+    if status in (403, 429) and SPENT.match(text):
+        return Kind.STOP
     if status is None or status in (408, 429) or status >= 500:
         return Kind.AGAIN
     if status in (400, 413) and TOO_MUCH.search(text):
@@ -65,6 +74,13 @@ def explained(status: int | None, text: str, project: str) -> SourceError:
     """What a user is told of an error that stays."""
     words = " ".join(text.split())[:LONGEST]
     found = f"Earth Engine refuses a request ({status or 'no answer'}: {words})"
+    if status in (403, 429) and SPENT.match(text):
+        return SourceError(
+            found,
+            expected=f"quota that is left in the project {project!r}",
+            todo="give the same command again when it is renewed (a daily one: at midnight Pacific time), "
+            f"raise it at {QUOTAS}, or give another --ee-project",
+        )
     if UNREGISTERED.search(text):
         return SourceError(
             found,
