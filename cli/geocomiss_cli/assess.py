@@ -159,6 +159,7 @@ def assess(
         cluster=cluster,
         domains=domains,
         domain_name=domain_name,
+        model=model,
         footprint=_footprint(model, map_folder),
         allow_training_points=allow_training_points,
     )

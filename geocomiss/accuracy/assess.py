@@ -35,6 +35,8 @@ from geocomiss.modalities import MODALITIES
 
 MOST_UNLABELLED: Final = 0.05
 """Share of points without a label from which they are warned of."""
+NAMED: Final = 10
+"""Districts that a warning names at most."""
 UNKNOWN_COLOR: Final = "#bbbbbb"
 """Colour of classes that the map does not have."""
 
@@ -71,7 +73,11 @@ def assess_map(request: AssessRequest) -> Assessment:
         districts=_by_district(points, reference, sampled, counted, codes, (shapes, names)),
         points=_found(one, reference),
         notes=_notes(request, reference, design),
-        warnings=(*sampled.warnings, *_warnings(request, reference, whole)),
+        warnings=(
+            *sampled.warnings,
+            *_off_map(names, counted),
+            *_warnings(request, reference, whole),
+        ),
     )
 
 
@@ -80,6 +86,16 @@ def _districts(request: AssessRequest, one: MapOnDisk) -> tuple[list[Any], list[
         return [], []
     frame = read_districts(request.domains, request.domain_name).to_crs(crs_of(one.grid).to_wkt())
     return list(frame.geometry), list(frame["name"])
+
+
+def _off_map(names: list[str], counted: Tally) -> tuple[str, ...]:
+    """A warning that names the districts without a pixel of the map, if there are any."""
+    off = [name for name, hectares in zip(names, counted.districts, strict=True) if not hectares.any()]
+    if not off:
+        return ()
+    more = f" and {len(off) - NAMED} more" if len(off) > NAMED else ""
+    told = ", ".join(off[:NAMED]) + more
+    return (f"{len(off)} of {len(names)} districts lie off the map, without a pixel of it: {told}",)
 
 
 def _sampled(
@@ -212,9 +228,8 @@ def _found(one: MapOnDisk, reference: Reference) -> tuple[PointFound, ...]:
 def _notes(request: AssessRequest, reference: Reference, design: Design | None) -> tuple[str, ...]:
     notes = list(reference.notes)
     if request.footprint is None:
-        notes.append(
-            "whether points lie on training samples was not checked: no --model, or one that does not tell"
-        )
+        why = "the card of --model does not tell where these lie" if request.model else "no --model"
+        notes.append(f"whether points lie on training samples was not checked: {why}")
     if design == "cluster":
         notes.append("how often the intervals hold is not simulated for cluster samples")
     return tuple(notes)

@@ -172,7 +172,7 @@ def tally(one: MapOnDisk, districts: Sequence[Any] = ()) -> Tally:
         districts: D polygons in its CRS.
 
     Raises:
-        MapError: A layer is damaged.
+        MapError: A layer is damaged, or holds a value that is no class of the map.
     """
     total = Tally(
         np.zeros(VALUES, np.int64),
@@ -192,7 +192,20 @@ def tally(one: MapOnDisk, districts: Sequence[Any] = ()) -> Tally:
                 _add_districts(total, one.grid, tile, crop_type.read(1, window=window), districts)
     except RasterioError as error:
         raise _damaged(one.folder, error) from error
+    _check_values(one, total)
     return total
+
+
+def _check_values(one: MapOnDisk, total: Tally) -> None:
+    """Refuse a map with a class that its summary does not list: nobody knows what it means."""
+    odd = [str(value) for value in np.flatnonzero(total.pixels) if value and value not in one.classes]
+    if odd:
+        raise MapError(
+            f"{CROP_TYPE} of the map in {one.folder} holds values that its run.json does not list: "
+            + ", ".join(odd),
+            expected=f"0 (no class) or one of {', '.join(map(str, one.classes))}",
+            todo="take both files from the same run, or make the map again",
+        )
 
 
 def _add(total: Tally, grid: GeoBox, tile: Tile, layers: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> None:

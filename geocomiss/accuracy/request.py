@@ -50,6 +50,8 @@ class AssessRequest:
     """Vector file with districts."""
     domain_name: str | None = None
     """Its column with names."""
+    model: str | None = None
+    """The model that made the map, as the user names it; None: not named."""
     footprint: Footprint | None = None
     """Where the model's training samples lie; None where that is not known."""
     allow_training_points: bool = False

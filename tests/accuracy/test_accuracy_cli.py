@@ -1,5 +1,6 @@
 """`geocomiss design` and `geocomiss assess`, as a user types them."""
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from assessed import CLASSES, GRID
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
+from geocomiss.checkpoint import read_card
 from geocomiss.errors import GeocomissError
 from geocomiss_cli.main import app
 
@@ -73,6 +75,21 @@ def test_a_model_that_did_not_make_the_map_is_refused(map_folder: Path, tmp_path
     with pytest.raises(GeocomissError, match="was not made by simulated"):
         run("assess", "--map", map_folder, "--reference", path, *options)
     assert not (tmp_path / "report").exists()
+
+
+def test_a_model_whose_card_keeps_no_places_is_said(
+    map_folder: Path, truth: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    path, card = tmp_path / "v.gpkg", read_card("simulated")
+    assert card.training.places is None
+    told = json.loads((map_folder / "run.json").read_text())
+    (map_folder / "run.json").write_text(json.dumps(told | {"model": {"sha256": card.model_sha256}}))
+    run("design", "--map", map_folder, "--n", 60, "--out", path)
+    fill_in(path, truth)
+    options = ("assess", "--map", map_folder, "--reference", path, "--out", tmp_path / "report")
+    said = " ".join(run(*options, "--model", "simulated").split())
+    assert "was not checked: the card of --model does not tell where these lie" in said, said
+    assert "was not checked: no --model" in " ".join(run(*options, "--overwrite").split())
 
 
 @pytest.mark.parametrize(

@@ -275,6 +275,7 @@ def test_districts_and_modalities(
             assert each.area is not None and abs(each.area.hectares - true) < 3.5 * each.area.se + 0.02 * true
     assert tiny.classes[0].area is None and tiny.mapped_ha > 0 and not tiny.enough
     assert elsewhere.mapped_ha == 0
+    assert "1 of 4 districts lie off the map, without a pixel of it: elsewhere" in found.warnings
     names = [part.name for part in found.patterns]
     assert names == ["optical + radar + weather + topography", "radar + weather + topography"]
     assert sum(part.points for part in found.patterns) == found.whole.points
@@ -351,3 +352,14 @@ def test_a_damaged_map_is_said(map_folder: Path, simple_points: Write) -> None:
     (map_folder / "crop_type.tif").write_bytes(b"II*\0 and nothing")
     with pytest.raises(MapError, match="cannot be read"):
         assess_map(AssessRequest(map_folder, simple_points(), design="simple"))
+
+
+@pytest.mark.parametrize("probability_sample", [True, False])
+def test_a_class_that_the_map_does_not_list_is_said(
+    probability_sample: bool, mapped: NDArray[np.uint8], simple_points: Write, tmp_path: Path
+) -> None:
+    mapped[100:] = 9
+    odd = write_map(tmp_path / "odd", mapped)
+    request = AssessRequest(odd, simple_points(), "simple", probability_sample)
+    with pytest.raises(MapError, match=r"crop_type\.tif .* that its run\.json does not list: 9; expected 0"):
+        assess_map(request)
