@@ -55,17 +55,17 @@ def doctor(
     Example: geocomiss doctor --ee-live --against 98-togo_2019-02-06_2020-02-01.tif
     """
     from geocomiss.doctor.installation import check_installation
+    from geocomiss.sources.base import EarthEngine
 
     if against is not None and not ee_live:
         raise typer.BadParameter("a comparison asks Earth Engine: add --ee-live", param_hint="--against")
-    findings = list(check_installation(folder))
+    options = EarthEngine(ee_project, ee_url, ee_credentials)
+    findings = list(check_installation(folder, options))
     comparison = None
     if ee_live and not any(each.level == "wrong" for each in findings):
         from geocomiss.doctor.against import compare
         from geocomiss.doctor.live import check_earth_engine
-        from geocomiss.sources.base import EarthEngine
 
-        options = EarthEngine(ee_project, ee_url, ee_credentials)
         findings.append(check_earth_engine(options))
         if against is not None and findings[-1].level != "wrong":
             comparison = compare(against, options)

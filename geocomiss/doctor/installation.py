@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from geocomiss import __version__
 from geocomiss.doctor.finding import Finding
 from geocomiss.doctor.machine import check_machine
+from geocomiss.sources.base import EarthEngine
 
 OLDEST: Final = (3, 11)
 """Python."""
@@ -34,13 +35,15 @@ OTHERS: Final = ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA")
 """Variables by which another installation leads GDAL and PROJ to files that are not theirs."""
 
 
-def check_installation(folder: Path) -> tuple[Finding, ...]:
+def check_installation(folder: Path, options: EarthEngine | None = None) -> tuple[Finding, ...]:
     """Look at everything that geocomiss needs, without the network.
 
     Args:
         folder: Where results will be written.
+        options: How Earth Engine would be reached; None: as without any option.
     """
-    return (*_versions(), *_extras(), _gdal(), _proj(), *check_machine(folder))
+    told = options or EarthEngine()
+    return (*_versions(), *_extras(), _gdal(), _proj(), *check_machine(folder, told))
 
 
 def _versions() -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from geocomiss.doctor.finding import Finding
+from geocomiss.sources.base import EarthEngine
 
 GIGA: Final = 1e9
 LITTLE_MEMORY: Final = 4.0
@@ -27,16 +28,17 @@ LIMITS: Final = (
 """Where a container's memory is limited."""
 
 
-def check_machine(folder: Path) -> Iterator[Finding]:
+def check_machine(folder: Path, options: EarthEngine) -> Iterator[Finding]:
     """Look at what geocomiss will run on.
 
     Args:
         folder: Where results will be written.
+        options: How Earth Engine would be reached.
     """
     yield from _torch()
     yield _memory()
     yield _disk(folder)
-    yield _credentials(Path.home())
+    yield _credentials(Path.home(), options)
 
 
 def _torch() -> Iterator[Finding]:
@@ -121,22 +123,37 @@ def _disk(folder: Path) -> Finding:
     return Finding(what, told)
 
 
-def _credentials(home: Path) -> Finding:
+def _credentials(home: Path, options: EarthEngine) -> Finding:
     """Whether there are any for Earth Engine; nothing of them is read."""
-    key = os.environ.get(KEY)
-    held = [name for name, there in (
-        ("a login of `earthengine authenticate`", (home / LOGIN).is_file()),
-        (f"{KEY}", bool(key) and Path(key or "").is_file()),
-        ("application default credentials", (home / DEFAULT_LOGIN).is_file()),
-    ) if there]  # fmt: skip
-    project = f"{PROJECT} is {'set' if os.environ.get(PROJECT) else 'not set'}"
+    named = os.environ.get(PROJECT)
+    project = "--ee-project is given" if options.project else f"{PROJECT} is {'set' if named else 'not set'}"
+    given = _given(options.credentials)
+    key = None if given else os.environ.get(KEY)
     if key and not Path(key).is_file():
         todo = f"correct {KEY}, or unset it"
         return Finding("Earth Engine", f"{KEY} names a file that is not there; {project}", "note", todo)
+    held = [given] if given else _found(home, key)
     if not held:
         todo = "for --source ee: `earthengine authenticate`, and a registered Cloud project"
         return Finding("Earth Engine", f"no credentials; {project}", "note", todo)
-    if not os.environ.get(PROJECT):
+    if not (options.project or named):
         todo = f"set {PROJECT}, or give --ee-project"
         return Finding("Earth Engine", f"{', '.join(held)}; {project}", "note", todo)
     return Finding("Earth Engine", f"{', '.join(held)}; {project}")
+
+
+def _given(credentials: str) -> str:
+    """What --ee-credentials brings along, '' where credentials are to be looked for."""
+    if credentials == "none":
+        return "no credentials wanted (--ee-credentials none)"
+    return "the key file of --ee-credentials" if Path(credentials).is_file() else ""
+
+
+def _found(home: Path, key: str | None) -> list[str]:
+    """Credentials that lie where they usually do."""
+    places = {
+        "a login of `earthengine authenticate`": (home / LOGIN).is_file(),
+        KEY: bool(key),
+        "application default credentials": (home / DEFAULT_LOGIN).is_file(),
+    }
+    return [name for name, there in places.items() if there]

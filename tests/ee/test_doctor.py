@@ -141,6 +141,26 @@ def test_everything_in_place_is_said_without_a_secret(
     assert "correct GOOGLE_APPLICATION_CREDENTIALS" in run("--folder", str(tmp_path)).output
 
 
+def test_what_options_give_is_not_missed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: EarthEngineServer
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.delenv(machine.PROJECT, raising=False)
+    monkeypatch.setenv(machine.KEY, str(tmp_path / "gone.json"))
+    (tmp_path / "key.json").write_text("{}")
+
+    def found(*arguments: str) -> tuple[str, str]:
+        told = json.loads(run("--folder", str(tmp_path), "--json", *arguments).output)["findings"]
+        (each,) = [each for each in told if each["what"] == "Earth Engine"]
+        return each["level"], each["found"]
+
+    given = ("--ee-live", "--ee-url", server.url, "--ee-credentials", "none", "--ee-project", "p")
+    assert found(*given) == ("fine", "no credentials wanted (--ee-credentials none); --ee-project is given")
+    key = ("--ee-credentials", str(tmp_path / "key.json"))
+    assert found(*key) == ("note", f"the key file of --ee-credentials; {machine.PROJECT} is not set")
+    assert found("--ee-project", "p")[0] == "note", "a key that is not there is said still"
+
+
 def test_what_is_wrong_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(installation, "requires", lambda name: ["numpy>=999", "nowhere>=1", "torch>=2"])
     monkeypatch.setattr(installation, "PROJECTED", (500_001.0, 0.0))
