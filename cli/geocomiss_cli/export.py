@@ -15,7 +15,6 @@ from geocomiss_cli.terminal import progress_bar, say_notes, screen
 
 if TYPE_CHECKING:
     from geocomiss.exporting import ExportRequest, Limits, StartReport, State
-    from geocomiss.sources.base import EarthEngine
 
 SHOWN: Final = 30
 """Rows of a table that are shown unless all are asked for."""
@@ -134,17 +133,6 @@ def _say_started(report: "StartReport", limits: "Limits") -> None:
         )
 
 
-def _reached(export: Path, project: str | None, url: str | None, credentials: str) -> "EarthEngine":
-    """How Earth Engine is reached; where the export remembers an address, it is said before it is asked."""
-    from geocomiss.exporting import address_of_export
-    from geocomiss.sources.base import EarthEngine
-
-    remembered = None if url else address_of_export(export)
-    if remembered:
-        screen().print(f"asking {remembered}, where the export was started", markup=False)
-    return EarthEngine(project, url or remembered, credentials)
-
-
 @app.command()
 def status(
     export: chosen.Folder,
@@ -153,12 +141,13 @@ def status(
     ] = False,
     ee_project: engine.EeProject = None,
     ee_credentials: engine.EeCredentials = "auto",
-    ee_url: chosen.EeUrlAgain = None,
+    ee_url: engine.EeUrl = None,
 ) -> None:
     """Show the tasks of an export: states, attempts, computing used, and why they failed."""
     from geocomiss.exporting import state_of_export
+    from geocomiss.sources.base import EarthEngine
 
-    _say_state(state_of_export(export, _reached(export, ee_project, ee_url, ee_credentials)), every)
+    _say_state(state_of_export(export, EarthEngine(ee_project, ee_url, ee_credentials)), every)
 
 
 @app.command()
@@ -173,15 +162,16 @@ def wait(
     max_eecu_hours: chosen.MaxHours = None,
     ee_project: engine.EeProject = None,
     ee_credentials: engine.EeCredentials = "auto",
-    ee_url: chosen.EeUrlAgain = None,
+    ee_url: engine.EeUrl = None,
 ) -> None:
     """Wait until all tasks have succeeded: queues what did not fit yet, starts failed ones again."""
     from geocomiss.exporting import Limits, wait_for_export
+    from geocomiss.sources.base import EarthEngine
 
     limits = Limits(max_queued, retries, max_requests, max_eecu_hours)
     with progress_bar("exporting", "files") as tell:
         state = wait_for_export(
-            export, _reached(export, ee_project, ee_url, ee_credentials), limits, interval, tell
+            export, EarthEngine(ee_project, ee_url, ee_credentials), limits, interval, tell
         )
     _say_summary(state)
 
@@ -191,12 +181,13 @@ def cancel(
     export: chosen.Folder,
     ee_project: engine.EeProject = None,
     ee_credentials: engine.EeCredentials = "auto",
-    ee_url: chosen.EeUrlAgain = None,
+    ee_url: engine.EeUrl = None,
 ) -> None:
     """Cancel the tasks of an export that have not ended; what is written stays."""
     from geocomiss.exporting import cancel_export
+    from geocomiss.sources.base import EarthEngine
 
-    number, state = cancel_export(export, _reached(export, ee_project, ee_url, ee_credentials))
+    number, state = cancel_export(export, EarthEngine(ee_project, ee_url, ee_credentials))
     screen().print(f"{number:,} tasks cancelled")
     _say_summary(state)
 

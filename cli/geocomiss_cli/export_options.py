@@ -5,23 +5,11 @@ from typing import Annotated, Final
 
 import typer
 
-from geocomiss_cli.earth_engine import EARTH_ENGINE
-
 DESTINATION: Final = "Where files are written"
 TASKS: Final = "Tasks"
 
 Folder = Annotated[
     Path, typer.Argument(metavar="EXPORT", help="Folder of the export, --out of `geocomiss export start`.")
-]
-EeUrlAgain = Annotated[
-    str | None,
-    typer.Option(
-        "--ee-url",
-        metavar="URL",
-        help="Address of the API, for a private gateway.",
-        show_default="that with which the export was started",
-        rich_help_panel=EARTH_ENGINE,
-    ),
 ]
 Queued = Annotated[
     int,

@@ -4,7 +4,7 @@ from geocomiss.exporting.collect import CollectReport, CollectRequest, collect_e
 from geocomiss.exporting.request import ExportRequest, Limits
 from geocomiss.exporting.start import StartReport, start_export
 from geocomiss.exporting.state import State
-from geocomiss.exporting.watch import address_of_export, cancel_export, state_of_export, wait_for_export
+from geocomiss.exporting.watch import cancel_export, state_of_export, wait_for_export
 
 __all__ = [
     "CollectReport",
@@ -13,7 +13,6 @@ __all__ = [
     "Limits",
     "StartReport",
     "State",
-    "address_of_export",
     "cancel_export",
     "collect_export",
     "files_to_download",

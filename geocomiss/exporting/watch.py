@@ -11,7 +11,6 @@ from geocomiss.exporting.request import Limits
 from geocomiss.exporting.state import LOST, Journal, State, refresh, state_of
 from geocomiss.sources.base import EarthEngine, Reading
 from geocomiss.sources.ee.client import Client
-from geocomiss.sources.ee.credentials import checked_url
 from geocomiss.sources.ee.failures import TOO_MUCH
 from geocomiss.sources.ee.source import EarthEngineSource
 from geocomiss.sources.ee.tasks import CANCELLED, FAILED, SUCCEEDED, Tasks
@@ -30,15 +29,6 @@ def state_of_export(folder: Path, options: EarthEngine) -> State:
     manifest, journal = read_manifest(folder), Journal(folder)
     refresh(manifest, journal, Tasks(Client(_options(manifest, options))))
     return state_of(manifest, journal)
-
-
-def address_of_export(folder: Path) -> str | None:
-    """Address of the API at which an export was started; None for Google's own.
-
-    Raises:
-        SourceError: No export, or an address that secrets must not be sent to.
-    """
-    return checked_url(read_manifest(folder).ee_url)
 
 
 def cancel_export(folder: Path, options: EarthEngine) -> tuple[int, State]:
@@ -130,11 +120,21 @@ def _stuck(state: State, sent: Sent, limits: Limits) -> SourceError:
 
 
 def _options(manifest: Manifest, options: EarthEngine) -> EarthEngine:
-    """With the project and address of the export, unless others are given, and its radar passes."""
+    """With the project of the export, unless another is given, and its radar passes.
+
+    Raises:
+        SourceError: It was started at another address than Google's, and none is given: whoever wrote
+            the manifest does not decide where a login is sent.
+    """
+    if manifest.ee_url and not options.url:
+        raise SourceError(
+            f"this export was started at {manifest.ee_url}",
+            expected=f"--ee-url {manifest.ee_url}, or the address to ask",
+            todo="give it, if you trust it with your login",
+        )
     return replace(
         options,
         project=options.project or manifest.project,
-        url=options.url or manifest.ee_url,
         s1_pass=manifest.s1_pass,
         max_eecu_hours=None,
         max_requests=None,
