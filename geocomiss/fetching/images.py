@@ -24,7 +24,7 @@ from geocomiss.maps import true_color, write_cog
 from geocomiss.maps.cog import COG, PLAIN
 from geocomiss.maps.eye import COLORS, bright
 from geocomiss.modalities import MODALITIES
-from geocomiss.stack import COUNT, bands_of, grid_of_group, groups_of, origin_of
+from geocomiss.stack import COUNT, bands_of, grid_of_group, groups_of, origin_of, swept
 
 LISTED: Final = "images.json"
 """What a folder of images says about itself."""
@@ -92,9 +92,10 @@ def _write_floats(path: Path, group: xr.Dataset, bands: tuple[str, ...], tags: d
     size = {"width": grid.width, "height": grid.height, "count": len(bands)}
     place = {"crs": rasterio.crs.CRS.from_wkt(crs_of(grid).to_wkt()), "transform": grid.affine}
     units = {band.name: band.unit for band in MODALITIES[tags["modality"]].bands}
-    with rasterio.open(plain, "w", **FLOATS | size | place) as file:
+    with rasterio.open(plain, "w", **FLOATS | size | place) as file, swept() as sweep:
         for tile in tiles_of(grid, TILE):
             file.write(_values(group, bands, tile), window=Window.from_slices(tile.y, tile.x))
+            sweep()
         file.descriptions = bands
         file.units = tuple(units.get(band, "1") for band in bands)
         file.update_tags(**tags)

@@ -75,6 +75,7 @@ def _folder(path: Path) -> Facts:
     if (path / UNFINISHED).is_dir():
         return {
             "what": "an unfinished map",
+            "how far it is": f"geocomiss status {path}",
             "to finish it": "run `geocomiss map` again with the same arguments",
         }
     return _recognised(path)

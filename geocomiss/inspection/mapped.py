@@ -26,8 +26,10 @@ def map_facts(folder: Path) -> Facts:
     """
     summary = read_summary(folder)
     model, source = summary.get("model", {}), summary.get("source", {})
+    made = (folder / "tiles").is_dir()
     return {
-        "what": "a map, being replaced: the same command goes on" if (folder / "tiles").is_dir() else "a map",
+        "what": "a map, being replaced: the same command goes on" if made else "a map",
+        **({"how far it is": f"geocomiss status {folder}"} if made else {}),
         "label": summary.get("label", ""),
         "season": summary.get("season"),
         "grid": summary.get("grid"),

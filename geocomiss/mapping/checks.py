@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -11,8 +10,9 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from geocomiss.checkpoint import Card
-from geocomiss.errors import SeasonError
+from geocomiss.errors import GeocomissError, SeasonError
 from geocomiss.grid import Tile, tiles_of
+from geocomiss.mapping.queue import ENDING
 from geocomiss.mapping.request import MapRequest
 from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import Difference
@@ -38,6 +38,8 @@ SAMPLE: Final = 96
 """Pixels a side of the windows whose values are looked at before mapping starts."""
 SAMPLES: Final = 3
 """Number of such windows."""
+SPARE: Final = 6
+"""Such windows that cannot be read after which no more are tried."""
 DRIFT: Final = 2.0
 """Spreads (standard deviations of the training samples) by which a band's mean may lie away from theirs."""
 LEAST: Final = 100
@@ -65,8 +67,10 @@ def season_of(request: MapRequest, source: Source, cycle: Cycle) -> tuple[Calend
 
 def sample_stacks(
     stack: xr.DataTree, source: Source, grid: GeoBox, wanted: Callable[[Tile], NDArray[np.bool_]]
-) -> list[xr.DataTree]:
-    """The values of a few small windows that will be mapped.
+) -> tuple[list[xr.DataTree], tuple[str, ...]]:
+    """The values of a few small windows that will be mapped, and notes on those that cannot be read.
+
+    Windows that cannot be read are passed over: their tiles are tried again, set aside and named later.
 
     Args:
         stack: The lazy stack.
@@ -74,17 +78,43 @@ def sample_stacks(
             more than the window is read.
         grid: Its pixel grid.
         wanted: Which pixels of a window are to be mapped.
+
+    Raises:
+        Exception: The error of the first window, where none can be read.
     """
-    season, kept = origin_of(stack).calendar, tuple(bands_of(stack))
-    samples = []
-    for tile in _sample_windows(grid, wanted) if kept else ():
-        if source.grid is None:
-            part = source.open(tile.geobox, season)
-            part = without(part, tuple(name for name in bands_of(part) if name not in kept))
-        else:
-            part = window(stack, tile.y, tile.x, grid)
-        samples.append(part.compute())
-    return samples
+    samples: list[xr.DataTree] = []
+    errors: list[Exception] = []
+    for tile in _sample_windows(grid, wanted) if bands_of(stack) else ():
+        try:
+            samples.append(_sample(stack, source, grid, tile))
+        except ENDING:
+            raise
+        except Exception as error:  # whatever it is, other windows may be none the worse for it
+            errors.append(error)
+        if len(samples) == SAMPLES or len(errors) == SPARE:
+            break
+    if errors and not samples:
+        raise errors[0]
+    return samples, _passed_over(errors)
+
+
+def _sample(stack: xr.DataTree, source: Source, grid: GeoBox, tile: Tile) -> xr.DataTree:
+    if source.grid is not None:
+        return window(stack, tile.y, tile.x, grid).compute()
+    kept = bands_of(stack)
+    part = source.open(tile.geobox, origin_of(stack).calendar)
+    return without(part, tuple(name for name in bands_of(part) if name not in kept)).compute()
+
+
+def _passed_over(errors: list[Exception]) -> tuple[str, ...]:
+    if not errors:
+        return ()
+    first = errors[0]
+    reason = first.found if isinstance(first, GeocomissError) else f"{type(first).__name__}: {first}"
+    return (
+        f"{len(errors)} of the windows whose values are looked at before mapping could not be read "
+        f"({reason}) and others were taken; tiles that fail again and again are named at the end",
+    )
 
 
 def unit_differences(samples: list[xr.DataTree], read: tuple[str, ...]) -> tuple[Difference, ...]:
@@ -167,7 +197,7 @@ def _sample_windows(grid: GeoBox, wanted: Callable[[Tile], NDArray[np.bool_]]) -
     windows = list(tiles_of(grid, SAMPLE))
     spread = np.unique(np.linspace(0, len(windows) - 1, TRIED).astype(int))
     order = np.random.default_rng(0).permutation(spread)  # not all from the first rows
-    return islice((windows[i] for i in order if wanted(windows[i]).any()), SAMPLES)
+    return (windows[i] for i in order if wanted(windows[i]).any())
 
 
 def _place_warnings(cells: tuple[tuple[int, int], ...], grid: GeoBox) -> Iterator[str]:

@@ -104,7 +104,7 @@ class MapWorker(WorkerPlugin):
         with dask.config.set(scheduler="threads", num_workers=self._threads):
             with rasterio.Env(GDAL_NUM_THREADS=self._threads):
                 outcome = compute(self._plan, self._store, tile, device)
-        gc.collect()  # see `memory.swept`
+        gc.collect()  # see `stack.swept`
         source = self._plan.source
         account = source.counted() if isinstance(source, Counting) else None
         return Outcome(outcome.record, outcome.seconds, outcome.pixels, account)

@@ -66,7 +66,12 @@ def write_run(plan: Plan, report: MapReport, timings: dict[str, float], work: Wo
 
 
 def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, Any]:
-    card, origin, calendar = plan.checkpoint.card, origin_of(plan.stack), plan.calendar
+    return _results(plan, report) | _inputs(plan) | _choices(plan, report) | _making(plan, report, timings)
+
+
+def _results(plan: Plan, report: MapReport) -> dict[str, Any]:
+    """What the map shows."""
+    calendar = plan.calendar
     return {
         "label": tags_of(plan).get("label", ""),
         "area": AREA_NOTE,
@@ -80,6 +85,13 @@ def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, 
             "step": calendar.step,
             "steps": calendar.number,
         },
+    }
+
+
+def _inputs(plan: Plan) -> dict[str, Any]:
+    """The source and the model that it was made with."""
+    card, origin = plan.checkpoint.card, origin_of(plan.stack)
+    return {
         "source": {
             "name": origin.source,
             "simulated": origin.simulated,
@@ -100,6 +112,12 @@ def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, 
             "class_shares": dict(zip((info.name for info in card.classes), card.shares, strict=True)),
             "priors": _priors(plan) or None,
         },
+    }
+
+
+def _choices(plan: Plan, report: MapReport) -> dict[str, Any]:
+    """How it was asked for, and what was said of that."""
+    return {
         "applicability": _applicability(plan, report),
         "without": list(plan.request.without),
         "require": list(plan.request.require),
@@ -109,11 +127,18 @@ def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, 
         "on_mismatch": plan.request.on_mismatch,
         "notes": report.notes,
         "warnings": report.warnings,
+    }
+
+
+def _making(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, Any]:
+    """Its files, and how they were made."""
+    grid = plan.grid
+    return {
         "grid": {
-            "crs": str(crs_of(plan.grid)),
-            "transform": list(plan.grid.affine)[:6],
-            "height": plan.grid.height,
-            "width": plan.grid.width,
+            "crs": str(crs_of(grid)),
+            "transform": list(grid.affine)[:6],
+            "height": grid.height,
+            "width": grid.width,
         },
         "files": report.files,
         "tiles": {
@@ -128,13 +153,17 @@ def _run(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[str, 
         "time": report.time,
         "seconds": round(report.seconds, 3),
         "px_per_s": round(report.px_per_s, 1),
-        "versions": {
-            "geocomiss": __version__,
-            "python": platform.python_version(),
-            "gdal": rasterio.__gdal_version__,
-            **{name: version(name) for name in PACKAGES},
-        },
+        "versions": _versions(),
         "command": plan.request.command,
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "geocomiss": __version__,
+        "python": platform.python_version(),
+        "gdal": rasterio.__gdal_version__,
+        **{name: version(name) for name in PACKAGES},
     }
 
 

@@ -5,11 +5,9 @@ from the model (bands, steps, classes, a trial of its network), with factors tha
 stack; see `tests/benchmarks/test_map_memory.py`, which holds maps to them.
 """
 
-import gc
 import sys
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -180,21 +178,6 @@ class _Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
     def _forget(self, key: int, size: int) -> None:
         self._seen.discard(key)
         self._now -= size
-
-
-@contextmanager
-def swept() -> Iterator[Callable[[], object]]:
-    """Gives what frees the values of a tile that nobody needs any more; to be called after each tile.
-
-    Stacks are trees whose nodes know their parents. Python looks for such cycles by the number of objects,
-    not by their size, and a tile of some hundred MB is few of them. What was there before is not looked
-    through each time: that would take a quarter of a second.
-    """
-    gc.freeze()
-    try:
-        yield gc.collect
-    finally:
-        gc.unfreeze()
 
 
 def peak() -> int | None:

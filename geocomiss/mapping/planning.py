@@ -120,9 +120,8 @@ def _needed(stack: xr.DataTree, spec: Spec) -> xr.DataTree:
 def _checked(plan: Plan, contract: Contract) -> Plan:
     """The plan after a look at values, with all that its user should know."""
     request, card, source, grid = plan.request, plan.checkpoint.card, plan.source, plan.grid
-    samples = (
-        sample_stacks(plan.stack, source, grid, plan.wanted) if set(source.bands) & set(card.bands) else []
-    )
+    shared = set(source.bands) & set(card.bands)
+    samples, unread = sample_stacks(plan.stack, source, grid, plan.wanted) if shared else ([], ())
     wrong = unit_differences(samples, tuple(card.bands))
     units = settle(wrong, request.on_mismatch, request.without)
     stack = without(plan.stack, units.dropped)
@@ -134,7 +133,7 @@ def _checked(plan: Plan, contract: Contract) -> Plan:
         *model_warnings(request, card, source, plan.calendar, grid),
         *drift_warnings([without(sample, units.dropped) for sample in samples], card),
     )
-    notes = (*plan.notes, *origin_of(stack).notes, *future_steps(plan.calendar))
+    notes = (*plan.notes, *origin_of(stack).notes, *future_steps(plan.calendar), *unread)
     return replace(plan, stack=stack, notes=notes, warnings=warnings)
 
 

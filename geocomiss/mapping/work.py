@@ -10,11 +10,11 @@ from geocomiss.inference import device_named
 from geocomiss.mapping.ahead import reading_ahead
 from geocomiss.mapping.clock import Clock
 from geocomiss.mapping.compute import Gathered, gather, map_tile
-from geocomiss.mapping.memory import swept
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.queue import Outcome, Queue
 from geocomiss.mapping.request import Progress
 from geocomiss.mapping.tiles import TileStore
+from geocomiss.stack import swept
 
 
 class Told(Protocol):

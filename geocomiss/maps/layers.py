@@ -117,44 +117,59 @@ def map_layers(
         sure: 'calibrated' or 'uncalibrated'; empty: not known.
         cleaned: What was done to the classes after they were chosen; empty: nothing.
     """
-    return (
-        Layer(
-            "crop_type",
-            0,
-            "crop type" + (f"; {cleaned}" if cleaned else ""),
-            categories=classes,
-            overviews="mode",
-            title="Crop type",
-        ),
-        Layer(
-            "confidence",
-            NOT_MAPPED,
-            "probability of the mapped class" + (f", {sure}" if sure else ""),
-            scale=STEP,
-            unit="1",
-            overviews="average",
-            title="Confidence",
-            span=(0.0, 1.0),
-        ),
-        Layer(
-            "modalities",
-            NOT_MAPPED,
-            "modalities used: " + ", ".join(f"{m.bit} {m.name}" for m in MODALITIES.values()),
-            categories=tuple(_pattern(bits) for bits in (patterns or tuple(range(16)))),
-            overviews="mode",
-            title="Modalities used",
-        ),
-        Layer(
-            "observations",
-            65535,
-            "clear observations in the season, by modality",
-            dtype="uint16",
-            unit="1",
-            overviews="average",
-            title="Clear observations",
-            bands=tuple(name for name, each in MODALITIES.items() if each.imaging),
-            ramp=BLUES,
-        ),
+    return (_crop_type(classes, cleaned), _confidence(sure), _modalities(patterns), _observations())
+
+
+def _crop_type(classes: tuple[Category, ...], cleaned: str) -> Layer:
+    """The classes."""
+    return Layer(
+        "crop_type",
+        0,
+        "crop type" + (f"; {cleaned}" if cleaned else ""),
+        categories=classes,
+        overviews="mode",
+        title="Crop type",
+    )
+
+
+def _confidence(sure: str) -> Layer:
+    """How probable the mapped class is."""
+    return Layer(
+        "confidence",
+        NOT_MAPPED,
+        "probability of the mapped class" + (f", {sure}" if sure else ""),
+        scale=STEP,
+        unit="1",
+        overviews="average",
+        title="Confidence",
+        span=(0.0, 1.0),
+    )
+
+
+def _modalities(patterns: tuple[int, ...]) -> Layer:
+    """What each pixel was classified with."""
+    return Layer(
+        "modalities",
+        NOT_MAPPED,
+        "modalities used: " + ", ".join(f"{m.bit} {m.name}" for m in MODALITIES.values()),
+        categories=tuple(_pattern(bits) for bits in (patterns or tuple(range(16)))),
+        overviews="mode",
+        title="Modalities used",
+    )
+
+
+def _observations() -> Layer:
+    """How often each pixel was seen."""
+    return Layer(
+        "observations",
+        65535,
+        "clear observations in the season, by modality",
+        dtype="uint16",
+        unit="1",
+        overviews="average",
+        title="Clear observations",
+        bands=tuple(name for name, each in MODALITIES.items() if each.imaging),
+        ramp=BLUES,
     )
 
 

@@ -3,6 +3,7 @@
 P pixels, N samples, T steps, C bands.
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
@@ -24,7 +25,7 @@ from geocomiss.sampling.plan import Part, Plan, plan_sampling
 from geocomiss.sampling.report import report_of, report_paths, write_report
 from geocomiss.sampling.request import LeftOut, Progress, SamplingReport, SamplingRequest
 from geocomiss.sources.base import Accounting
-from geocomiss.stack import origin_of, series_at
+from geocomiss.stack import origin_of, series_at, swept
 
 UNSEEN: Final = "no optical or radar value in the season"
 NEARBY: Final = 0.002
@@ -107,17 +108,7 @@ def _read(plan: Plan, kept: Kept, progress: Progress | None) -> _Series:
     recipes: list[dict[str, Any]] = []
     notes: dict[str, None] = {}
     outside, done = np.zeros(total, bool), 0
-    for part in plan.parts():
-        found = kept.read(part.name)
-        if found is None:
-            try:
-                found = read_part(plan, part)
-            except AreaError:
-                outside[part.pixels] = True
-                if outside.all():
-                    raise
-                continue
-            kept.write(part.name, found)
+    for part, found in _read_parts(plan, kept, outside):
         for name, rows in found.values.items():
             values[name][part.pixels] = rows
         for name, rows_counted in found.counts.items():
@@ -129,6 +120,24 @@ def _read(plan: Plan, kept: Kept, progress: Progress | None) -> _Series:
         if progress:
             progress(done, total)
     return _Series(values, counts, tuple(recipes), tuple(notes), outside)
+
+
+def _read_parts(plan: Plan, kept: Kept, outside: NDArray[np.bool_]) -> Iterator[tuple[Part, PartSeries]]:
+    """Each window and its series; the pixels of windows that the source does not cover become `outside`."""
+    with swept() as sweep:
+        for part in plan.parts():
+            found = kept.read(part.name)
+            if found is None:
+                try:
+                    found = read_part(plan, part)
+                except AreaError:
+                    outside[part.pixels] = True
+                    if outside.all():
+                        raise
+                    continue
+                kept.write(part.name, found)
+                sweep()
+            yield part, found
 
 
 def read_part(plan: Plan, part: Part) -> PartSeries:

@@ -31,6 +31,7 @@ from geocomiss.stack.store import (
     read_stack,
     write_stack,
 )
+from geocomiss.stack.sweep import swept
 from geocomiss.stack.units import (
     MAX_OUTSIDE,
     check_units,
@@ -55,6 +56,7 @@ __all__ = [
     "periods",
     "read_stack",
     "series_at",
+    "swept",
     "unit_problems",
     "window",
     "with_origin",

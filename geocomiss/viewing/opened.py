@@ -31,9 +31,8 @@ from geocomiss.maps import (
     true_color,
 )
 from geocomiss.maps.layers import other_color
+from geocomiss.viewing.unfinished import CROP_TYPE, main_raster, still_made
 
-CROP_TYPE: Final = "crop_type"
-"""Stem of the raster that a map is about."""
 HIDDEN: Final = ("probabilities",)
 """Layers that are for computing with, not for looking at."""
 NOT_ALWAYS: Final = (expected_accuracy(), applicability())
@@ -89,8 +88,8 @@ def open_map_to_view(path: Path, legend: Path | None = None, title: str | None =
     Raises:
         MapError: There is nothing to show, or the legend does not fit.
     """
-    main = _main_raster(path)
-    missing: list[str] = []
+    main = main_raster(path)
+    missing = list(still_made(path))
     summary = _summary(main.parent, missing) if path.is_dir() else {}
     with _opened(main) as file:
         if file.count != 1 or np.dtype(file.dtypes[0]) != np.uint8 or file.crs is None:
@@ -112,17 +111,6 @@ def open_map_to_view(path: Path, legend: Path | None = None, title: str | None =
     found = ((main, crop), *_others(main, declared, missing, path.is_dir()))
     areas = tuple((each, int(pixels[each.value]), float(hectares[each.value])) for each in classes)
     return OpenedMap(main.parent, title or _title(summary, main), grid, found, areas, summary, tuple(missing))
-
-
-def _main_raster(path: Path) -> Path:
-    main = path / f"{CROP_TYPE}.tif" if path.is_dir() else path
-    if not main.exists():
-        raise MapError(
-            f"{main} does not exist",
-            expected="a folder written by `geocomiss map`, or a GeoTIFF of classes",
-            todo="check the path",
-        )
-    return main
 
 
 def _opened(main: Path) -> DatasetReader:

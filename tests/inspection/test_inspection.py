@@ -154,7 +154,8 @@ def test_a_map_is_known_by_its_summary(tmp_path: Path) -> None:
 
 def test_an_unfinished_map_is_said(tmp_path: Path) -> None:
     (tmp_path / "tiles").mkdir()
-    assert told(tmp_path)["what"] == "an unfinished map"
+    facts = told(tmp_path)
+    assert facts["what"] == "an unfinished map" and facts["how far it is"] == f"geocomiss status {tmp_path}"
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 from geocomiss.batch import Spec, default_min_steps
 from geocomiss.errors import MapError
 from geocomiss.mapping import MapRequest, make_map
-from geocomiss.mapping.memory import SIDES, Memory, _Counted, bytes_of_series, memory_of, swept, tensors_of
+from geocomiss.mapping.memory import SIDES, Memory, _Counted, bytes_of_series, memory_of, tensors_of
 from geocomiss.methods import new_method
+from geocomiss.stack import swept
 from geocomiss_cli import main as entry
 
 SPEC = Spec(BANDS, 12, 3, default_min_steps(tuple(BANDS), 12))

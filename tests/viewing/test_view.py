@@ -275,3 +275,11 @@ def test_names_of_wide_letters_are_cut_where_the_legend_ends(letter: str) -> Non
         cut = fitting(200 * letter, 190)
         assert cut.endswith("…") and 10 < len(cut) < 200
         assert fitting(cut, 190) == cut and len(fitting(cut, 95)) < 0.6 * len(cut)
+
+
+def test_a_map_in_the_making_is_said_and_where_to_look(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiles").mkdir()
+    with pytest.raises(MapError, match=r"an unfinished map.*geocomiss status"):
+        view_map(ViewRequest(tmp_path))
+    shutil.copy(folder / "crop_type.tif", tmp_path)
+    assert any("geocomiss status" in each for each in open_map_to_view(tmp_path).missing)
