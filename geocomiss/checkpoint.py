@@ -20,7 +20,7 @@ from torch import Tensor
 
 from geocomiss.applicability import Applicability, restored, stated, tensors_of
 from geocomiss.card import BegunFrom, Card, ClassInfo, HashedPlaces, Statistics, Target, Training
-from geocomiss.errors import CheckpointError
+from geocomiss.errors import CheckpointError, MethodError
 from geocomiss.methods import Method, new_method
 
 __all__ = [
@@ -71,17 +71,29 @@ def read_checkpoint(name_or_path: str) -> Checkpoint:
     """Read a model: a folder, or the name of one that comes with the package.
 
     Raises:
-        CheckpointError: It is missing, damaged, pickled, or its weights are not those of its card.
+        CheckpointError: It is missing, damaged, pickled, of a method that has changed since, or its
+            weights are not those of its card.
     """
     folder = _folder(name_or_path)
     card = _read_card(folder)
-    method = new_method(card.method, card.spec, card.options)
+    method = _method_of(card, folder)
     weights = folder / WEIGHTS
     try:
         method.load_state_dict(_tensors(weights, card.model_sha256))
     except RuntimeError as error:
         raise _damaged(weights, str(error).splitlines()[0]) from error
     return Checkpoint(card, method.eval(), _applicability(folder, card, method))
+
+
+def _method_of(card: Card, folder: Path) -> Method:
+    try:
+        return new_method(card.method, card.spec, card.options)
+    except MethodError as error:
+        raise CheckpointError(
+            f"the model {folder} was trained by another version of geocomiss ({error.found})",
+            expected=f"a model whose {card.method} is that of today",
+            todo="train it again, or map with the version that trained it",
+        ) from error
 
 
 def read_card(name_or_path: str) -> Card:

@@ -148,6 +148,16 @@ class _Bomb:
         return exec, ("raise SystemExit('unpickled')",)
 
 
+def test_a_model_of_a_method_that_has_changed_is_to_be_trained_again(tmp_path, spec):
+    method = new_method("comiss+", spec, {"preset": "small"}).eval()
+    card = _card(method, spec, "comiss+")
+    older = card.model_copy(update={"options": {**card.options, "contrastive": "mean"}})
+    write_checkpoint(tmp_path / "model", older, method)
+    with pytest.raises(CheckpointError, match=r"another version of geocomiss .*contrastive") as refused:
+        read_checkpoint(str(tmp_path / "model"))
+    assert "train it again" in str(refused.value)
+
+
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(CheckpointError, match="nowhere"):
         read_checkpoint(str(tmp_path / "nowhere"))
