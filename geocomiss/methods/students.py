@@ -18,12 +18,19 @@ TEACHER: Final = "full"
 
 STUDENTS: Final[Mapping[str, Mapping[str, JsonValue]]] = MappingProxyType(
     {
-        "comiss": {"encoders": "one", "discriminated": "none", "contrastive": "none", "average": 0.98},
-        "comiss+": {},
+        "comiss": {
+            "encoders": "one",
+            "discriminated": "none",
+            "contrastive": "none",
+            "average": 0.98,
+            "dropout": 0.1,
+        },
+        "comiss+": {"dropout": 0.1},
     }
 )
 """Per key in `METHODS`, what a student has otherwise: one encoder a modality whatever its teacher has,
-no losses on features, which it does not learn from, and a running mean of its weights."""
+no losses on features, which it does not learn from, a running mean of its weights, and less drop-out,
+since soft targets are harder to learn by heart."""
 
 
 def is_student(options: Mapping[str, JsonValue]) -> bool:

@@ -113,6 +113,7 @@ def learn(
         first = replace(run, name=f"teacher of the {run.name}")
         teacher = learn(name, of_teacher(options), spec, train, validation, settings, progress, first)
         run = replace(run, objective=teaching(teacher.method, settings))
+        settings = patient(settings)
     method, epochs = fit(lambda: new_method(name, spec, options), train, validation, settings, progress, run)
     return Learnt(method, epochs, teacher)
 
@@ -120,6 +121,16 @@ def learn(
 def teaching(teacher: Method, settings: Settings) -> Teaching:
     """What the student of a trained method learns; values are compared as they are."""
     return Teaching(fusing(teacher).to(settings.device).eval(), teacher.softened(TEMPERATURE))
+
+
+def patient(settings: Settings) -> Settings:
+    """How a student is trained: for longer and in larger steps, which soft targets allow."""
+    return replace(
+        settings,
+        learning_rate=2 * settings.learning_rate,
+        patience=2 * settings.patience,
+        min_delta=settings.min_delta / 2,
+    )
 
 
 def fusing(method: Method) -> LateFusion:
