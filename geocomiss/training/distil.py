@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from geocomiss.batch import Batch, Spec
+from geocomiss.engine import precision_of, prepared
 from geocomiss.methods import Losses, Method, is_student, new_method, of_teacher
 from geocomiss.methods.base import with_total
 from geocomiss.methods.fusion import random_subset
@@ -119,8 +120,12 @@ def learn(
 
 
 def teaching(teacher: Method, settings: Settings) -> Teaching:
-    """What the student of a trained method learns; values are compared as they are."""
-    return Teaching(fusing(teacher).to(settings.device).eval(), teacher.softened(TEMPERATURE))
+    """What the student of a trained method learns; values are compared as they are.
+
+    A teacher only predicts, as in a map: with the fastest numbers that the device has.
+    """
+    fast = prepared(teacher.eval(), precision_of("auto", settings.device, teacher))
+    return Teaching(fusing(fast).to(settings.device), teacher.softened(TEMPERATURE))
 
 
 def patient(settings: Settings) -> Settings:
