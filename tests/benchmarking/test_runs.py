@@ -262,6 +262,14 @@ def test_bad_contenders_are_said(names, options, words):
         contenders_of(names.split(","), options)
 
 
+def test_a_student_is_a_line_beside_its_teacher():
+    teacher, student = contenders_of(["comiss+", "comiss+-compact"], {"repeated": 0.2})
+    assert teacher.method == student.method and teacher.options == {"repeated": 0.2}
+    assert student.options == {"repeated": 0.2, "preset": "compact"}
+    assert reference_of([student, teacher]) == "comiss+"
+    assert "comiss+-compact" in [each.key for each in with_ablations([teacher, student])][-1]
+
+
 def test_embeddings_are_compared_only_where_there_are_some(samples, tmp_path):
     with pytest.raises(SampleError, match=r"no embeddings.*embedding_"):
         contenders_of(["embeddings"], {}, embeddings=False)
