@@ -10,10 +10,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 from geocomiss.batch import Spec, batch_of_values, default_min_steps
-from geocomiss.checkpoint import read_checkpoint, write_checkpoint
+from geocomiss.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from geocomiss.engine import prepared
 from geocomiss.errors import GeocomissError, MethodError
 from geocomiss.inference import predict
+from geocomiss.inspection.learned import model_facts
 from geocomiss.methods import METHODS, STUDENTS, checked_options, new_method
 from geocomiss.methods.fusion import all_subsets
 from geocomiss.modalities import MODALITIES
@@ -65,6 +66,8 @@ def test_a_written_one_says_the_same(trained, tmp_path, labelled):
     again = read_checkpoint(str(tmp_path / "m"))
     stored = json.loads((tmp_path / "m" / "card.json").read_text())
     assert again.card == card and stored["training"]["distilled"]["method"] == card.method
+    told = model_facts(str(tmp_path / "m"))["distilled from"]
+    assert told["weights of this model"] == stored["training"]["distilled"]["own_parameters"]
     one, other = (predict(method, labelled[0]) for method in (trained.method, again.method))
     assert (one.value == other.value).all() and (one.confidence == other.confidence).all()
 
@@ -137,6 +140,14 @@ def test_bfloat16_says_the_same(trained, labelled):
     assert not any(isinstance(module, TempCNN) for module in fast.modules())
     one, other = (predict(method, batch) for method in (trained.method, fast))
     assert (one.value == other.value).mean() > 0.98
+
+
+def test_a_training_may_begin_from_one(trained, samples):
+    begin = Checkpoint(trained.card.model_copy(update={"model_sha256": "a" * 64}), trained.method)
+    options, settings = dict(trained.card.options), replace(SETTINGS, epochs=1)
+    wanted = TrainRequest("crop", None, trained.card.method, options, "fold=1", settings, begin)
+    training = train_model(samples, wanted).card.training
+    assert training.begun_from.model_sha256 == "a" * 64 and training.distilled is None
 
 
 @pytest.mark.parametrize("after", [1, 5])
