@@ -7,6 +7,7 @@ the compositing, and memory stays that of one step however long the season is.
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pystac import Item
 
-from geocomiss.composite import SCL, composite_optical, composite_radar, margin_pixels
+from geocomiss.composite import SCL, composite_optical, composite_radar, margin_pixels, usable
 from geocomiss.modalities import BLUE
 from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar
@@ -95,25 +96,41 @@ class Series:
         with AT_ONCE:
             if self.modality == "radar":
                 return composite_radar(self._radar(scenes, wide), month, self.recipe)
-            result = composite_optical(self._optical(scenes, wide), month, self.recipe, self.pixel)
+            result = composite_optical(self._optical(scenes, wide, margin), month, self.recipe, self.pixel)
         inner = slice(margin, -margin or None)
         return result.isel(y=inner, x=inner)
 
-    def _optical(self, scenes: list[Observation], grid: GeoBox) -> xr.Dataset:
-        raw, pieces = self._read(scenes, grid, (CLASSES, *self.bands), NO_DATA)
-        classes = raw.pop(CLASSES, np.full((len(pieces), *grid.shape), BEYOND, np.uint8))
-        self._look(raw, classes, pieces)
-        bands = {name: np.empty((len(scenes), *grid.shape), np.float32) for name in self.bands}
-        scl = np.empty((len(scenes), *grid.shape), np.uint8)
+    def _optical(self, scenes: list[Observation], wide: GeoBox, margin: int) -> xr.Dataset:
+        """Scenes on a grid with a margin, in which nothing but clouds matters: of the rest no band is read.
+
+        Nor is any of a scene without a usable pixel.
+        """
+        raw, pieces = self._read(scenes, wide, (CLASSES,), NO_DATA)
+        classes = raw.pop(CLASSES, np.full((len(pieces), *wide.shape), BEYOND, np.uint8))
+        scl = self._classified(scenes, classes)
+        y, x = (slice(margin, size - margin) for size in wide.shape)
+        clear = usable(_dated({SCL: scl}, scenes), self.recipe, self.pixel).values[:, y, x]
+        some = np.asarray(clear.any((1, 2)))
+        seen = [scene for scene, worth in zip(scenes, some, strict=True) if worth]
+        inside = classes[np.repeat(some, [len(scene.pieces) for scene in scenes]), y, x]
+        raw, pieces = self._read(seen, wide[y, x], self.bands, NO_DATA)
+        self._look(raw, inside, pieces)
+        bands = {name: np.full(scl.shape, np.nan, np.float32) for name in self.bands}
+        for number, planes in zip(np.flatnonzero(some), _planes(seen), strict=True):
+            first = _first((inside[planes] != NO_DATA) & (inside[planes] != BEYOND))
+            for name, values in bands.items():
+                shifted = [without_offset(raw[name][at], pieces[at].shift) for at in planes]
+                values[number, y, x] = _taken(np.stack(shifted), first)
+        return _dated(bands | {SCL: scl}, scenes)
+
+    def _classified(self, scenes: list[Observation], classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Scene classes of each scene, from those of its pieces: (pieces, H, W) -> (scenes, H, W)."""
+        scl = np.empty((len(scenes), *classes.shape[1:]), np.uint8)
         for number, planes in enumerate(_planes(scenes)):
             first = _first((classes[planes] != NO_DATA) & (classes[planes] != BEYOND))
             scl[number] = _taken(_inside(classes[planes]), first)
-            for name, values in bands.items():
-                shifted = [without_offset(raw[name][at], pieces[at].shift) for at in planes]
-                values[number] = _taken(np.stack(shifted), first)
-        dropped = DARK if self.recipe.cloud_rule == "scl" else NO_DATA
-        scl[scl == BEYOND] = dropped
-        return _dated(bands | {SCL: scl}, scenes)
+        scl[scl == BEYOND] = DARK if self.recipe.cloud_rule == "scl" else NO_DATA
+        return scl
 
     def _look(self, raw: dict[str, NDArray[Any]], classes: NDArray[np.uint8], pieces: list[Piece]) -> None:
         """Watch over the range of the darkest band: is the offset what the metadata say?"""
@@ -161,9 +178,8 @@ def _outline(grid: GeoBox) -> Any:
 
 def _planes(scenes: list[Observation]) -> list[list[int]]:
     """Planes of each scene, where all pieces are counted through."""
-    ends = np.cumsum([len(scene.pieces) for scene in scenes])
-    starts = np.concatenate([[0], ends[:-1]])
-    return [list(range(int(start), int(end))) for start, end in zip(starts, ends, strict=True)]
+    ends = np.cumsum([0, *(len(scene.pieces) for scene in scenes)]).tolist()
+    return [list(range(start, end)) for start, end in pairwise(ends)]
 
 
 def _first(valid: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -1,11 +1,13 @@
 """What was read over the network and what could not be, counted while it happens."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from geocomiss.errors import SourceStopped
+from geocomiss.sources.base import Traffic
+from geocomiss.sources.stac.tiff import Layout
 
 NAMED: Final = 3
 """Unreadable images that are named in a report."""
@@ -22,11 +24,13 @@ class Counted:
     windows: int
     """Windows that were read."""
     bytes: int
-    """Their size."""
+    """Size of the stored blocks that they touched."""
     unreadable: dict[str, str]
     """Why images could not be read, by address."""
     ranges: dict[str, list[int]]
     """Numbers looked at, see `Ledger.saw`."""
+    traffic: Traffic
+    """What was fetched, and what this copy needed."""
 
 
 class Ledger:
@@ -42,19 +46,37 @@ class Ledger:
         self._planned: set[str] = set()
         self._unreadable: dict[str, str] = {}
         self._ranges: dict[str, list[int]] = {}
+        self._touched: dict[str, int] = {}
         self.windows = 0
         self.bytes = 0
+        self.traffic = Traffic()
 
     def plan(self, addresses: Iterable[str]) -> None:
         """Note which images a run may read; each counts once."""
         with self._lock:
             self._planned.update(addresses)
 
-    def read(self, size: int) -> None:
-        """Note a window of `size` bytes that was read."""
+    def read(self, size: int, counted: bool) -> None:
+        """Note a window of `size` bytes that was read, and whether its traffic was counted."""
         with self._lock:
             self.windows += 1
             self.bytes += size
+            self.traffic += Traffic(uncounted=int(not counted))
+
+    def needs(self, address: str, layout: Layout, blocks: Sequence[int]) -> None:
+        """Note what a window touches: what no window touched before is needed, once."""
+        with self._lock:
+            seen = self._touched.get(address)
+            new = [number for number in blocks if not (seen or 0) >> number & 1]
+            size = sum(int(layout.lengths[number]) for number in new) + (layout.end if seen is None else 0)
+            fewest = len(layout.ranges(new)) + (seen is None)
+            self._touched[address] = (seen or 0) | sum(1 << number for number in new)
+            self.traffic += Traffic(needed_bytes=size, fewest_requests=fewest)
+
+    def fetched(self, size: int, requests: int) -> None:
+        """Note bytes that came, or requests that were sent."""
+        with self._lock:
+            self.traffic += Traffic(size, 0, requests, 0)
 
     def failed(self, address: str, reason: str) -> None:
         """Note an image that could not be read.
@@ -69,8 +91,8 @@ class Ledger:
     def counted(self) -> Counted:
         """What was counted since the last call; what could not be read is told every time."""
         with self._lock:
-            found = Counted(self.windows, self.bytes, dict(self._unreadable), self._ranges)
-            self.windows, self.bytes, self._ranges = 0, 0, {}
+            found = Counted(self.windows, self.bytes, dict(self._unreadable), self._ranges, self.traffic)
+            self.windows, self.bytes, self._ranges, self.traffic = 0, 0, {}, Traffic()
         return found
 
     def add(self, found: Counted) -> None:
@@ -78,6 +100,7 @@ class Ledger:
         with self._lock:
             self.windows += found.windows
             self.bytes += found.bytes
+            self.traffic += found.traffic
             self._unreadable |= found.unreadable
             for shift, (below, within) in found.ranges.items():
                 entry = self._ranges.setdefault(shift, [0, 0])
@@ -126,8 +149,11 @@ class Ledger:
         """How much was read."""
         if not self.windows:
             return ()
-        planned = f"{len(self._planned):,} images"
-        return (f"read {self.bytes / 1e6:,.1f} MB in {self.windows:,} windows of {planned}",)
+        planned, traffic = f"{len(self._planned):,} images", self.traffic
+        return (
+            f"read {self.bytes / 1e6:,.1f} MB in {self.windows:,} windows of {planned}: "
+            f"{traffic.bytes / 1e6:,.1f} MB came in {traffic.requests:,} requests",
+        )
 
     def warnings(self) -> tuple[str, ...]:
         """What could not be read, and reflectance out of range."""

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from math import cos, radians
+from typing import Final
 
 import xarray as xr
 from odc.geo.geobox import GeoBox
@@ -15,23 +16,27 @@ from geocomiss.grid import crs_of, window_in
 from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import RECIPES, Recipe
 from geocomiss.seasons import Calendar
-from geocomiss.sources.base import Reading
+from geocomiss.sources.base import Reading, Traffic
 from geocomiss.sources.blocks import bands_made, lazy_steps
 from geocomiss.sources.stac.blocks import Observation, Series
 from geocomiss.sources.stac.catalogues import CLASSES, PRODUCTS
 from geocomiss.sources.stac.finders import Finder
 from geocomiss.sources.stac.finding import METRES_PER_DEGREE, Found, Query
 from geocomiss.sources.stac.heights import topography
+from geocomiss.sources.stac.kept import KeptBlocks
 from geocomiss.sources.stac.ledger import Counted, Ledger
 from geocomiss.sources.stac.reading import Images
 from geocomiss.sources.stac.signing import Signer
 from geocomiss.stack import Origin, new_stack
 
+BLOCKS: Final = "blocks"
+"""Folder for blocks of images in that of what has been fetched."""
+
 
 class StacSource:
     """Acquisitions found by a STAC search, composited block by block.
 
-    Implements `Source`, `Accounting`, `Counting`.
+    Implements `Source`, `Accounting`, `Counting`, `Metered`.
 
     Args:
         finder: Where items come from.
@@ -54,7 +59,8 @@ class StacSource:
         self.query = Query(finder, reading, recipe or RECIPES["monthly-l2a"])
         self.recipe: Recipe = self._recipe(self.query.recipe)
         check_rule(self.recipe)
-        self._images = Images(Ledger(reading.max_unreadable), sign or Signer())
+        blocks = reading.keep / BLOCKS if reading.keep else None
+        self._images = Images(Ledger(reading.max_unreadable), sign or Signer(), KeptBlocks(blocks))
         self._last: tuple[GeoBox, Calendar, Found] | None = None
 
     @property
@@ -80,6 +86,11 @@ class StacSource:
     def account(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """What was read, and what could not be."""
         return self._images.ledger.notes(), self._images.ledger.warnings()
+
+    @property
+    def traffic(self) -> Traffic:
+        """What reading took, up to now."""
+        return self._images.ledger.traffic
 
     def counted(self) -> object:
         """See `Counting.counted`."""
