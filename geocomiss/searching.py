@@ -119,7 +119,8 @@ def search(request: SearchRequest) -> SearchReport:
         f"{n}: {q.finder.name} cannot deliver it ({w})" for q in queries for n, w in q.finder.lacking.items()
     ]
     if request.save:
-        _save(request.save, kept, queries[0].box(grid), season, rows)
+        radar = next((query for query in queries if query.products("radar")), queries[0])
+        _save(request.save, kept, radar, radar.box(grid), season, rows)
     return SearchReport(season, tuple(rows), tuple(dict.fromkeys(notes)), request.save)
 
 
@@ -218,13 +219,16 @@ def _months(
     return tuple(months)
 
 
-def _save(path: Path, items: list["Item"], box: "Box", season: Calendar, rows: list[Row]) -> None:
-    from geocomiss.sources.stac.saved import write_items
+def _save(
+    path: Path, items: list["Item"], query: "Query", box: "Box", season: Calendar, rows: list[Row]
+) -> None:
+    from geocomiss.sources.stac.saved import Searched, write_items
 
+    names = {row.modality: row.source for row in rows}
+    products = query.products("radar")
+    passes = query.directions(products[0], box, season).by_cell if products and "radar" in names else {}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_items(
-            path, items, box, (season.start, season.last_day), {row.modality: row.source for row in rows}
-        )
+        write_items(path, items, Searched(box, season, names, passes))
     except OSError as error:
         raise unwritable(path.parent, error) from error

@@ -15,15 +15,19 @@ import shapely
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from pyproj import Transformer
 from pystac import Item
 
 from geocomiss.composite import SCL, composite_optical, composite_radar, margin_pixels, usable
+from geocomiss.grid import centres, crs_of
 from geocomiss.modalities import BLUE
 from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar
+from geocomiss.sources.passes import Directions
 from geocomiss.sources.stac.catalogues import BEYOND, CLASSES, NO_DATA, PRODUCTS, RTC_NO_DATA
 from geocomiss.sources.stac.offsets import SHIFT, without_offset
 from geocomiss.sources.stac.reading import Images
+from geocomiss.stack import COUNT
 
 AT_ONCE: Final = threading.BoundedSemaphore(4)
 """Blocks in work at a time, on however many cores: a step of one takes about 400 MB."""
@@ -56,6 +60,13 @@ class Observation:
     """When it was taken."""
     pieces: tuple[Piece, ...]
     """Its images, in the order in which they count."""
+    direction: str = ""
+    """'ascending', 'descending' or 'unknown', of radar."""
+
+    @property
+    def outline(self) -> Any:
+        """All footprints together (shapely)."""
+        return shapely.union_all([piece.footprint for piece in self.pieces])
 
     def within(self, outline: Any) -> "Observation":
         """With only the images that meet an area (shapely, longitude and latitude)."""
@@ -80,6 +91,8 @@ class Series:
     """How to composite."""
     pixel: float
     """Pixel size in metres."""
+    directions: Directions
+    """Which radar passes are used where."""
 
     def step(self, grid: GeoBox, number: int) -> xr.Dataset | None:
         """The composite of a block in one step."""
@@ -95,7 +108,7 @@ class Series:
             return None
         with AT_ONCE:
             if self.modality == "radar":
-                return composite_radar(self._radar(scenes, wide), month, self.recipe)
+                return self._averaged(scenes, wide, outline, month)
             result = composite_optical(self._optical(scenes, wide, margin), month, self.recipe, self.pixel)
         inner = slice(margin, -margin or None)
         return result.isel(y=inner, x=inner)
@@ -140,6 +153,23 @@ class Series:
             numbers = raw[BLUE][at][(classes[at] == PLANTS) & (raw[BLUE][at] != NO_DATA)]
             self.images.ledger.saw(piece.shift, int((numbers <= SHIFT).sum()), numbers.size)
 
+    def _averaged(
+        self, scenes: list[Observation], grid: GeoBox, outline: Any, month: Calendar
+    ) -> xr.Dataset | None:
+        """Radar of one step: of each cell the passes of its direction."""
+        parts = []
+        for direction, boxes in self.directions.areas(outline):
+            if used := [scene for scene in scenes if scene.direction == direction]:
+                values = composite_radar(self._radar(used, grid), month, self.recipe)
+                parts.append((values, None if boxes is None else _in_boxes(grid, boxes)))
+        if not parts:
+            return None
+        result, where = parts[0]
+        result = result if where is None else _only(result, where)
+        for values, where in parts[1:]:
+            result = values.where(where, result)
+        return result
+
     def _radar(self, scenes: list[Observation], grid: GeoBox) -> xr.Dataset:
         raw, _ = self._read(scenes, grid, self.bands, RTC_NO_DATA)
         bands = {}
@@ -174,6 +204,23 @@ def _outline(grid: GeoBox) -> Any:
     """A grid in longitude and latitude, a little wider (shapely)."""
     box = grid.extent.to_crs("EPSG:4326", resolution=grid.extent.boundingbox.span_x / 8).boundingbox
     return shapely.box(box.left, box.bottom, box.right, box.top)
+
+
+def _in_boxes(grid: GeoBox, boxes: Sequence[tuple[float, ...]]) -> xr.DataArray:
+    """Pixels whose centre lies in one of some boxes of degrees: `(y, x)`."""
+    x, y = np.meshgrid(*centres(grid))
+    degrees = Transformer.from_crs(crs_of(grid).proj, 4326, always_xy=True)
+    longitude, latitude = degrees.transform(x, y)
+    inside = np.zeros(x.shape, bool)
+    for west, south, east, north in boxes:
+        inside |= (west <= longitude) & (longitude < east) & (south <= latitude) & (latitude < north)
+    return xr.DataArray(inside, dims=_DIMS[1:])
+
+
+def _only(values: xr.Dataset, where: xr.DataArray) -> xr.Dataset:
+    """Composites, missing elsewhere."""
+    kept = {name: values[name].where(where, 0 if name == COUNT else np.nan) for name in values}
+    return values.assign({name: each.astype(values[name].dtype) for name, each in kept.items()})
 
 
 def _planes(scenes: list[Observation]) -> list[list[int]]:

@@ -8,6 +8,7 @@ import hashlib
 import tempfile
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,10 +54,12 @@ class KeptBlocks:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         except OSError:  # a full disk, or none that is writable
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
             return
         for old in self._noted(path, len(content)):
-            old.unlink(missing_ok=True)
+            with suppress(OSError):
+                old.unlink()
 
     def _noted(self, path: Path, size: int) -> list[Path]:
         """Take notice of a file; those for which there is no room."""

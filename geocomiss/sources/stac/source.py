@@ -18,6 +18,7 @@ from geocomiss.recipes import RECIPES, Recipe
 from geocomiss.seasons import Calendar
 from geocomiss.sources.base import Reading, Traffic
 from geocomiss.sources.blocks import bands_made, lazy_steps
+from geocomiss.sources.passes import Directions
 from geocomiss.sources.stac.blocks import Observation, Series
 from geocomiss.sources.stac.catalogues import CLASSES, PRODUCTS
 from geocomiss.sources.stac.finders import Finder
@@ -111,13 +112,13 @@ class StacSource:
         groups: dict[str, xr.Dataset] = {}
         for name, observations in (("optical", found.optical), ("radar", found.radar)):
             if self.query.bands(name):
-                groups[name] = self._steps(name, observations, grid, season)
+                groups[name] = self._steps(name, observations, grid, season, found.directions)
         if found.heights and (group := topography(found.heights, self._images, grid)) is not None:
             groups["topography"] = group
         made = {PRODUCTS[piece.product].made for piece in found.heights}
         recipe = replace(self.recipe, terrain_product=made.pop()) if made else self.recipe
         return new_stack(
-            groups, Origin(self.name, recipe, season, radar_pass=found.radar_pass, notes=found.notes)
+            groups, Origin(self.name, recipe, season, radar_pass=found.directions.name, notes=found.notes)
         )
 
     def _recipe(self, wanted: Recipe) -> Recipe:
@@ -137,10 +138,15 @@ class StacSource:
         return bands_made(name, bands, ndvi_bands(self.recipe))
 
     def _steps(
-        self, name: str, observations: tuple[Observation, ...], grid: GeoBox, season: Calendar
+        self,
+        name: str,
+        observations: tuple[Observation, ...],
+        grid: GeoBox,
+        season: Calendar,
+        directions: Directions,
     ) -> xr.Dataset:
-        bands = self.query.bands(name)
-        series = Series(name, observations, bands, self._images, season, self.recipe, _metres(grid))
+        bands, pixel = self.query.bands(name), _metres(grid)
+        series = Series(name, observations, bands, self._images, season, self.recipe, pixel, directions)
         return lazy_steps(name, self._made(name, bands), grid, season, self.query.reading.tile, series.step)
 
     def _found(self, grid: GeoBox, season: Calendar) -> Found:
