@@ -14,13 +14,13 @@ from geocomiss.recipes import RECIPES
 from geocomiss.seasons import Calendar, read_season, today
 from geocomiss.sources import open_source
 from geocomiss.sources.base import Reading, Source
+from geocomiss.sources.passes import Box
 from geocomiss.sources.resolve import resolve_grid
 
 if TYPE_CHECKING:
     from pystac import Item
 
     from geocomiss.sources.stac.finding import Query
-    from geocomiss.sources.stac.search import Box
 
 AHEAD: Final = "still to come"
 ENDS: Final = "the catalogue ends here"
@@ -148,14 +148,17 @@ def _queries(source: Source) -> list["Query"]:
 
 
 def _modality(
-    query: "Query", name: str, box: "Box", season: Calendar
+    query: "Query", name: str, box: Box, season: Calendar
 ) -> tuple[list[Row], list["Item"], list[str]]:
     """Rows, all items and notes of one modality of one catalogue."""
     if not query.products(name):
         return [], [], []
     if not MODALITIES[name].dynamic:
         heights, notes = query.heights(box)
-        return [], [piece.item for piece in heights], [*notes, f"{name}: {len(heights)} images of elevation"]
+        if heights:
+            made = heights[0].product
+            notes = (*notes, f"{name}: {len(heights)} image{'s' * (len(heights) > 1)} of elevation, {made}")
+        return [], [piece.item for piece in heights], list(notes)
     product, items = query.items(name, box, season)
     if not items:
         return [], [], [f"{name}: {query.finder.name} has no acquisition of this area and season"]
@@ -163,7 +166,7 @@ def _modality(
 
 
 def _rows(
-    query: "Query", name: str, product: str, items: list["Item"], box: "Box", season: Calendar
+    query: "Query", name: str, product: str, items: list["Item"], box: Box, season: Calendar
 ) -> list[Row]:
     from geocomiss.sources.stac.scenes import (
         by_orbit,
@@ -220,7 +223,7 @@ def _months(
 
 
 def _save(
-    path: Path, items: list["Item"], query: "Query", box: "Box", season: Calendar, rows: list[Row]
+    path: Path, items: list["Item"], query: "Query", box: Box, season: Calendar, rows: list[Row]
 ) -> None:
     from geocomiss.sources.stac.saved import Searched, write_items
 

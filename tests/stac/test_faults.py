@@ -109,6 +109,29 @@ def test_a_catalogue_that_is_not_there_is_said_in_words() -> None:
         open_source("stac+http://127.0.0.1:9/")
 
 
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("stac+", "the address of a STAC API"),
+        ("stac+ftp://x", "of a STAC API"),
+        ("stac+{}/search", "item search"),
+    ],
+)
+def test_what_is_no_catalogue_is_said_in_words(world: StacServer, address: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words):
+        open_source(address.format(world.url))
+
+
+def test_a_damaged_saved_search_is_said_in_words(tmp_path: Path) -> None:
+    for number, content in enumerate(
+        ('{"features":[{"stac_version":"1.0.0"}]}', "[]", "{", '{"features":[]}')
+    ):
+        path = tmp_path / f"{number}.json"
+        path.write_text(content)
+        with pytest.raises(SourceError, match=path.name):
+            open_source(str(path))
+
+
 def test_tokens_are_asked_for_again_after_429_and_kept(world: StacServer) -> None:
     with serving(world.folder, signed=True) as server:
         items = in_may(world, "S2")

@@ -1,16 +1,20 @@
 """A year of images is mapped from a catalogue: no byte comes twice, and computing does not wait for any."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import rasterio
 from stac_season import AWAY, add_season, area, model_for, write_area
 from stac_server import StacServer, serving
+from typer.testing import CliRunner
 
 from geocomiss.mapping import MapRequest, make_map
 from geocomiss.nets import SIZES, EncoderSize
+from geocomiss_cli.main import app
 
 SIDE = 1000
 TILE = 256
@@ -81,3 +85,27 @@ def request(server: StacServer, folder: Path) -> MapRequest:
         tile=TILE,
         device="cpu",
     )
+
+
+def test_three_months_without_radar_are_missing_and_the_map_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SIZES, "small", EncoderSize(8, 16, 8))
+    folder = tmp_path / "files"
+    folder.mkdir()
+    with serving(folder, page=100) as server:
+        add_season(server, 40, 256)
+        lost = ("S1-202104", "S1-202105", "S1-202106")
+        server.tell(only=[item for item in server.items() if not item["id"].startswith(lost)])
+        aoi = str(write_area(tmp_path / "small.gpkg", 40))
+        asked = ["search", "--source", f"stac+{server.url}", "--aoi", aoi, "--season", "2021"]
+        shown = CliRunner().invoke(app, asked, env={"COLUMNS": "200"})
+        report = make_map(replace(request(server, tmp_path), aoi=aoi))
+    months = {line.split("│")[1].strip(): line for line in shown.stdout.splitlines() if "│ 2021-" in line}
+    assert all("no acquisition" in months[each] for each in ("2021-04", "2021-05", "2021-06")), shown.output
+    assert "ends here" not in shown.stdout
+    assert "radar: no acquisition in 2021-04, 2021-05, 2021-06" in report.notes
+    radar = np.array(report.observed["radar"])
+    assert (radar[3:6] == 0).all() and (np.delete(radar, slice(3, 6)) > 0).all()
+    assert report.modality_share["radar"] == 1, "nine months are enough"
+    assert sum(each["pixels"] for each in report.classes) == 40 * 40

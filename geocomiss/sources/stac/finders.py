@@ -9,11 +9,11 @@ import shapely
 from pystac import Item
 
 from geocomiss.errors import AreaError, SeasonError
-from geocomiss.sources.passes import Cell
+from geocomiss.sources.passes import Box, Cell
 from geocomiss.sources.stac.catalogues import PRODUCTS, product_of
 from geocomiss.sources.stac.saved import read_items
 from geocomiss.sources.stac.scenes import taken
-from geocomiss.sources.stac.search import PREFIX, Api, Box, Days
+from geocomiss.sources.stac.search import PREFIX, Api, Days
 
 SLACK: Final = 0.01
 """Degrees by which a search may be left: margins read around an area."""

@@ -17,7 +17,7 @@ from geocomiss.modalities import NDVI
 from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar, today
 from geocomiss.sources.base import Reading
-from geocomiss.sources.passes import Cell, Directions, around, best, box_of, cells_of
+from geocomiss.sources.passes import Box, Cell, Directions, around, best, box_of, cells_of
 from geocomiss.sources.stac.blocks import Observation, Piece
 from geocomiss.sources.stac.catalogues import DEM_END, PRODUCTS
 from geocomiss.sources.stac.finders import Finder
@@ -30,7 +30,6 @@ from geocomiss.sources.stac.scenes import (
     direction,
     newest_of_twins,
 )
-from geocomiss.sources.stac.search import Box
 
 METRES_PER_DEGREE: Final = 111_320.0
 """Length of a degree of latitude."""

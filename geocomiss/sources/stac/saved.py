@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from pystac import Item
-from pystac.errors import STACError
+from pystac.errors import STACError, STACTypeError
 
 from geocomiss.errors import SourceError
 from geocomiss.seasons import Calendar
-from geocomiss.sources.passes import Cell
+from geocomiss.sources.passes import Box, Cell
 from geocomiss.sources.stac.catalogues import product_of
-from geocomiss.sources.stac.search import Box
 
 OURS: Final = "geocomiss"
 """Member of the file that says what was searched for."""
@@ -104,7 +103,7 @@ def read_items(path: Path) -> Saved:
             season: {_cell(cell): str(each) for cell, each in cells.items()}
             for season, cells in ours.get("radar_passes", {}).items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, STACError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, STACError, STACTypeError) as error:
         raise SourceError(
             f"{path.name} cannot be read as a saved search ({type(error).__name__}: {error})",
             expected="a FeatureCollection of STAC items",
