@@ -255,7 +255,12 @@ Precision = Annotated[
     ),
 ]
 Device = Annotated[
-    str, typer.Option(help="Where networks run: 'auto', 'cpu', 'cuda' or 'cuda:1'.", rich_help_panel=RUN)
+    str,
+    typer.Option(
+        metavar="auto|cpu|cuda|cuda:N",
+        help="Where networks run; auto: on a GPU where there is one. Of several workers each takes the next.",
+        rich_help_panel=RUN,
+    ),
 ]
 Tile = Annotated[
     int,
