@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,9 @@ def map_with_a_tiny_network(request: MapRequest) -> None:
     make_map(request)
 
 
-def test_a_large_season_stays_within_three_gigabytes(tmp_path: Path) -> None:
+def test_a_large_season_stays_within_three_gigabytes(
+    tmp_path: Path, figure: Callable[[str, str], None]
+) -> None:
     if shutil.disk_usage(tmp_path).free < ROOM:
         pytest.skip("not enough free space")
     folder, out = tmp_path / "files", tmp_path / "map"
@@ -58,12 +61,11 @@ def test_a_large_season_stays_within_three_gigabytes(tmp_path: Path) -> None:
             sent, asked = server.sent(), sum(server.asked().values())
         facts = json.loads((out / "run.json").read_text())
         stored = sum(path.stat().st_size for path in folder.rglob("*.tif"))
-        print(
-            f"\n{SIDE:,} x {SIDE:,} pixels of {stored / 1e9:.1f} GB of images: at most "
-            f"{facts['memory']['peak_mb']:,.0f} MB of memory and {kept / 1e9:.1f} GB of blocks kept, "
-            f"{facts['px_per_s']:,.0f} px/s\n"
-            f"{facts['fetching']}\n{facts['time']}\n{facts['timings']}"
-        )
+        title = f"a catalogue's season, {SIDE:,} x {SIDE:,} px of {stored / 1e9:.1f} GB of images"
+        figure(title, f"{facts['memory']['peak_mb']:,.0f} MB, {facts['px_per_s']:,.0f} px/s")
+        figure("likewise, blocks kept at most", f"{kept / 1e9:.1f} GB")
+        for name in ("bytes", "bytes_over_needed", "requests", "requests_over_fewest", "overlap"):
+            figure(f"likewise, {name}", f"{facts['fetching'][name]:,}")
         fetching = facts["fetching"]
         assert facts["tiles"]["computed_px"] == SIDE * SIDE == area(SIDE).shape[0] * SIDE
         assert facts["memory"]["peak_mb"] < MEMORY_MB

@@ -4,10 +4,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any, Final
 
+import numpy as np
 from odc.geo.geobox import GeoBox
 from rasterio.io import MemoryFile
 
@@ -23,7 +24,7 @@ UNIT: Final = 1024
 """Beginnings are asked for in multiples of this."""
 LONGEST: Final = 4_000_000
 """Bytes of a header beyond which a file is left to GDAL: its directory stands at the end."""
-HEADERS: Final = 4096
+HEADERS: Final = 2048
 """Images whose headers stay in memory, 4 to 40 KB each."""
 LOCKS: Final = 64
 """Images that may be fetched at a time; more share locks."""
@@ -140,6 +141,7 @@ class Parts:
             self._kept.keep(address, HEAD, size.to_bytes(8) + head)
         took = ceil(layout.end / UNIT) * UNIT
         self._longest[kind] = max(self._longest.get(kind, 0), took)
+        layout = _without_rest(layout)
         with MemoryFile(part_of(layout, {})) as memory, memory.open() as file:
             grid = GeoBox((file.height, file.width), file.transform, file.crs)
         return Image(layout, size, grid)
@@ -170,3 +172,11 @@ class Parts:
                 if not layout.within(number, rows, cols):  # a neighbouring window needs it, too
                     self._kept.keep(address, str(number), found[number])
         return found
+
+
+def _without_rest(layout: Layout) -> Layout:
+    """Without what came after the header, unless that is a whole block."""
+    stored = layout.lengths > 0
+    if (layout.starts + layout.lengths)[stored].min(initial=np.iinfo(np.uint64).max) <= len(layout.head):
+        return layout
+    return replace(layout, head=layout.head[: layout.end])

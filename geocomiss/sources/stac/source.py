@@ -60,7 +60,8 @@ class StacSource:
         self.query = Query(finder, reading, recipe or RECIPES["monthly-l2a"])
         self.recipe: Recipe = self._recipe(self.query.recipe)
         check_rule(self.recipe)
-        blocks = reading.keep / BLOCKS if reading.keep else None
+        # workers may run in other folders
+        blocks = (reading.keep / BLOCKS).absolute() if reading.keep else None
         self._images = Images(Ledger(reading.max_unreadable), sign or Signer(), KeptBlocks(blocks))
         self._last: tuple[GeoBox, Calendar, Found] | None = None
 

@@ -15,12 +15,14 @@ TIMEOUT: Final = (20.0, 30.0)
 """Seconds to connect, and without a byte, after which a server counts as gone."""
 RETRIES: Final = Retry(
     total=5,
+    connect=2,
+    read=2,
     backoff_factor=0.5,
     status_forcelist=(408, 429, 500, 502, 503, 504),
     respect_retry_after_header=True,
     raise_on_status=False,
 )
-"""After 0.5, 1, 2, 4, 8 s, or what the server asks for: an image that is gone costs no minutes."""
+"""After 0.5, 1, 2, 4, 8 s, or what the server asks for; less often where nothing answers at all."""
 BROKEN: Final = 3
 """How often a range is asked for whose answer breaks off."""
 
@@ -75,7 +77,7 @@ class Web:
         wanted = {"Range": f"bytes={first}-{first + number - 1}", "Accept-Encoding": "identity"}
         with self._opened().get(address, headers=wanted, timeout=TIMEOUT, stream=True) as answer:
             tried = getattr(answer.raw.retries, "history", ())
-            self._count(0, 1 + len(tried))
+            self._count(0, 1 + len(tried) + len(answer.history))
             if answer.status_code == 200:
                 raise Unranged
             if answer.status_code == 416:
