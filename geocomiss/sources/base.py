@@ -124,7 +124,8 @@ class Traffic:
     bytes: int = 0
     """Bytes of images that came."""
     needed_bytes: int = 0
-    """Of each image once what describes it, and each compressed block that a window touched once."""
+    """Of each image once what describes it, and each compressed block that a window touched once, in whatever
+    process."""
     requests: int = 0
     """Requests for images that were sent, those sent again included."""
     fewest_requests: int = 0

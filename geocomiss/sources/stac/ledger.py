@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from geocomiss.errors import SourceStopped
@@ -18,6 +18,18 @@ ALL_BUT: Final = 0.95
 
 
 @dataclass(frozen=True)
+class Need:
+    """What a window touched of an image and no window before it."""
+
+    address: str
+    """Of the image."""
+    header: int
+    """Bytes that describe it."""
+    groups: tuple[tuple[tuple[int, int], ...], ...]
+    """Number and bytes of blocks, those together that lie one after the other in the file."""
+
+
+@dataclass(frozen=True)
 class Counted:
     """What a copy of a ledger counted."""
 
@@ -30,7 +42,9 @@ class Counted:
     ranges: dict[str, list[int]]
     """Numbers looked at, see `Ledger.saw`."""
     traffic: Traffic
-    """What was fetched, and what this copy needed."""
+    """What was fetched."""
+    needs: tuple["Need", ...]
+    """What was needed."""
 
 
 class Ledger:
@@ -47,6 +61,7 @@ class Ledger:
         self._unreadable: dict[str, str] = {}
         self._ranges: dict[str, list[int]] = {}
         self._touched: dict[str, int] = {}
+        self._needs: list[Need] | None = None
         self.windows = 0
         self.bytes = 0
         self.traffic = Traffic()
@@ -66,12 +81,23 @@ class Ledger:
     def needs(self, address: str, layout: Layout, blocks: Sequence[int]) -> None:
         """Note what a window touches: what no window touched before is needed, once."""
         with self._lock:
-            seen = self._touched.get(address)
-            new = [number for number in blocks if not (seen or 0) >> number & 1]
-            size = sum(int(layout.lengths[number]) for number in new) + (layout.end if seen is None else 0)
-            fewest = len(layout.ranges(new)) + (seen is None)
-            self._touched[address] = (seen or 0) | sum(1 << number for number in new)
-            self.traffic += Traffic(needed_bytes=size, fewest_requests=fewest)
+            seen = self._touched.get(address, 0)
+            groups = layout.ranges(number for number in blocks if not seen >> number & 1)
+            sizes = (tuple((number, int(layout.lengths[number])) for number in group) for group in groups)
+            need = Need(address, layout.end, tuple(sizes))
+            self._note(need)
+            if self._needs is not None and (groups or not seen):
+                self._needs.append(need)
+
+    def _note(self, need: Need) -> None:
+        """Count what no window touched before, here or in a copy."""
+        known = need.address in self._touched
+        seen = self._touched.get(need.address, 0)
+        new = [[each for each in group if not seen >> each[0] & 1] for group in need.groups]
+        size = sum(length for group in new for _, length in group) + (0 if known else need.header)
+        fewest = sum(bool(group) for group in new) + (not known)
+        self._touched[need.address] = seen | sum(1 << number for group in new for number, _ in group)
+        self.traffic += Traffic(needed_bytes=size, fewest_requests=fewest)
 
     def fetched(self, size: int, requests: int) -> None:
         """Note bytes that came, or requests that were sent."""
@@ -91,8 +117,11 @@ class Ledger:
     def counted(self) -> Counted:
         """What was counted since the last call; what could not be read is told every time."""
         with self._lock:
-            found = Counted(self.windows, self.bytes, dict(self._unreadable), self._ranges, self.traffic)
+            needs = tuple(self._needs or ())
+            unreadable = dict(self._unreadable)
+            found = Counted(self.windows, self.bytes, unreadable, self._ranges, self.traffic, needs)
             self.windows, self.bytes, self._ranges, self.traffic = 0, 0, {}, Traffic()
+            self._needs = None if self._needs is None else []
         return found
 
     def add(self, found: Counted) -> None:
@@ -100,7 +129,9 @@ class Ledger:
         with self._lock:
             self.windows += found.windows
             self.bytes += found.bytes
-            self.traffic += found.traffic
+            self.traffic += replace(found.traffic, needed_bytes=0, fewest_requests=0)
+            for need in found.needs:
+                self._note(need)
             self._unreadable |= found.unreadable
             for shift, (below, within) in found.ranges.items():
                 entry = self._ranges.setdefault(shift, [0, 0])
@@ -115,6 +146,7 @@ class Ledger:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["max"])  # type: ignore[misc]  # a copy is a new one
         self._planned = state["planned"]
+        self._needs = []
 
     def _check(self) -> None:
         with self._lock:
