@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import rasterio.errors
 from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from rasterio.io import MemoryFile
 from rasterio.shutil import copy as rio_copy
@@ -20,6 +23,7 @@ from geocomiss.seasons import Calendar
 from geocomiss.sources import open_source
 from geocomiss.sources.base import Reading
 from geocomiss.sources.stac.kept import KeptBlocks
+from geocomiss.sources.stac.parts import LONGEST
 from geocomiss.sources.stac.source import StacSource
 from geocomiss.sources.stac.tiff import Foreign, Incomplete, Layout, layout_of, part_of
 from geocomiss.stack import groups_of
@@ -91,6 +95,30 @@ def test_a_part_holds_what_a_window_of_the_whole_holds(kind: str, tmp_path: Path
 def test_what_is_no_tiff_is_left_to_gdal(content: bytes) -> None:
     with pytest.raises((Foreign, Incomplete)):
         layout_of(content)
+
+
+@given(st.sampled_from(sorted(KINDS)), st.data())
+def test_damaged_headers_never_raise_anything_else(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"{kind}.tif"
+    content = bytearray(path.read_bytes() if path.exists() else stored(path, KINDS[kind]))
+    end = parsed(bytes(content), 16).end
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, end - 1))] = data.draw(st.integers(0, 255))
+    try:
+        layout = parsed_once(bytes(content))
+    except (Foreign, Incomplete):
+        return
+    try:
+        with MemoryFile(part_of(layout, {})) as memory, memory.open() as file:
+            file.read(1, window=Window(0, 0, 1, 1))
+    except (rasterio.errors.RasterioError, rasterio.errors.CRSError):
+        pass
+
+
+def parsed_once(content: bytes) -> Layout:
+    return layout_of(content[:LONGEST])
 
 
 def catalogue(server: StacServer) -> None:

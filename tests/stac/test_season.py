@@ -105,6 +105,7 @@ def test_three_months_without_radar_are_missing_and_the_map_goes_on(
     assert all("no acquisition" in months[each] for each in ("2021-04", "2021-05", "2021-06")), shown.output
     assert "ends here" not in shown.stdout
     assert "radar: no acquisition in 2021-04, 2021-05, 2021-06" in report.notes
+    assert any(each.startswith("topography elevation: mean") for each in report.warnings), "unlike the model"
     radar = np.array(report.observed["radar"])
     assert (radar[3:6] == 0).all() and (np.delete(radar, slice(3, 6)) > 0).all()
     assert report.modality_share["radar"] == 1, "nine months are enough"

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 MOST: Final = 8_000_000_000
 """Bytes kept at most, by each process."""
+MOST_TEMPORARY: Final = 1_000_000_000
+"""Likewise in a temporary folder, which may lie in memory."""
 
 
 class KeptBlocks:
@@ -21,11 +23,12 @@ class KeptBlocks:
 
     Args:
         folder: Where; shared with other processes. None: a folder of its own that goes with it.
-        most: Bytes.
+        most: Bytes; None: `MOST`, or `MOST_TEMPORARY`.
     """
 
-    def __init__(self, folder: Path | None, most: int = MOST) -> None:
-        self._folder, self._most = folder, most
+    def __init__(self, folder: Path | None, most: int | None = None) -> None:
+        self._folder = folder
+        self._most = (MOST if folder else MOST_TEMPORARY) if most is None else most
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._lock = threading.Lock()
         self._sizes: OrderedDict[Path, int] = OrderedDict()

@@ -26,9 +26,14 @@ LONGEST: Final = 4_000_000
 """Bytes of a header beyond which a file is left to GDAL: its directory stands at the end."""
 HEADERS: Final = 2048
 """Images whose headers stay in memory, 4 to 40 KB each."""
-LOCKS: Final = 64
-"""Images that may be fetched at a time; more share locks."""
+LOCKS: Final = 1024
+"""Of two images that share one, one waits for the other: with so many that is rare."""
 HEAD: Final = "head"
+"""Name of an image's beginning among its blocks."""
+SIZE: Final = 8
+"""Bytes before it that tell the size of the whole file."""
+ROUNDS: Final = 4
+"""Requests for a header after which a file is left to GDAL: it is damaged."""
 
 
 @dataclass(frozen=True)
@@ -120,27 +125,27 @@ class Parts:
 
     def _begun(self, address: str, kind: str) -> Image:
         """The header of an image, kept or fetched."""
-        stored = self._kept.read(address, HEAD)
-        size, head = (int.from_bytes(stored[:8]), stored[8:]) if stored and len(stored) > 8 else (0, b"")
-        while True:
+        stored = self._kept.read(address, HEAD) or bytes(SIZE)
+        size, head = int.from_bytes(stored[:SIZE]), stored[SIZE:]
+        more = 0 if head else self._longest.get(kind, FIRST)
+        for _ in range(ROUNDS):
+            if more:
+                answer = self._web.get(self._sign(address), len(head), more)
+                head, size = head + answer.content, answer.size
+                if len(answer.content) < more and len(head) < size:
+                    raise Unreadable("the file ends too early")
             try:
-                layout = layout_of(head) if head else None
+                layout = layout_of(head)
+                break
             except Incomplete as error:
                 if int(error.args[0]) > min(LONGEST, size or LONGEST):
                     raise Foreign("its directory stands at the end") from error
-                layout, more = None, int(error.args[0]) - len(head)
-            else:
-                more = self._longest.get(kind, FIRST)
-            if layout is not None:
-                break
-            answer = self._web.get(self._sign(address), len(head), more)
-            head, size = head + answer.content, answer.size
-            if len(answer.content) < more and len(head) < (size or LONGEST):
-                raise Unreadable("the file ends too early")
-        if stored is None or stored[8:] != head:
-            self._kept.keep(address, HEAD, size.to_bytes(8) + head)
-        took = ceil(layout.end / UNIT) * UNIT
-        self._longest[kind] = max(self._longest.get(kind, 0), took)
+                more = int(error.args[0]) - len(head)
+        else:
+            raise Foreign("its directory is damaged")
+        if stored[SIZE:] != head:
+            self._kept.keep(address, HEAD, size.to_bytes(SIZE) + head)
+        self._longest[kind] = max(self._longest.get(kind, 0), ceil(layout.end / UNIT) * UNIT)
         layout = _without_rest(layout)
         with MemoryFile(part_of(layout, {})) as memory, memory.open() as file:
             grid = GeoBox((file.height, file.width), file.transform, file.crs)

@@ -162,9 +162,13 @@ def layout_of(head: bytes) -> Layout:
         raise Incomplete(end)
 
     def number(tag: int, default: int) -> int:
-        return int(_values(head, order, entries[tag])[0]) if tag in entries else default
+        if tag not in entries or not entries[tag].count:
+            return default
+        return int(_values(head, order, entries[tag])[0])
 
     width, height = number(WIDTH, 0), number(HEIGHT, 0)
+    if min(width, height) < 1:
+        raise Foreign("no pixels")
     if (number(SAMPLES, 1) > 1 and number(PLANAR, 1) == 2) or entries[needed[0]].kind < 4:
         raise Foreign("bands in planes of their own, or offsets of 16 bits")
     block = (
@@ -173,6 +177,8 @@ def layout_of(head: bytes) -> Layout:
         else (min(number(ROWS_PER_STRIP, height), height), width)
     )
     starts, lengths = (_values(head, order, entries[tag]).astype(np.uint64) for tag in needed)
+    if min(block) < 1:
+        raise Foreign("blocks without pixels")
     across = ceil(width / block[1])
     if not len(starts) == len(lengths) == across * ceil(height / block[0]):
         raise Foreign("another number of blocks than its size says")
@@ -214,6 +220,8 @@ def _directory(head: bytes) -> tuple[Order, dict[int, Entry], int, tuple[int, st
     inline = struct.calcsize(f"={address}")
     length = struct.calcsize(f"={each}") + inline
     begin = directory + struct.calcsize(f"={counted}")
+    if begin + number * length + inline > len(head):
+        raise Incomplete(begin + number * length + inline)
     entries = {}
     for place in range(begin, begin + number * length, length):
         tag, kind, count = _unpacked(f"{order}{each}", head, place)
