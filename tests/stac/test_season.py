@@ -70,6 +70,7 @@ def test_a_season_is_mapped_and_what_was_fetched_is_told(
         "there is more than the area"
     )
     assert fetching["overlap"] >= 0.9
+    assert any(each.startswith("topography elevation: mean") for each in report.warnings), "unlike the model"
     assert not (tmp_path / "map" / "fetched").exists(), "blocks go when the map is done"
     assert AWAY[0] % TILE and AWAY[1] % TILE, "or tiles would lie as blocks do"
 
@@ -105,7 +106,6 @@ def test_three_months_without_radar_are_missing_and_the_map_goes_on(
     assert all("no acquisition" in months[each] for each in ("2021-04", "2021-05", "2021-06")), shown.output
     assert "ends here" not in shown.stdout
     assert "radar: no acquisition in 2021-04, 2021-05, 2021-06" in report.notes
-    assert any(each.startswith("topography elevation: mean") for each in report.warnings), "unlike the model"
     radar = np.array(report.observed["radar"])
     assert (radar[3:6] == 0).all() and (np.delete(radar, slice(3, 6)) > 0).all()
     assert report.modality_share["radar"] == 1, "nine months are enough"
