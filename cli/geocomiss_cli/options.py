@@ -39,7 +39,7 @@ Weather = Annotated[
     typer.Option(
         metavar="FILE",
         help="Take the weather from this file: ERA5, ERA5-Land or AgERA5 as the Climate Data Store names it "
-        "(NetCDF, Zarr; GRIB where cfgrib is installed).",
+        '(NetCDF, Zarr; GRIB with pip install "geocomiss[grib]").',
         show_default="the source's own, if it has any",
         rich_help_panel=AVAILABILITY,
     ),
