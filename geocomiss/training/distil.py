@@ -28,6 +28,8 @@ CUT: Final = 0.5
 
 TEMPERATURE: Final = 1.0
 """T of the distillation."""
+AT_ONCE: Final = 4096
+"""Pixels at once where student and teacher are compared to decide when to stop: bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,12 @@ class Teaching:
     def monitored(self, method: Method, batch: Batch, y: Tensor) -> Tensor:
         """The same of whole pixels, with the same random modalities missing each time."""
         generator = torch.Generator().manual_seed(0)
-        return self._terms(method, batch, random_subset(batch.available, "sample", generator))["total"]
+        total = torch.zeros((), device=batch.kept.device)
+        for start in range(0, len(batch), AT_ONCE):
+            part = batch[start : start + AT_ONCE]
+            terms = self._terms(method, part, random_subset(part.available, "sample", generator))
+            total = total + terms["total"] * (len(part) / len(batch))
+        return total
 
     def _terms(self, method: Method, batch: Batch, keep: Tensor) -> Losses:
         student, available = fusing(method), batch.available

@@ -123,6 +123,15 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(spec, labelled):
     assert terms["total"].abs() < 1e-5 and objective.monitored(teacher, batch, y).abs() < 1e-5
 
 
+def test_many_pixels_are_compared_part_by_part(spec, labelled, monkeypatch):
+    batch, y = labelled
+    objective = Teaching(new_method("comiss+", spec).eval(), 1.0)
+    student = new_method("comiss+", spec, COMPACT).eval()
+    whole = objective.monitored(student, batch, y)
+    monkeypatch.setattr("geocomiss.training.distil.AT_ONCE", 50)
+    assert float(objective.monitored(student, batch, y)) == pytest.approx(float(whole), rel=0.1)
+
+
 def test_a_regression_is_taught_too(spec, labelled):
     value = replace(spec, classes=1, task="value")
     batch, y = labelled
