@@ -26,6 +26,8 @@ NEAR: Final = 1e-3
 EXTRAS: Final = {
     "scikit-learn": ("baselines", "tree baselines of `geocomiss benchmark`"),
     "lightgbm": ("baselines", "tree baselines of `geocomiss benchmark`"),
+    "cfgrib": ("grib", "weather in GRIB files"),
+    "eccodes": ("grib", "weather in GRIB files"),
     "exactextract": ("zonal", "`geocomiss fields`"),
     "titiler.core": ("serve", "`geocomiss serve`"),
     "uvicorn": ("serve", "`geocomiss serve`"),
