@@ -83,8 +83,8 @@ def test_a_map_from_disk_reaches_most_of_the_rate_of_its_network(tmp_path, prese
     figure(
         f"a map of {SIDE} x {SIDE} pixels from a stored stack, Co-Miss, {preset}, {plan.precision}, "
         f"{torch.get_num_threads()} threads",
-        f"{report.px_per_s:,.0f} px/s, without planning {mapping:,.0f}: {mapping / alone:.0%} of its network's "
-        f"{alone:,.0f}",
+        f"{report.px_per_s:,.0f} px/s, without planning {mapping:,.0f}: {mapping / alone:.0%} of the "
+        f"{alone:,.0f} of its network",
     )
     if preset == "full":  # of a network that is twenty times as fast reading is the larger part
         assert mapping > TARGET * alone
