@@ -130,6 +130,18 @@ def test_the_sdist_makes_a_map_where_nothing_else_of_the_project_is(built: Path,
     wheel = {name: data for name, data in in_wheel(built).items() if ".dist-info/" not in name}
     assert wheel == {name: (folder / name).read_bytes() for name in wheel}
     out = tmp_path / "map"
-    run(folder, environment, "map", "--source", "simulated", "--aoi", AREA, "--season", "2021", "--out", str(out))
+    run(
+        folder,
+        environment,
+        "map",
+        "--source",
+        "simulated",
+        "--aoi",
+        AREA,
+        "--season",
+        "2021",
+        "--out",
+        str(out),
+    )
     run(folder, environment, "view", str(out))
     assert (out / "crop_type.tif").is_file() and (out / "report.html").is_file()
