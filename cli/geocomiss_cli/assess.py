@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, cast, get_args
 
 import typer
 
+from geocomiss_cli import panels
 from geocomiss_cli import sampling as given
 from geocomiss_cli.terminal import say_notes, screen
 
@@ -36,17 +37,28 @@ def check_unknown(text: str) -> str:
 
 
 def assess(
-    map_folder: Annotated[Path, typer.Option("--map", help="Folder of a finished map.", show_default=False)],
+    map_folder: Annotated[
+        Path,
+        typer.Option(
+            "--map", help="Folder of a finished map.", show_default=False, rich_help_panel=panels.INPUT
+        ),
+    ],
     reference: Annotated[
         Path,
         typer.Option(
             help="Vector file with a labelled point at each reference pixel, any CRS; as `geocomiss design` "
             "draws it, or your own.",
             show_default=False,
+            rich_help_panel=POINTS,
         ),
     ],
     out: Annotated[
-        Path, typer.Option(help="Folder for the report (Markdown, CSV, figure).", show_default=False)
+        Path,
+        typer.Option(
+            help="Folder for the report (Markdown, CSV, figure).",
+            show_default=False,
+            rich_help_panel=panels.WRITTEN,
+        ),
     ],
     label: Annotated[
         str, typer.Option(help="Column with the class found at each point.", rich_help_panel=POINTS)
@@ -133,7 +145,9 @@ def assess(
             rich_help_panel=MORE,
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the report in --out.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the report in --out.", rich_help_panel=panels.RUN)
+    ] = False,
 ) -> None:
     """Say how good a map is and how many hectares there are, with 95 % intervals.
 

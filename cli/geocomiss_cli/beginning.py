@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from geocomiss_cli.options import RUN
+from geocomiss_cli import panels
 
 if TYPE_CHECKING:
     from geocomiss.checkpoint import Checkpoint
@@ -18,6 +18,7 @@ FromOption = Annotated[
         "samples. Its method, options and normalisation stay; classes it knows keep their heads, by name; "
         "classes without a sample are dropped.",
         show_default="afresh",
+        rich_help_panel=panels.METHOD,
     ),
 ]
 FromRateOption = Annotated[
@@ -27,7 +28,7 @@ FromRateOption = Annotated[
         max=1.0,
         help="Learning rate of Adam, constant.",
         show_default="0.001; with --from 0.0003",
-        rich_help_panel=RUN,
+        rich_help_panel=panels.RUN,
     ),
 ]
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from geocomiss_cli import completing, panels
 from geocomiss_cli import sampling as given
-from geocomiss_cli.options import RUN, Device
+from geocomiss_cli.options import Device
 from geocomiss_cli.tables import comparison_table
 from geocomiss_cli.terminal import say_notes, screen
 from geocomiss_cli.train import (
@@ -28,13 +29,19 @@ if TYPE_CHECKING:
 
 OutOption = Annotated[
     Path,
-    typer.Option(help="Folder for tables, figures and runs; given again, it goes on.", show_default=False),
+    typer.Option(
+        help="Folder for tables, figures and runs; given again, it goes on.",
+        show_default=False,
+        rich_help_panel=panels.WRITTEN,
+    ),
 ]
 MethodsOption = Annotated[
     str,
     typer.Option(
         help="Names joined by commas, or 'all': every method, and the baselines that are installed. "
-        "galileo-probe and anysat-probe have a frozen encoder; comiss-compact, comiss+-compact are compact."
+        "galileo-probe and anysat-probe have a frozen encoder; comiss-compact, comiss+-compact are compact.",
+        autocompletion=completing.contenders,
+        rich_help_panel=panels.CONTENDERS,
     ),
 ]
 WeightsOption = Annotated[
@@ -43,29 +50,43 @@ WeightsOption = Annotated[
         metavar="METHOD=PATH",
         help="Published weights of galileo (a folder) or anysat (a file); repeat for both.",
         show_default="without them these two take no part",
+        rich_help_panel=panels.CONTENDERS,
     ),
 ]
 AblateOption = Annotated[
-    bool, typer.Option("--ablate", help="Also compare each method with itself without one part in turn.")
+    bool,
+    typer.Option(
+        "--ablate",
+        help="Also compare each method with itself without one part in turn.",
+        rich_help_panel=panels.CONTENDERS,
+    ),
 ]
 FoldsOption = Annotated[
     str,
     typer.Option(
         metavar="random|spatial|KEY",
         help="Whole spatial groups, a column of the table, or random (only for parity with the poster).",
+        rich_help_panel=panels.FOLDS,
     ),
 ]
 FoldCountOption = Annotated[
     int | None,
-    typer.Option(min=2, max=100, help="Number of folds.", show_default="5 spatial, 10 random"),
+    typer.Option(
+        min=2,
+        max=100,
+        help="Number of folds.",
+        show_default="5 spatial, 10 random",
+        rich_help_panel=panels.FOLDS,
+    ),
 ]
-SeedsOption = Annotated[str, typer.Option(help="Seeds joined by commas.")]
+SeedsOption = Annotated[str, typer.Option(help="Seeds joined by commas.", rich_help_panel=panels.FOLDS)]
 GapsOption = Annotated[
     str | None,
     typer.Option(
         metavar="TABLE",
         help="Samples whose cloud gaps are transplanted, for F1 by valid steps.",
         show_default="the table itself",
+        rich_help_panel=panels.AVAILABILITY,
     ),
 ]
 FewOption = Annotated[
@@ -75,12 +96,15 @@ FewOption = Annotated[
         help="Learn from at most this many labels of each class, drawn anew with each seed: what few labels "
         "would give.",
         show_default="all outside a fold",
+        rich_help_panel=panels.FOLDS,
     ),
 ]
 PatternsOption = Annotated[
     bool,
     typer.Option(
-        "--patterns-only", help="Leave out seasons cut short, natural gaps and corruption: less to predict."
+        "--patterns-only",
+        help="Leave out seasons cut short, natural gaps and corruption: less to predict.",
+        rich_help_panel=panels.AVAILABILITY,
     ),
 ]
 ReferenceOption = Annotated[
@@ -89,12 +113,14 @@ ReferenceOption = Annotated[
         metavar="METHOD",
         help="Method that all others are compared with.",
         show_default="comiss+ if it takes part, else the last",
+        autocompletion=completing.methods,
+        rich_help_panel=panels.CONTENDERS,
     ),
 ]
 JobsOption = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Runs at once, one thread each.", show_default="one a core", rich_help_panel=RUN
+        min=1, help="Runs at once, one thread each.", show_default="one a core", rich_help_panel=panels.RUN
     ),
 ]
 KeepOption = Annotated[
@@ -102,7 +128,7 @@ KeepOption = Annotated[
     typer.Option(
         "--keep-models",
         help="Keep the weights of every run: new rows then need no new training.",
-        rich_help_panel=RUN,
+        rich_help_panel=panels.RUN,
     ),
 ]
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from geocomiss_cli import completing, panels
 from geocomiss_cli import sampling as given
-from geocomiss_cli.options import RUN, Device, Overwrite
+from geocomiss_cli.options import Device, Overwrite
 from geocomiss_cli.terminal import say_notes, screen
 from geocomiss_cli.training_progress import shown_progress
 
@@ -15,15 +16,24 @@ if TYPE_CHECKING:
 
 OutOption = Annotated[
     Path,
-    typer.Option(help="Folder for the check (Markdown, CSV, figure, GeoPackage).", show_default=False),
+    typer.Option(
+        help="Folder for the check (Markdown, CSV, figure, GeoPackage).",
+        show_default=False,
+        rich_help_panel=panels.WRITTEN,
+    ),
 ]
 MethodOption = Annotated[
-    str, typer.Option(help="Method that predicts samples out of fold, in its small width.")
+    str,
+    typer.Option(
+        help="Method that predicts samples out of fold, in its small width.",
+        autocompletion=completing.methods,
+        rich_help_panel=panels.METHOD,
+    ),
 ]
 EpochsOption = Annotated[
-    int, typer.Option(min=1, help="Most passes; early stopping ends sooner.", rich_help_panel=RUN)
+    int, typer.Option(min=1, help="Most passes; early stopping ends sooner.", rich_help_panel=panels.RUN)
 ]
-SeedOption = Annotated[int, typer.Option(min=0, help="Seed of these models.", rich_help_panel=RUN)]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of these models.", rich_help_panel=panels.RUN)]
 
 
 def check(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from geocomiss_cli import panels
+from geocomiss_cli.examples import example
 from geocomiss_cli.terminal import screen
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from geocomiss.downloading import Fetched
     from geocomiss.downloading.transfer import Progress as Told
 
-app = typer.Typer(no_args_is_help=True, help="Get public data sets.")
+app = typer.Typer(no_args_is_help=True, help="Get public data sets.", epilog=example("data cropharvest"))
 MEGA: Final = 1e6
 
 
@@ -24,13 +26,18 @@ def _group() -> None:
     """Get public data sets."""
 
 
-@app.command()
+@app.command(epilog=example("data cropharvest"))
 def cropharvest(
-    root: Annotated[Path, typer.Option(help="Folder for the data set.", show_default=False)],
+    root: Annotated[
+        Path,
+        typer.Option(help="Folder for the data set.", show_default=False, rich_help_panel=panels.WRITTEN),
+    ],
     url: Annotated[
         str | None,
         typer.Option(
-            help="URL of the folder of its files, for a mirror.", show_default="its record at Zenodo"
+            help="URL of the folder of its files, for a mirror.",
+            show_default="its record at Zenodo",
+            rich_help_panel=panels.INPUT,
         ),
     ] = None,
 ) -> None:

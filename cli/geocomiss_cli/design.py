@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, cast, get_args
 
 import typer
 
+from geocomiss_cli import panels
 from geocomiss_cli.terminal import screen
 
 if TYPE_CHECKING:
@@ -48,10 +49,21 @@ def expected_of(entries: list[str]) -> tuple[dict[str, float], float]:
 
 
 def design(
-    map_folder: Annotated[Path, typer.Option("--map", help="Folder of a finished map.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="GeoPackage to write, *.gpkg.", show_default=False)],
+    map_folder: Annotated[
+        Path,
+        typer.Option(
+            "--map", help="Folder of a finished map.", show_default=False, rich_help_panel=panels.INPUT
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(help="GeoPackage to write, *.gpkg.", show_default=False, rich_help_panel=panels.WRITTEN),
+    ],
     n: Annotated[
-        int | None, typer.Option(min=2, help="Points in all.", show_default="--target-se decides")
+        int | None,
+        typer.Option(
+            min=2, help="Points in all.", show_default="--target-se decides", rich_help_panel=panels.SIZE
+        ),
     ] = None,
     target_se: Annotated[
         float | None,
@@ -60,6 +72,7 @@ def design(
             max=0.5,
             help="As many points as this standard error of overall accuracy takes, such as 0.02.",
             show_default="--n decides",
+            rich_help_panel=panels.SIZE,
         ),
     ] = None,
     allocation: Annotated[
@@ -69,6 +82,7 @@ def design(
             callback=check_rule,
             help="Points of a class by its area, the same for each, or by area times the standard "
             "deviation to expect (Neyman; see --expect).",
+            rich_help_panel=panels.SIZE,
         ),
     ] = "proportional",
     expect: Annotated[
@@ -79,10 +93,16 @@ def design(
             help="User's accuracy that you expect of a class, between 0 and 1; a bare number is for all "
             "others. Repeatable. For neyman and --target-se.",
             show_default=f"{EXPECTED}",
+            rich_help_panel=panels.SIZE,
         ),
     ] = None,
     min_per_class: Annotated[
-        int, typer.Option(min=2, help="Points that each class gets at least. 50 make good intervals.")
+        int,
+        typer.Option(
+            min=2,
+            help="Points that each class gets at least. 50 make good intervals.",
+            rich_help_panel=panels.SIZE,
+        ),
     ] = 10,
     clusters: Annotated[
         float | None,
@@ -92,12 +112,18 @@ def design(
             help="Draw squares of this side instead (metres for UTM), and pixels in each: less travel, wider "
             "intervals. Takes --n and --per-cluster.",
             show_default="points all over the map, by class",
+            rich_help_panel=panels.CLUSTERS,
         ),
     ] = None,
-    per_cluster: Annotated[int, typer.Option(min=1, help="Points in each square of --clusters.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
+    per_cluster: Annotated[
+        int, typer.Option(min=1, help="Points in each square of --clusters.", rich_help_panel=panels.CLUSTERS)
+    ] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.", rich_help_panel=panels.RUN)] = 0,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace --out, with the labels it may hold.")
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace --out, with the labels it may hold.", rich_help_panel=panels.RUN
+        ),
     ] = False,
 ) -> None:
     """Draw a validation sample: random pixels within each class of a map, ready to be labelled.

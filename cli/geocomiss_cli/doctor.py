@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from geocomiss_cli import earth_engine as engine
+from geocomiss_cli import panels
 from geocomiss_cli.terminal import screen
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ COLORS: Final = {"fine": "green", "note": "yellow", "wrong": "bold red"}
 
 def doctor(
     folder: Annotated[
-        Path, typer.Option(help="Where results will be written: is there room?", show_default="here")
+        Path,
+        typer.Option(
+            help="Where results will be written: is there room?",
+            show_default="here",
+            rich_help_panel=panels.INPUT,
+        ),
     ] = Path(),
     ee_live: Annotated[
         bool,
@@ -46,7 +52,9 @@ def doctor(
     ee_project: engine.EeProject = None,
     ee_credentials: engine.EeCredentials = "auto",
     ee_url: engine.EeUrl = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, for machines.", rich_help_panel=panels.WRITTEN)
+    ] = False,
 ) -> None:
     """Check the installation and the machine, and say what to do; exit code 1 where something is wrong.
 

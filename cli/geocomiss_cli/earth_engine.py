@@ -4,6 +4,7 @@ from typing import Annotated, Final, get_args
 
 import typer
 
+from geocomiss_cli import completing
 from geocomiss_cli.checks import RadarPass, check_radar_pass
 
 EARTH_ENGINE: Final = "Earth Engine"
@@ -74,6 +75,7 @@ S1Pass = Annotated[
         callback=check_radar_pass,
         help="Sentinel-1 passes to use: ascending, descending or both; auto: in each cell of about 100 km "
         "the direction that covers more of it in the season and, of equals, sees it more often.",
+        autocompletion=completing.one_of(*get_args(RadarPass)),
         rich_help_panel=EARTH_ENGINE,
     ),
 ]

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from geocomiss_cli import panels
 from geocomiss_cli import sampling as given
 from geocomiss_cli.options import Device, Priors
 from geocomiss_cli.tables import scores_table
@@ -12,7 +13,12 @@ from geocomiss_cli.terminal import say_notes, screen
 
 
 def evaluate(
-    model: Annotated[str, typer.Option(help="Checkpoint folder, or a shipped one.", show_default=False)],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Checkpoint folder, or a shipped one.", show_default=False, rich_help_panel=panels.MODEL
+        ),
+    ],
     samples: given.SamplesOption,
     label: given.LabelOption = None,
     target: given.TargetOption = None,
@@ -22,7 +28,10 @@ def evaluate(
     n: given.NumberOption = 4000,
     sim_seed: given.SimSeedOption = 2,
     json: Annotated[
-        Path | None, typer.Option("--json", help="File for the scores.", show_default="none")
+        Path | None,
+        typer.Option(
+            "--json", help="File for the scores.", show_default="none", rich_help_panel=panels.WRITTEN
+        ),
     ] = None,
     priors: Priors = None,
     device: Device = "auto",

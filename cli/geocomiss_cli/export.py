@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from geocomiss.recipes import RECIPES
-from geocomiss_cli import checks
+from geocomiss_cli import checks, panels
 from geocomiss_cli import earth_engine as engine
 from geocomiss_cli import export_options as chosen
 from geocomiss_cli import options as given
+from geocomiss_cli.examples import example
 from geocomiss_cli.plan import Price, Tier, TierOption, say_cost
 from geocomiss_cli.terminal import progress_bar, say_notes, screen
 
@@ -21,22 +22,34 @@ SHOWN: Final = 30
 
 app = typer.Typer(
     no_args_is_help=True,
+    epilog=example("export start"),
     help="Batch jobs of Earth Engine for large areas: start, watch, and collect into a stack.",
 )
 
 
-@app.command()
+@app.command(epilog=example("export start"))
 def start(
     out: Annotated[
         Path,
         typer.Option(
-            metavar="EXPORT", help="Folder for what the other commands need to know.", show_default=False
+            metavar="EXPORT",
+            help="Folder for what the other commands need to know.",
+            show_default=False,
+            rich_help_panel=panels.WRITTEN,
         ),
     ],
     aoi: Annotated[
-        str, typer.Option(help="Area of interest: a vector file, W,S,E,N or WKT.", show_default=False)
+        str,
+        typer.Option(
+            help="Area of interest: a vector file, W,S,E,N or WKT.",
+            show_default=False,
+            rich_help_panel=panels.GRID,
+        ),
     ],
-    season: Annotated[str, typer.Option(help="2021, 2020-11:2021-10, or days.", show_default=False)],
+    season: Annotated[
+        str,
+        typer.Option(help="2021, 2020-11:2021-10, or days.", show_default=False, rich_help_panel=panels.GRID),
+    ],
     bucket: chosen.Bucket = None,
     drive_folder: chosen.DriveFolder = None,
     prefix: chosen.Prefix = None,
@@ -45,6 +58,7 @@ def start(
         typer.Option(
             help="Export what this model reads: its recipe, bands and months.",
             show_default="everything of the recipe",
+            rich_help_panel=panels.MODEL,
         ),
     ] = None,
     recipe: given.RecipeName = next(iter(RECIPES)),
@@ -60,7 +74,12 @@ def start(
     max_requests: chosen.MaxTasks = None,
     max_eecu_hours: chosen.MaxHours = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what it would take; see `geocomiss plan`.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Only show what it would take; see `geocomiss plan`.",
+            rich_help_panel=panels.RUN,
+        ),
     ] = False,
     tier: TierOption = Tier.AUTO,
     price: Price = None,
@@ -133,11 +152,16 @@ def _say_started(report: "StartReport", limits: "Limits") -> None:
         )
 
 
-@app.command()
+@app.command(epilog=example("export status"))
 def status(
     export: chosen.Folder,
     every: Annotated[
-        bool, typer.Option("--all", help=f"Show every tile, not only {SHOWN}, the unfinished ones first.")
+        bool,
+        typer.Option(
+            "--all",
+            help=f"Show every tile, not only {SHOWN}, the unfinished ones first.",
+            rich_help_panel=panels.WRITTEN,
+        ),
     ] = False,
     ee_project: engine.EeProject = None,
     ee_credentials: engine.EeCredentials = "auto",
@@ -150,11 +174,17 @@ def status(
     _say_state(state_of_export(export, EarthEngine(ee_project, ee_url, ee_credentials)), every)
 
 
-@app.command()
+@app.command(epilog=example("export wait"))
 def wait(
     export: chosen.Folder,
     interval: Annotated[
-        float, typer.Option(min=0.01, metavar="SECONDS", help="Time between two looks at the tasks.")
+        float,
+        typer.Option(
+            min=0.01,
+            metavar="SECONDS",
+            help="Time between two looks at the tasks.",
+            rich_help_panel=chosen.TASKS,
+        ),
     ] = 30.0,
     max_queued: chosen.Queued = 3000,
     retries: chosen.Retries = 2,
@@ -176,7 +206,7 @@ def wait(
     _say_summary(state)
 
 
-@app.command()
+@app.command(epilog=example("export cancel"))
 def cancel(
     export: chosen.Folder,
     ee_project: engine.EeProject = None,
@@ -192,16 +222,22 @@ def cancel(
     _say_summary(state)
 
 
-@app.command()
+@app.command(epilog=example("export collect"))
 def collect(
     export: chosen.Folder,
-    out: Annotated[Path, typer.Option(help="Stack to write, such as stack.zarr.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Stack to write, such as stack.zarr.", show_default=False, rich_help_panel=panels.WRITTEN
+        ),
+    ],
     files: Annotated[
         str | None,
         typer.Option(
             metavar="FOLDER",
             help="Where its GeoTIFFs are: a folder, downloaded or mounted, or gs://bucket/prefix.",
             show_default="EXPORT itself or, without any there, the bucket",
+            rich_help_panel=panels.INPUT,
         ),
     ] = None,
     overwrite: given.Overwrite = False,

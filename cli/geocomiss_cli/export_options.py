@@ -5,11 +5,18 @@ from typing import Annotated, Final
 
 import typer
 
+from geocomiss_cli import panels
+
 DESTINATION: Final = "Where files are written"
 TASKS: Final = "Tasks"
 
 Folder = Annotated[
-    Path, typer.Argument(metavar="EXPORT", help="Folder of the export, --out of `geocomiss export start`.")
+    Path,
+    typer.Argument(
+        metavar="EXPORT",
+        help="Folder of the export, --out of `geocomiss export start`.",
+        rich_help_panel=panels.INPUT,
+    ),
 ]
 Queued = Annotated[
     int,

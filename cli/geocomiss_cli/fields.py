@@ -6,17 +6,36 @@ from typing import Annotated
 import typer
 
 from geocomiss_cli import options as given
+from geocomiss_cli import panels
 from geocomiss_cli.terminal import progress_bar, screen
 
 Map = Annotated[
-    Path, typer.Option("--map", metavar="FOLDER", help="Folder of a finished map.", show_default=False)
+    Path,
+    typer.Option(
+        "--map",
+        metavar="FOLDER",
+        help="Folder of a finished map.",
+        show_default=False,
+        rich_help_panel=panels.INPUT,
+    ),
 ]
 Parcels = Annotated[
     Path,
-    typer.Option(metavar="FILE", help="Polygons of fields: any vector file, any CRS.", show_default=False),
+    typer.Option(
+        metavar="FILE",
+        help="Polygons of fields: any vector file, any CRS.",
+        show_default=False,
+        rich_help_panel=panels.INPUT,
+    ),
 ]
 Out = Annotated[
-    Path, typer.Option(metavar="FILE", help="File to write: .gpkg, .geojson or .csv.", show_default=False)
+    Path,
+    typer.Option(
+        metavar="FILE",
+        help="File to write: .gpkg, .geojson or .csv.",
+        show_default=False,
+        rich_help_panel=panels.WRITTEN,
+    ),
 ]
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
+from geocomiss_cli import panels
 from geocomiss_cli.terminal import screen
 
 MOST: Final = 15
@@ -19,10 +20,13 @@ def info(
         str,
         typer.Argument(
             help="An area (a vector file, W,S,E,N or WKT), a stack, a samples table, a checkpoint, "
-            "a map's folder, a GeoTIFF, or the name of a method, whose options it then lists."
+            "a map's folder, a GeoTIFF, or the name of a method, whose options it then lists.",
+            rich_help_panel=panels.INPUT,
         ),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, for machines.", rich_help_panel=panels.WRITTEN)
+    ] = False,
 ) -> None:
     """Say what an area, stack, samples table, checkpoint, map or method is."""
     from geocomiss.inspection import inspect

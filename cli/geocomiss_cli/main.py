@@ -11,6 +11,7 @@ import typer
 
 from geocomiss import __version__
 from geocomiss.errors import GeocomissError, TilesFailed
+from geocomiss_cli import panels
 from geocomiss_cli.assess import assess
 from geocomiss_cli.benchmark import benchmark
 from geocomiss_cli.check import check
@@ -18,6 +19,7 @@ from geocomiss_cli.data import app as data
 from geocomiss_cli.design import design
 from geocomiss_cli.doctor import doctor
 from geocomiss_cli.evaluate import evaluate
+from geocomiss_cli.examples import example
 from geocomiss_cli.export import app as export
 from geocomiss_cli.fetch import fetch
 from geocomiss_cli.fields import fields
@@ -43,27 +45,30 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,  # `main` says what went wrong
-    add_completion=False,
+    epilog=example("map"),
 )
-app.command("map")(map_area)
-app.command("status")(status)
-app.command("view")(view)
-app.command("serve")(serve)
-app.command("fields")(fields)
-app.command("fetch")(fetch)
-app.command("plan")(plan)
-app.command("search")(search)
-app.command("sample")(sample)
-app.command("check")(check)
-app.command("train")(train)
-app.command("evaluate")(evaluate)
-app.command("benchmark")(benchmark)
-app.command("design")(design)
-app.command("assess")(assess)
-app.command("info")(info)
-app.command("doctor")(doctor)
-app.add_typer(export, name="export")
-app.add_typer(data, name="data")
+for _name, _function, _panel in (
+    ("map", map_area, "Maps"),
+    ("status", status, "Maps"),
+    ("view", view, "Maps"),
+    ("serve", serve, "Maps"),
+    ("fields", fields, "Maps"),
+    ("fetch", fetch, "Satellite data"),
+    ("plan", plan, "Satellite data"),
+    ("search", search, "Satellite data"),
+    ("sample", sample, "Samples and models"),
+    ("check", check, "Samples and models"),
+    ("train", train, "Samples and models"),
+    ("evaluate", evaluate, "Samples and models"),
+    ("benchmark", benchmark, "Samples and models"),
+    ("design", design, "How good a map is"),
+    ("assess", assess, "How good a map is"),
+    ("info", info, "Help"),
+    ("doctor", doctor, "Help"),
+):
+    app.command(_name, epilog=example(_name), rich_help_panel=_panel)(_function)
+app.add_typer(export, name="export", rich_help_panel="Satellite data")
+app.add_typer(data, name="data", rich_help_panel="Satellite data")
 
 
 def _show_version(wanted: bool) -> None:
@@ -75,11 +80,22 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _common(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Print the version.",
+            rich_help_panel=panels.RUN,
+        ),
     ] = False,
     debug: Annotated[
         bool,
-        typer.Option(DEBUG, help="Show tracebacks and warnings of libraries; goes anywhere in a command."),
+        typer.Option(
+            DEBUG,
+            help="Show tracebacks and warnings of libraries; goes anywhere in a command.",
+            rich_help_panel=panels.RUN,
+        ),
     ] = False,
 ) -> None:
     """Crop-type maps from whatever satellites saw.

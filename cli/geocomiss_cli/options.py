@@ -1,14 +1,16 @@
 """Options that several commands share, and the checks of their values."""
 
 from pathlib import Path
-from typing import Annotated, Final, get_args
+from typing import Annotated, get_args
 
 import typer
 
 from geocomiss.modalities import IMAGING, MODALITIES
 from geocomiss.recipes import RECIPES
+from geocomiss_cli import completing
 from geocomiss_cli.checks import (
     Mismatch,
+    Numbers,
     StackFormat,
     check_fetch_format,
     check_memory,
@@ -18,12 +20,7 @@ from geocomiss_cli.checks import (
     check_recipe,
     check_required,
 )
-
-GRID: Final = "Area, time and grid"
-MODEL: Final = "Model"
-AVAILABILITY: Final = "What is missing"
-RUN: Final = "Run"
-WRITTEN: Final = "What is written"
+from geocomiss_cli.panels import AVAILABILITY, GRID, INPUT, MODEL, RUN, WRITTEN
 
 Source = Annotated[
     str,
@@ -32,6 +29,8 @@ Source = Annotated[
         "'earth-search', another STAC API (stac+URL), the path of a local stack or saved search, or one for "
         "each modality (optical=earth-search,radar=planetary-computer,weather=era5.nc).",
         show_default=False,
+        autocompletion=completing.sources,
+        rich_help_panel=INPUT,
     ),
 ]
 Weather = Annotated[
@@ -64,9 +63,12 @@ MaxUnreadable = Annotated[
         rich_help_panel=AVAILABILITY,
     ),
 ]
-Out = Annotated[Path, typer.Option(help="Folder for the map.", show_default=False)]
+Out = Annotated[Path, typer.Option(help="Folder for the map.", show_default=False, rich_help_panel=WRITTEN)]
 StackOut = Annotated[
-    Path, typer.Option(help="Folder to write, such as stack.zarr or images/.", show_default=False)
+    Path,
+    typer.Option(
+        help="Folder to write, such as stack.zarr or images/.", show_default=False, rich_help_panel=WRITTEN
+    ),
 ]
 FetchFormat = Annotated[
     str,
@@ -75,6 +77,7 @@ FetchFormat = Annotated[
         callback=check_fetch_format,
         help="zarr: a stack to map from. cog: for the eye and any GIS, a GeoTIFF (COG) for each modality and "
         "step in canonical units, and true-colour ones; NaN where nothing was seen.",
+        autocompletion=completing.one_of(*get_args(StackFormat)),
         rich_help_panel=WRITTEN,
     ),
 ]
@@ -125,6 +128,7 @@ Model = Annotated[
     typer.Option(
         help="Checkpoint folder, or the name of a shipped one.",
         show_default="the shipped one of the simulated world, for --source simulated only",
+        autocompletion=completing.shipped,
         rich_help_panel=MODEL,
     ),
 ]
@@ -145,6 +149,7 @@ OnMismatch = Annotated[
         callback=check_on_mismatch,
         help="What happens with a modality that was not made as the model wants it: refuse the stack, "
         "drop the modality (treat it as missing), or allow it.",
+        autocompletion=completing.one_of(*get_args(Mismatch)),
         rich_help_panel=MODEL,
     ),
 ]
@@ -174,6 +179,7 @@ Without = Annotated[
         callback=check_modalities,
         help=f"Leave out any of {', '.join(MODALITIES)}; repeat, or separate with commas.",
         show_default="none",
+        autocompletion=completing.modalities,
         rich_help_panel=AVAILABILITY,
     ),
 ]
@@ -191,6 +197,7 @@ Require = Annotated[
     typer.Option(
         callback=check_required,
         help="A class is written only where one of these is available; 'none' switches it off.",
+        autocompletion=completing.modalities,
         rich_help_panel=AVAILABILITY,
     ),
 ]
@@ -251,6 +258,7 @@ Precision = Annotated[
         metavar="auto|float32|bfloat16",
         help="Numbers that the encoders compute with; auto: bfloat16 where the processor multiplies it fast. "
         "About 1 pixel in 1,000 gets another class.",
+        autocompletion=completing.one_of(*get_args(Numbers)),
         rich_help_panel=RUN,
     ),
 ]
@@ -259,6 +267,7 @@ Device = Annotated[
     typer.Option(
         metavar="auto|cpu|cuda|cuda:N",
         help="Where networks run; auto: on a GPU where there is one. Of several workers each takes the next.",
+        autocompletion=completing.devices,
         rich_help_panel=RUN,
     ),
 ]
@@ -329,6 +338,7 @@ RecipeName = Annotated[
     typer.Option(
         callback=check_recipe,
         help=f"How the stack is made, where the source can choose: {', '.join(RECIPES)}.",
+        autocompletion=completing.recipes,
         rich_help_panel=GRID,
     ),
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from geocomiss.recipes import RECIPES
-from geocomiss_cli import checks
+from geocomiss_cli import checks, panels
 from geocomiss_cli import earth_engine as engine
 from geocomiss_cli import options as given
 from geocomiss_cli.terminal import screen
@@ -30,24 +30,41 @@ class Tier(StrEnum):
 
 TierOption = Annotated[
     Tier,
-    typer.Option(help="Tier of the project; auto: commercial where it is registered so, else community."),
+    typer.Option(
+        help="Tier of the project; auto: commercial where it is registered so, else community.",
+        rich_help_panel=panels.COST,
+    ),
 ]
 Price = Annotated[
     float | None,
-    typer.Option(min=0, help="Price of an EECU-hour, in any currency.", show_default="none"),
+    typer.Option(
+        min=0,
+        help="Price of an EECU-hour, in any currency.",
+        show_default="none",
+        rich_help_panel=panels.COST,
+    ),
 ]
 
 
 def plan(
     aoi: Annotated[
-        str, typer.Option(help="Area of interest: a vector file, W,S,E,N or WKT.", show_default=False)
+        str,
+        typer.Option(
+            help="Area of interest: a vector file, W,S,E,N or WKT.",
+            show_default=False,
+            rich_help_panel=panels.GRID,
+        ),
     ],
-    season: Annotated[str, typer.Option(help="2021, 2020-11:2021-10, or days.", show_default=False)],
+    season: Annotated[
+        str,
+        typer.Option(help="2021, 2020-11:2021-10, or days.", show_default=False, rich_help_panel=panels.GRID),
+    ],
     model: Annotated[
         str | None,
         typer.Option(
             help="Plan a map by this model: its recipe, bands and months.",
             show_default="a stack of the recipe",
+            rich_help_panel=panels.MODEL,
         ),
     ] = None,
     recipe: given.RecipeName = next(iter(RECIPES)),
@@ -59,7 +76,12 @@ def plan(
     tile: given.Tile = 512,
     trials: Annotated[
         int,
-        typer.Option(min=0, max=3, help="Requests to send, to learn what computing takes; 0: none."),
+        typer.Option(
+            min=0,
+            max=3,
+            help="Requests to send, to learn what computing takes; 0: none.",
+            rich_help_panel=panels.COST,
+        ),
     ] = 3,
     tier: TierOption = Tier.AUTO,
     price: Price = None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from geocomiss.recipes import RECIPES
-from geocomiss_cli import checks
+from geocomiss_cli import checks, panels
 from geocomiss_cli import earth_engine as engine
 from geocomiss_cli import options as given
 from geocomiss_cli.terminal import progress_bar, say_notes, screen
@@ -22,9 +22,12 @@ PointsOption = Annotated[
     typer.Option(
         help="Vector file with labelled points or polygons, any CRS; or CropHarvest's labels.geojson.",
         show_default=False,
+        rich_help_panel=panels.INPUT,
     ),
 ]
-OutOption = Annotated[Path, typer.Option(help="Table to write, *.parquet.", show_default=False)]
+OutOption = Annotated[
+    Path, typer.Option(help="Table to write, *.parquet.", show_default=False, rich_help_panel=panels.WRITTEN)
+]
 LabelOption = Annotated[
     str | None,
     typer.Option(
@@ -48,7 +51,7 @@ SeasonColumnOption = Annotated[
         metavar="COLUMN",
         help="Column with the season of each point, written like --season.",
         show_default="one --season for all",
-        rich_help_panel=given.GRID,
+        rich_help_panel=panels.GRID,
     ),
 ]
 PerPolygonOption = Annotated[
@@ -72,11 +75,11 @@ TileOption = Annotated[
     typer.Option(
         min=1,
         help="Pixels a side of the windows that are read and kept one by one.",
-        rich_help_panel=given.RUN,
+        rich_help_panel=panels.RUN,
     ),
 ]
 SimSeedOption = Annotated[
-    int, typer.Option("--sim-seed", min=0, help="Seed of the simulated world.", rich_help_panel=given.RUN)
+    int, typer.Option("--sim-seed", min=0, help="Seed of the simulated world.", rich_help_panel=panels.RUN)
 ]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from geocomiss_cli import completing, panels
 from geocomiss_cli.checks import check_recipe
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ SamplesOption = Annotated[
         help="A table (.npz; Parquet: ours, or WorldCereal's long or wide), a CropHarvest folder, "
         "or 'simulated'.",
         show_default=False,
+        rich_help_panel=panels.INPUT,
     ),
 ]
 LabelOption = Annotated[
@@ -100,6 +102,7 @@ RecipeOption = Annotated[
     typer.Option(
         callback=check_recipe,
         help="How the table was made, where it does not say so itself.",
+        autocompletion=completing.recipes,
         rich_help_panel=SAMPLES,
     ),
 ]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from geocomiss_cli import completing, panels
 from geocomiss_cli import options as given
 from geocomiss_cli.terminal import say_notes, screen
 
@@ -20,13 +21,25 @@ Catalogue = Annotated[
         help="'planetary-computer', 'earth-search', another STAC API (stac+URL), a saved search, or one for "
         "each modality (optical=earth-search,radar=planetary-computer).",
         show_default=False,
+        autocompletion=completing.catalogues,
+        rich_help_panel=panels.INPUT,
     ),
 ]
 Area = Annotated[
-    str, typer.Option(help="Area of interest: a vector file, W,S,E,N in degrees, or WKT.", show_default=False)
+    str,
+    typer.Option(
+        help="Area of interest: a vector file, W,S,E,N in degrees, or WKT.",
+        show_default=False,
+        rich_help_panel=panels.GRID,
+    ),
 ]
 Period = Annotated[
-    str, typer.Option(help="2021, 2020-11:2021-10, or days, 2020-11-01:2021-10-31.", show_default=False)
+    str,
+    typer.Option(
+        help="2021, 2020-11:2021-10, or days, 2020-11-01:2021-10-31.",
+        show_default=False,
+        rich_help_panel=panels.GRID,
+    ),
 ]
 Save = Annotated[
     Path | None,
@@ -34,6 +47,7 @@ Save = Annotated[
         help="Keep what was found in this file, such as items.json: map and fetch take it as --source, and "
         "always find the same.",
         show_default="not kept",
+        rich_help_panel=panels.WRITTEN,
     ),
 ]
 
@@ -44,7 +58,9 @@ def search(
     season: Period,
     save: Save = None,
     max_cloud: given.MaxCloud = 100.0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what --save names.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what --save names.", rich_help_panel=panels.WRITTEN)
+    ] = False,
 ) -> None:
     """Show what a catalogue has of an area and season: satellites, months, clouds."""
     from geocomiss.searching import SearchRequest

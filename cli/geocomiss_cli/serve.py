@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from geocomiss_cli import panels
 from geocomiss_cli.terminal import say_notes, screen
 from geocomiss_cli.view import Basemap, Legend, Map, Title
 
@@ -15,10 +16,16 @@ Host = Annotated[
     str,
     typer.Option(
         help="Address to listen on. The default is this machine only; 0.0.0.0 lets everybody on the network "
-        "look at the map."
+        "look at the map.",
+        rich_help_panel=panels.SERVER,
     ),
 ]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on. 0: any that is free.")]
+Port = Annotated[
+    int,
+    typer.Option(
+        min=0, max=65535, help="Port to listen on. 0: any that is free.", rich_help_panel=panels.SERVER
+    ),
+]
 
 
 def serve(

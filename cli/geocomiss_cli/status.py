@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from geocomiss_cli import panels
 from geocomiss_cli.terminal import FAILED_TILES, screen
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ SHOWN: Final = 20
 def status(
     folder: Annotated[
         Path,
-        typer.Argument(help="Folder of a map (its --out), finished or in the making.", show_default=False),
+        typer.Argument(
+            help="Folder of a map (its --out), finished or in the making.",
+            show_default=False,
+            rich_help_panel=panels.INPUT,
+        ),
     ],
 ) -> None:
     """Say how many tiles of a map are done, running and failed, also while another process makes it.

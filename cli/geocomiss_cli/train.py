@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from geocomiss_cli import completing, panels
 from geocomiss_cli import sampling as given
 from geocomiss_cli.beginning import FromOption, FromRateOption, model_to_begin_from, say_beginning
-from geocomiss_cli.options import RUN, Device, Overwrite
+from geocomiss_cli.options import Device, Overwrite
 from geocomiss_cli.tables import scores_table
 from geocomiss_cli.terminal import say_notes, screen
 from geocomiss_cli.training_progress import shown_progress
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
     from geocomiss.checkpoint import Card
     from geocomiss.samples import Samples
 
-OutOption = Annotated[Path, typer.Option(help="Folder for the model.", show_default=False)]
+OutOption = Annotated[
+    Path, typer.Option(help="Folder for the model.", show_default=False, rich_help_panel=panels.WRITTEN)
+]
 MethodOption = Annotated[
     str,
     typer.Option(
         help="One of unimodal, fcom-av, timmil, dsensd, dsensd+, mdico, fullco, comiss, comiss+, and with "
-        "--weights galileo, anysat."
+        "--weights galileo, anysat.",
+        autocompletion=completing.methods,
+        rich_help_panel=panels.METHOD,
     ),
 ]
 WeightsOption = Annotated[
@@ -34,12 +39,17 @@ WeightsOption = Annotated[
         metavar="PATH",
         help="Published weights to begin from: of galileo a folder (config.json, encoder.pt), of anysat "
         "a file; 'fresh' for random ones. The trained model needs them no more.",
-        show_default=False,
+        show_default="none: a method of ours begins afresh",
+        rich_help_panel=panels.METHOD,
     ),
 ]
 FreezeOption = Annotated[
     bool,
-    typer.Option("--freeze", help="Leave the pretrained encoder as it is, train a linear layer on it."),
+    typer.Option(
+        "--freeze",
+        help="Leave the pretrained encoder as it is, train a linear layer on it.",
+        rich_help_panel=panels.METHOD,
+    ),
 ]
 ChoiceOption = Annotated[
     list[str] | None,
@@ -49,36 +59,43 @@ ChoiceOption = Annotated[
         help="A choice of the method, for example temperature=1; repeat for several. `geocomiss info "
         "comiss+` lists those of comiss+.",
         show_default="the method's own",
+        rich_help_panel=panels.METHOD,
     ),
 ]
 PresetOption = Annotated[
     str,
     typer.Option(
         help="Size of the encoders: 'full' as published, 'small' under 3 MB, 'compact' a fast student that "
-        "learns from a full model trained before it (comiss, comiss+)."
+        "learns from a full model trained before it (comiss, comiss+).",
+        autocompletion=completing.presets,
+        rich_help_panel=panels.METHOD,
     ),
 ]
 EpochsOption = Annotated[
-    int, typer.Option(min=1, help="Most passes; early stopping ends sooner.", rich_help_panel=RUN)
+    int, typer.Option(min=1, help="Most passes; early stopping ends sooner.", rich_help_panel=panels.RUN)
 ]
 BatchOption = Annotated[
-    int, typer.Option(min=2, max=65536, help="Samples a training step.", rich_help_panel=RUN)
+    int, typer.Option(min=2, max=65536, help="Samples a training step.", rich_help_panel=panels.RUN)
 ]
 RateOption = Annotated[
-    float, typer.Option(min=1e-8, max=1.0, help="Learning rate of Adam, constant.", rich_help_panel=RUN)
+    float,
+    typer.Option(min=1e-8, max=1.0, help="Learning rate of Adam, constant.", rich_help_panel=panels.RUN),
 ]
 PatienceOption = Annotated[
     int,
     typer.Option(
         min=1,
         help="Epochs without improvement (0.01 of the monitored loss) after which training ends.",
-        rich_help_panel=RUN,
+        rich_help_panel=panels.RUN,
     ),
 ]
 SeedOption = Annotated[
     int,
     typer.Option(
-        min=0, max=given.MAX_SEED, help="Seed of weights, order, drop-out and splits.", rich_help_panel=RUN
+        min=0,
+        max=given.MAX_SEED,
+        help="Seed of weights, order, drop-out and splits.",
+        rich_help_panel=panels.RUN,
     ),
 ]
 
@@ -87,7 +104,7 @@ ResumeOption = Annotated[
     typer.Option(
         "--resume",
         help="Go on with the same training where it was interrupted, if it was.",
-        rich_help_panel=RUN,
+        rich_help_panel=panels.RUN,
     ),
 ]
 

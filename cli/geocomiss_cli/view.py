@@ -5,16 +5,25 @@ from typing import Annotated
 
 import typer
 
+from geocomiss_cli import panels
 from geocomiss_cli.terminal import say_notes, screen
 
 Map = Annotated[
     Path,
     typer.Argument(
-        metavar="MAP", help="Folder of a map, or a GeoTIFF of classes (of any tool).", show_default=False
+        metavar="MAP",
+        help="Folder of a map, or a GeoTIFF of classes (of any tool).",
+        show_default=False,
+        rich_help_panel=panels.INPUT,
     ),
 ]
 Out = Annotated[
-    Path | None, typer.Option(help="Folder for preview.png and report.html.", show_default="beside the map")
+    Path | None,
+    typer.Option(
+        help="Folder for preview.png and report.html.",
+        show_default="beside the map",
+        rich_help_panel=panels.WRITTEN,
+    ),
 ]
 Legend = Annotated[
     Path | None,
@@ -23,11 +32,23 @@ Legend = Annotated[
         help="CSV with other names and colours of the classes: the column value or class, and name or color "
         "(#rrggbb) or both.",
         show_default="as the map has them",
+        rich_help_panel=panels.LOOKS,
     ),
 ]
-Title = Annotated[str | None, typer.Option(help="What the map is called.", show_default="after its season")]
+Title = Annotated[
+    str | None,
+    typer.Option(
+        help="What the map is called.", show_default="after its season", rich_help_panel=panels.LOOKS
+    ),
+]
 Low = Annotated[
-    float, typer.Option(min=0, max=1, help="Confidence (0 to 1) below which the picture is hatched.")
+    float,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Confidence (0 to 1) below which the picture is hatched.",
+        rich_help_panel=panels.LOOKS,
+    ),
 ]
 Basemap = Annotated[
     str | None,
@@ -36,10 +57,17 @@ Basemap = Annotated[
         help="Base tiles under the map of the page: an address with {z}, {x}, {y}. The page then asks that "
         "server for tiles; without, it uses no network.",
         show_default="none",
+        rich_help_panel=panels.LOOKS,
     ),
 ]
 Side = Annotated[
-    int, typer.Option(min=100, max=8000, help="Most pixels a side of the sharpest picture in the page.")
+    int,
+    typer.Option(
+        min=100,
+        max=8000,
+        help="Most pixels a side of the sharpest picture in the page.",
+        rich_help_panel=panels.LOOKS,
+    ),
 ]
 
 
