@@ -8,7 +8,7 @@ from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
 
 from geocomiss.covering import Covering
-from geocomiss.grid import inside, tiles_of
+from geocomiss.grid import grid_of, inside, tiles_of
 
 GRID = GeoBox((200, 260), Affine(10, 0, 640000, 0, -10, 5610000), "EPSG:32631")
 
