@@ -97,12 +97,12 @@ def test_the_precision_that_is_asked_for(monkeypatch):
     assert precision_of("bfloat16", "cpu", method) == "bfloat16"
     assert precision_of("auto", "cuda", method) == "bfloat16"
     for able, wanted in (("avx512_bf16", "bfloat16"), ("amx_bf16", "bfloat16"), ("avx2", "float32")):
-        monkeypatch.setattr("geocomiss.engine._capabilities", lambda able=able: {able: True})
+        monkeypatch.setattr("geocomiss.engine.precision._capabilities", lambda able=able: {able: True})
         assert precision_of("auto", "cpu", method) == wanted
 
 
 def test_pretrained_encoders_compute_with_what_is_stated(monkeypatch):
-    monkeypatch.setattr("geocomiss.engine._capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setattr("geocomiss.engine.precision._capabilities", lambda: {"avx512_bf16": True})
     bands = {name: modality.band_names for name, modality in MODALITIES.items()}
     spec = Spec(bands, 12, 4, default_min_steps(tuple(bands), 12), False, "classes")
     anysat = new_method("anysat", spec, {"preset": "small", "weights": "fresh"})
