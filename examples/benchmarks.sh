@@ -13,6 +13,11 @@ geocomiss benchmark --samples "$data/canada2017.npz" --folds fold --group h3_l3 
 geocomiss benchmark --samples "$data/canada2017.npz" --folds fold --group h3_l3 --patterns-only \
     --methods comiss+ --ablate --preset small --seeds 0 --out "$out/canada2017_comiss_plus_ablation"
 
+# compact students beside their teachers
+geocomiss benchmark --samples "$data/canada2017.npz" --folds fold --group h3_l3 \
+    --gaps "$data/france2023_dekad.npz" --methods comiss,comiss-compact,comiss+,comiss+-compact \
+    --out "$out/canada2017_compact"
+
 # Galileo nano, where its weights are there: beside others with few epochs, and with few labels
 if [ -n "$galileo" ]; then
     methods=galileo-probe,galileo,comiss+,comiss,fullco,unimodal,random-forest

@@ -6,7 +6,7 @@ the same way for training, evaluation and mapping: filling changes `x`, never `v
 N pixels, T steps, C bands, M modalities; U distinct rows of a modality whose rows repeat.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -146,16 +146,20 @@ class Batch:
             months=None if self.months is None else self.months[pixels],
         )
 
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """The same batch with something done to each of its tensors."""
+        return Batch(
+            {name: change(x) for name, x in self.x.items()},
+            {name: change(v) for name, v in self.valid.items()},
+            {name: change(rows) for name, rows in self.index.items()},
+            change(self.kept),
+            change(self.min_steps),
+            None if self.months is None else change(self.months),
+        )
+
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
-        return Batch(
-            {name: x.to(device) for name, x in self.x.items()},
-            {name: v.to(device) for name, v in self.valid.items()},
-            {name: rows.to(device) for name, rows in self.index.items()},
-            self.kept.to(device),
-            self.min_steps.to(device),
-            None if self.months is None else self.months.to(device),
-        )
+        return self.each(lambda tensor: tensor.to(device))
 
 
 def batch_of_values(

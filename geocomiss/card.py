@@ -99,6 +99,21 @@ class BegunFrom(_Part):
     """Where its samples lie, and those of models before it."""
 
 
+class Distilled(_Part):
+    """The teacher that a compact model learnt from; its weights are not kept."""
+
+    method: str
+    """Key of the teacher in `METHODS`."""
+    options: dict[str, JsonValue]
+    """Options of the teacher."""
+    epochs: int
+    """Passes over the same samples up to the weights that taught."""
+    parameters: int = Field(ge=1)
+    """Number of weights of the teacher."""
+    own_parameters: int = Field(ge=1)
+    """Number of weights of the model itself."""
+
+
 class Training(_Part):
     """What a model was trained on."""
 
@@ -134,6 +149,8 @@ class Training(_Part):
     """Weight of each class in the losses; None (and then not written) for a regression and old cards."""
     begun_from: BegunFrom | None = Field(default=None, exclude_if=lambda begun: begun is None)
     """The model that this one began from; None (and then not written) where it began afresh."""
+    distilled: Distilled | None = Field(default=None, exclude_if=lambda teacher: teacher is None)
+    """The teacher of a compact model; None (and then not written) where it had none."""
 
     @property
     def places(self) -> Footprint | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,12 +15,10 @@ from geocomiss.calibration import Readout
 from geocomiss.calibration.views import codes_of
 from geocomiss.errors import MapError
 from geocomiss.modalities import MODALITIES
+from geocomiss.staging import parts
 
 if TYPE_CHECKING:
     from geocomiss.methods.base import Method
-
-PIXELS_AT_ONCE: Final = 16384
-"""Pixels handed to a method at a time: bounds the memory that activations take."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +60,17 @@ def predict(
     method.to(device).eval()
     values, confidences, expected, kept = [], [], [], []
     with torch.inference_mode():
-        for start in range(0, len(batch), PIXELS_AT_ONCE):
-            part = batch[start : start + PIXELS_AT_ONCE].to(device)
+        for part in parts(batch, device):
             logits = method(part)
             said = readout.read(logits, part)
             some = part.available.any(1)
-            values.append(((said.index + 1) * some).to(torch.uint8).cpu())
-            confidences.append((said.confidence * some).float().cpu())
+            values.append(((said.index + 1) * some).to(torch.uint8))
+            confidences.append((said.confidence * some).float())
             right = readout.expected_accuracy(said.index, part)
-            expected += [] if right is None else [(right * some).float().cpu()]
+            expected += [] if right is None else [(right * some).float()]
             if probabilities:
                 shares = readout.probabilities(logits, codes_of(part))
-                kept.append((shares * some[:, None]).float().cpu())
+                kept.append((shares * some[:, None]).float())
             if progress:
                 progress(len(part))
     floats = np.dtype(np.float32)
@@ -82,15 +79,15 @@ def predict(
         _array(confidences, floats),
         bit_field(batch),
         _array(expected, floats) if readout.knows_accuracy else None,
-        torch.cat(kept).numpy() if kept else None,
+        torch.cat(kept).cpu().numpy() if kept else None,
     )
 
 
-def joined(parts: list[Prediction]) -> Prediction:
+def joined(predictions: list[Prediction]) -> Prediction:
     """Of several predictions one of all their pixels, in order; at least one."""
     columns: list[Any] = []
     for each in fields(Prediction):
-        values = [getattr(part, each.name) for part in parts]
+        values = [getattr(one, each.name) for one in predictions]
         columns.append(None if values[0] is None else np.concatenate(values))
     return Prediction(*columns)
 
@@ -107,10 +104,9 @@ def dissimilarity_of(
         batch: N pixels.
         device: Where to compute.
     """
-    starts = range(0, len(batch), PIXELS_AT_ONCE)
-    parts = (batch[start : start + PIXELS_AT_ONCE].to(device) for start in starts)
     with torch.inference_mode():
-        return _array([applicability.index(part).cpu() for part in parts], np.dtype(np.float32))
+        found = [applicability.index(part) for part in parts(batch, device)]
+    return _array(found, np.dtype(np.float32))
 
 
 def bit_field(batch: Batch) -> NDArray[np.uint8]:
@@ -119,14 +115,22 @@ def bit_field(batch: Batch) -> NDArray[np.uint8]:
     return np.asarray((batch.available.cpu() * bits).sum(1).to(torch.uint8).numpy())
 
 
-def device_named(name: str) -> torch.device:
+def device_named(name: str, process: int = 0) -> torch.device:
     """The device called 'auto', 'cpu', 'cuda' or 'cuda:1'.
+
+    Args:
+        name: What it is called.
+        process: The number of this process among those of the machine that compute side by side: 'auto'
+            and 'cuda' give each the GPU whose turn it is.
 
     Raises:
         MapError: It does not exist on this machine.
     """
+    graphics = torch.cuda.device_count()
+    if graphics and name in ("auto", "cuda"):
+        name = f"cuda:{process % graphics}"
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cpu")
     try:
         return nn.Parameter(torch.zeros(1, device=name)).device
     except (RuntimeError, AssertionError) as error:
@@ -137,5 +141,5 @@ def device_named(name: str) -> torch.device:
         ) from error
 
 
-def _array(parts: list[Tensor], dtype: np.dtype) -> NDArray:  # type: ignore[type-arg]
-    return np.concatenate([part.numpy() for part in parts]) if parts else np.zeros(0, dtype)
+def _array(found: list[Tensor], dtype: np.dtype) -> NDArray:  # type: ignore[type-arg]
+    return np.asarray(torch.cat(found).cpu().numpy()) if found else np.zeros(0, dtype)

@@ -18,7 +18,10 @@ CHUNK: Final = 512
 """Rows a network sees at once in evaluation mode: always this many, so that matrix products of one
 shape give one pixel the same bits whatever its neighbours are."""
 
-Preset = Literal["full", "small"]
+BLOCKS: Final = 3
+KERNEL: Final = 5
+
+Preset = Literal["full", "small", "compact"]
 """Name of an encoder size."""
 
 
@@ -32,16 +35,16 @@ class EncoderSize:
     """Width of the hidden dense layer."""
     features: int
     """Length of the output D."""
+    blocks: int = BLOCKS
+    """Convolution blocks."""
 
 
 SIZES: Final[dict[Preset, EncoderSize]] = {
     "full": EncoderSize(128, 512, 128),
     "small": EncoderSize(32, 128, 64),
+    "compact": EncoderSize(32, 128, 64, blocks=1),
 }
-"""The published size, and one whose models weigh less than 3 MB."""
-
-BLOCKS: Final = 3
-KERNEL: Final = 5
+"""The published size, one whose models weigh less than 3 MB, and that of students of the first."""
 
 
 class Normalise(nn.Module):
@@ -103,7 +106,7 @@ class TempCNN(nn.Module):
         super().__init__()
         width = size.convolution
         layers: list[nn.Module] = []
-        for block in range(BLOCKS):
+        for block in range(size.blocks):
             layers += [
                 nn.Conv1d(width if block else bands, width, KERNEL, padding=KERNEL // 2),
                 BatchNorm(width),

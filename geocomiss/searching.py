@@ -14,13 +14,13 @@ from geocomiss.recipes import RECIPES
 from geocomiss.seasons import Calendar, read_season, today
 from geocomiss.sources import open_source
 from geocomiss.sources.base import Reading, Source
+from geocomiss.sources.passes import Box
 from geocomiss.sources.resolve import resolve_grid
 
 if TYPE_CHECKING:
     from pystac import Item
 
     from geocomiss.sources.stac.finding import Query
-    from geocomiss.sources.stac.search import Box
 
 AHEAD: Final = "still to come"
 ENDS: Final = "the catalogue ends here"
@@ -119,7 +119,8 @@ def search(request: SearchRequest) -> SearchReport:
         f"{n}: {q.finder.name} cannot deliver it ({w})" for q in queries for n, w in q.finder.lacking.items()
     ]
     if request.save:
-        _save(request.save, kept, queries[0].box(grid), season, rows)
+        radar = next((query for query in queries if query.products("radar")), queries[0])
+        _save(request.save, kept, radar, radar.box(grid), season, rows)
     return SearchReport(season, tuple(rows), tuple(dict.fromkeys(notes)), request.save)
 
 
@@ -147,14 +148,17 @@ def _queries(source: Source) -> list["Query"]:
 
 
 def _modality(
-    query: "Query", name: str, box: "Box", season: Calendar
+    query: "Query", name: str, box: Box, season: Calendar
 ) -> tuple[list[Row], list["Item"], list[str]]:
     """Rows, all items and notes of one modality of one catalogue."""
     if not query.products(name):
         return [], [], []
     if not MODALITIES[name].dynamic:
         heights, notes = query.heights(box)
-        return [], [piece.item for piece in heights], [*notes, f"{name}: {len(heights)} images of elevation"]
+        if heights:
+            made = heights[0].product
+            notes = (*notes, f"{name}: {len(heights)} image{'s' * (len(heights) > 1)} of elevation, {made}")
+        return [], [piece.item for piece in heights], list(notes)
     product, items = query.items(name, box, season)
     if not items:
         return [], [], [f"{name}: {query.finder.name} has no acquisition of this area and season"]
@@ -162,7 +166,7 @@ def _modality(
 
 
 def _rows(
-    query: "Query", name: str, product: str, items: list["Item"], box: "Box", season: Calendar
+    query: "Query", name: str, product: str, items: list["Item"], box: Box, season: Calendar
 ) -> list[Row]:
     from geocomiss.sources.stac.scenes import (
         by_orbit,
@@ -218,13 +222,16 @@ def _months(
     return tuple(months)
 
 
-def _save(path: Path, items: list["Item"], box: "Box", season: Calendar, rows: list[Row]) -> None:
-    from geocomiss.sources.stac.saved import write_items
+def _save(
+    path: Path, items: list["Item"], query: "Query", box: Box, season: Calendar, rows: list[Row]
+) -> None:
+    from geocomiss.sources.stac.saved import Searched, write_items
 
+    names = {row.modality: row.source for row in rows}
+    products = query.products("radar")
+    passes = query.directions(products[0], box, season).by_cell if products and "radar" in names else {}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_items(
-            path, items, box, (season.start, season.last_day), {row.modality: row.source for row in rows}
-        )
+        write_items(path, items, Searched(box, season, names, passes))
     except OSError as error:
         raise unwritable(path.parent, error) from error

@@ -95,10 +95,10 @@ def store(folder: Path, groups: dict[str, xr.Dataset], recipe: Recipe = RECIPE, 
     return path
 
 
-def untrained(folder: Path, **changes: object) -> Path:
-    """An untrained Co-Miss checkpoint that fits `gappy_groups`, its card changed as asked."""
+def untrained(folder: Path, kind: str = "comiss", **changes: object) -> Path:
+    """An untrained checkpoint that fits `gappy_groups`, its card changed as asked."""
     classes = len(changes.get("classes", "123"))  # type: ignore[arg-type]
-    method = _new_method(Spec(BANDS, 12, classes, default_min_steps(tuple(BANDS), 12)))
+    method = _new_method(Spec(BANDS, 12, classes, default_min_steps(tuple(BANDS), 12)), kind)
     for name, bands in BANDS.items():
         low, high = np.array([RANGES[band] for band in bands], "f4").T
         method.normaliser(name).mean.copy_(torch.from_numpy((low + high) / 2))
@@ -120,9 +120,9 @@ def untrained_for(source: Path, folder: Path, cycle: Cycle, **changes: object) -
     return _write(folder / "model", method, opened.recipe, cycle, changes)
 
 
-def _new_method(spec: Spec) -> Method:
+def _new_method(spec: Spec, name: str = "comiss") -> Method:
     torch.manual_seed(1)
-    kind = METHODS["comiss"]
+    kind = METHODS[name]
     return kind(spec, kind.options_type(preset="small"))
 
 

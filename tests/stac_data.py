@@ -55,6 +55,7 @@ def add_item(
     nodata: float | None = 0,
     extra: Mapping[str, Any] = {},
     block: int = 512,
+    write: Callable[..., None] = write_cog,
 ) -> dict[str, Any]:
     """Write an item's images and list it."""
     kind = PRODUCTS[product]
@@ -62,7 +63,7 @@ def add_item(
     assets = {}
     for band, (values, grid) in bands.items():
         path = f"{name}/{kind.assets[band]}.tif"
-        write_cog(server.folder / path, values, grid, nodata, block)
+        write(server.folder / path, values, grid, nodata, block)
         assets[kind.assets[band]] = {
             "href": f"{server.url}/files/{path}",
             "type": "image/tiff; application=geotiff; profile=cloud-optimized",

@@ -33,7 +33,7 @@ class Service:
     def __init__(self, folder: Path, page: int, signed: bool) -> None:
         self.folder, self.page, self.signed = folder, page, signed
         self.items: list[dict[str, Any]] = []
-        self.faults: dict[str, Any] = {"gone": [], "once": {}, "slow": 0.0}
+        self.faults: dict[str, Any] = {"gone": [], "once": {}, "slow": 0.0, "broken": {}, "whole": False}
         self.requests: list[tuple[str, str, int]] = []
         self.lock = threading.Lock()
         self.httpd = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -177,7 +177,7 @@ class Service:
 
             def _ranged(self, file: Path) -> None:
                 size, asked = file.stat().st_size, self.headers.get("Range")
-                if asked is None:
+                if asked is None or server.faults["whole"]:
                     self._send(file.read_bytes(), "image/tiff")
                     return
                 first, _, last = asked.removeprefix("bytes=").partition("-")
@@ -188,16 +188,33 @@ class Service:
                 with file.open("rb") as content:
                     content.seek(start)
                     body = content.read(end - start + 1)
-                self._send(body, "image/tiff", 206, {"Content-Range": f"bytes {start}-{end}/{size}"})
+                more = {"Content-Range": f"bytes {start}-{end}/{size}"}
+                self._send(body, "image/tiff", 206, more, self._breaks_off())
+
+            def _breaks_off(self) -> bool:
+                """Whether this answer is one of those that stop halfway: path -> how often."""
+                path = urlsplit(self.path).path
+                with server.lock:
+                    times = server.faults["broken"].get(path, 0)
+                    server.faults["broken"][path] = max(0, times - 1)
+                return bool(times)
 
             def _send(
-                self, body: bytes, kind: str, status: int = 200, more: dict[str, str] | None = None
+                self,
+                body: bytes,
+                kind: str,
+                status: int = 200,
+                more: dict[str, str] | None = None,
+                half: bool = False,
             ) -> None:
+                told = len(body)
+                body = body[: told // 2] if half else body
+                self.close_connection |= half
                 with server.lock:
                     size = 0 if self.command == "HEAD" else len(body)
                     server.requests.append((self.command, urlsplit(self.path).path, size))
                 self.send_response(status)
-                headers = {"Content-Type": kind, "Content-Length": str(len(body)), "Accept-Ranges": "bytes"}
+                headers = {"Content-Type": kind, "Content-Length": str(told), "Accept-Ranges": "bytes"}
                 for name, value in (headers | (more or {})).items():
                     self.send_header(name, value)
                 self.end_headers()
@@ -242,9 +259,20 @@ class StacServer:
         gone: Sequence[str] = (),
         once: Mapping[str, tuple[int, int]] | None = None,
         slow: float = 0.0,
+        broken: Mapping[str, int] | None = None,
+        whole: bool = False,
     ) -> None:
-        """Files that are 404; path -> (status, how often) of requests that fail; seconds before a file."""
-        self.tell(faults={"gone": list(gone), "once": dict(once or {}), "slow": slow})
+        """Change what goes wrong.
+
+        Args:
+            gone: Files that are 404.
+            once: Path -> (status, how often) of requests that fail.
+            slow: Seconds before a file.
+            broken: Path -> how often an answer stops halfway.
+            whole: Whether files are only sent whole.
+        """
+        once, broken = dict(once or {}), dict(broken or {})
+        self.tell(faults={"gone": list(gone), "once": once, "slow": slow, "broken": broken, "whole": whole})
 
     def forget(self) -> None:
         """Count anew."""

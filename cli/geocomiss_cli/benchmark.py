@@ -34,7 +34,7 @@ MethodsOption = Annotated[
     str,
     typer.Option(
         help="Names joined by commas, or 'all': every method, and the baselines that are installed. "
-        "galileo-probe and anysat-probe have a frozen encoder."
+        "galileo-probe and anysat-probe have a frozen encoder; comiss-compact, comiss+-compact are compact."
     ),
 ]
 WeightsOption = Annotated[

@@ -39,7 +39,7 @@ Weather = Annotated[
     typer.Option(
         metavar="FILE",
         help="Take the weather from this file: ERA5, ERA5-Land or AgERA5 as the Climate Data Store names it "
-        "(NetCDF, Zarr; GRIB where cfgrib is installed).",
+        '(NetCDF, Zarr; GRIB with pip install "geocomiss[grib]").',
         show_default="the source's own, if it has any",
         rich_help_panel=AVAILABILITY,
     ),
@@ -255,7 +255,12 @@ Precision = Annotated[
     ),
 ]
 Device = Annotated[
-    str, typer.Option(help="Where networks run: 'auto', 'cpu', 'cuda' or 'cuda:1'.", rich_help_panel=RUN)
+    str,
+    typer.Option(
+        metavar="auto|cpu|cuda|cuda:N",
+        help="Where networks run; auto: on a GPU where there is one. Of several workers each takes the next.",
+        rich_help_panel=RUN,
+    ),
 ]
 Tile = Annotated[
     int,

@@ -52,7 +52,11 @@ ChoiceOption = Annotated[
     ),
 ]
 PresetOption = Annotated[
-    str, typer.Option(help="Width of the encoders: 'full' as published, 'small' under 3 MB.")
+    str,
+    typer.Option(
+        help="Size of the encoders: 'full' as published, 'small' under 3 MB, 'compact' a fast student that "
+        "learns from a full model trained before it (comiss, comiss+)."
+    ),
 ]
 EpochsOption = Annotated[
     int, typer.Option(min=1, help="Most passes; early stopping ends sooner.", rich_help_panel=RUN)
@@ -187,6 +191,12 @@ def _say_card(card: "Card", out: Path) -> None:
     if card.scores:
         console.print(scores_table(card.scores, tuple(card.bands)))
         console.print(f"scored on {card.scores.protocol}.", markup=False)
+    if teacher := card.training.distilled:
+        console.print(
+            f"distilled from {teacher.method} of preset {teacher.options['preset']}: "
+            f"{teacher.own_parameters:,} weights learnt from {teacher.parameters:,}",
+            markup=False,
+        )
     what = f"predicts {card.target.name}" if card.target else f"{len(card.classes)} classes"
     console.print(f"wrote {out} ({what}, epoch {card.training.epochs})", markup=False)
 

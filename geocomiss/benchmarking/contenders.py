@@ -12,9 +12,11 @@ from geocomiss.errors import MethodError
 from geocomiss.methods import (
     ABLATIONS,
     METHODS,
+    STUDENTS,
     begins_from_weights,
     check_weights_given,
     checked_options,
+    is_student,
     stated_options,
 )
 
@@ -26,6 +28,9 @@ PREFERRED: Final = "comiss+"
 
 PROBES: Final = {f"{name}-probe": name for name in METHODS if begins_from_weights(name)}
 """Pretrained methods with a frozen encoder, by name of the line; the method itself is fine-tuned."""
+
+COMPACT: Final = {f"{name}-compact": name for name in STUDENTS}
+"""Students by name of the line; the method itself has the size that is asked for."""
 
 NOTES: Final = {
     "galileo": "begins from weights that others trained; galileo-probe trains a linear layer only",
@@ -123,6 +128,8 @@ def with_ablations(contenders: Sequence[Contender]) -> tuple[Contender, ...]:
 
 
 def _ablations(whole: Contender) -> Iterator[Contender]:
+    if is_student(whole.options):  # what it learns from is not its own loss
+        return
     for title, changes in ABLATIONS.get(whole.method, {}).items():
         options = {**whole.options, **changes}
         if stated_options(whole.method, options) == stated_options(whole.method, whole.options):
@@ -135,17 +142,18 @@ def _contender(name: str, options: Mapping[str, JsonValue], weights: Mapping[str
     """A baseline, or a method with the options it has of those given."""
     if name in BASELINES:
         return Contender(name, BASELINES[name].title, name, kind="baseline")
-    method = PROBES.get(name, name)
+    method = {**PROBES, **COMPACT}.get(name, name)
     if method not in METHODS:
         raise MethodError(
             f"there is no method {name!r}",
-            expected=" or ".join((*METHODS, *PROBES, *BASELINES, ALL)),
+            expected=" or ".join((*METHODS, *COMPACT, *PROBES, *BASELINES, ALL)),
             todo="choose some of these, joined by commas",
         )
     known = {each.name for each in fields(METHODS[method].options_type)}
     own = {option: value for option, value in options.items() if option in known}
     own |= {"weights": weights[method]} if method in weights else {}
     own |= {"freeze": True} if name in PROBES else {}
+    own |= {"preset": "compact"} if name in COMPACT else {}
     check_weights_given(method, own)
     checked_options(method, own)
     return Contender(name, name, method, own)

@@ -22,7 +22,7 @@ from geocomiss.benchmarking.kept import Run, RunKey, read_weights, write_run, wr
 from geocomiss.benchmarking.results import NOT_DEFINED
 from geocomiss.methods import Method, new_method
 from geocomiss.scores import predict_classes, predict_values
-from geocomiss.training import fit
+from geocomiss.training.distil import learn
 
 Predict = Callable[[Condition, Case], NDArray[Any]]
 """Class indices or values (n,) of a case under a condition; `NOT_DEFINED` or NaN where there is none."""
@@ -70,9 +70,7 @@ def _learn_method(
     train, validation = (bench.data[torch.from_numpy(rows)] for rows in (split.train, split.validation))
     settings = replace(request.settings, seed=key.seed)
     start = time.monotonic()
-    method, _ = fit(
-        lambda: new_method(contender.method, bench.spec, contender.options), train, validation, settings
-    )
+    method = learn(contender.method, contender.options, bench.spec, train, validation, settings).method
     seconds = time.monotonic() - start
     if request.keep_models:
         write_weights(path, method.state_dict(), seconds, digest)

@@ -50,6 +50,7 @@ __all__ = [
     "slope_of",
     "step_index",
     "step_starts",
+    "usable",
 ]
 
 

@@ -96,6 +96,7 @@ def model_facts(name_or_path: str) -> Facts:
         "time steps": str(card.cycle) if card.cycle else f"{card.steps}, mixed",
         "recipe": stored["recipe"],
         "training": _training(stored["training"]),
+        **({"distilled from": _teacher(card)} if card.training.distilled else {}),
         "sha256": card.model_sha256,
         **({"target": stored["target"]} if card.target else {"classes": stored["classes"]}),
         "modalities": [
@@ -129,8 +130,23 @@ def method_facts(name: str) -> Facts:
     }
 
 
+def _teacher(card: "Card") -> Facts:
+    """Who taught a compact model, and how much larger it was."""
+    known = card.training.distilled
+    if known is None:
+        return {}
+    return {
+        "method": known.method,
+        "preset": known.options["preset"],
+        "epochs": known.epochs,
+        "weights": known.parameters,
+        "weights of this model": known.own_parameters,
+    }
+
+
 def _training(stored: Facts) -> Facts:
-    """Hashes are for machines: how many there are says it all."""
+    """Hashes are for machines: how many there are says it all; a teacher has facts of its own."""
+    stored = {name: value for name, value in stored.items() if name != "distilled"}
     places = stored.get("footprint")
     if not places:
         return stored

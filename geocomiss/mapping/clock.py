@@ -14,6 +14,8 @@ PARTS: Final = {
     "writing": ("layers", "store", "smooth", "mapping unit", "write"),
 }
 """Kinds of work by the names that a user is told, and what is measured of each."""
+COMPUTED: Final = (*PARTS["batch"], *PARTS["inference"], "layers", "store")
+"""What is done with a tile once it is read."""
 
 
 @dataclass
@@ -58,3 +60,15 @@ class Clock:
     def total(self) -> float:
         """Seconds since the start."""
         return time.perf_counter() - self.started
+
+
+def overlap(seconds: Mapping[str, float]) -> float | None:
+    """Of reading and computing tiles, the share of the shorter that ran beside the other; None: of nothing.
+
+    Args:
+        seconds: By kind of work; `read` as it took, `wait` as far as it was waited for.
+    """
+    read = seconds.get("read", 0.0)
+    shorter = min(read, sum(seconds.get(each, 0.0) for each in COMPUTED))
+    beside = read - seconds.get("wait", 0.0)
+    return round(min(1.0, max(0.0, beside / shorter)), 4) if shorter > 0 else None

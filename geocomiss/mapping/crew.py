@@ -7,6 +7,7 @@ tile store, and only a line of numbers comes back. A worker that dies loses the 
 import gc
 import logging
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,6 +88,7 @@ class MapWorker(WorkerPlugin):
         os.environ.setdefault("GDAL_CACHEMAX", str(CACHE))  # before the first image is read
         torch.set_num_threads(self._threads)
         self._store = TileStore(self._folder, own_file())
+        self._device = device_named(self._plan.request.device, number_of(worker.name))
         gc.freeze()
 
     def teardown(self, worker: Any) -> None:
@@ -99,15 +101,25 @@ class MapWorker(WorkerPlugin):
             self._store.reload()
             if record := self._store.record_of(tile):
                 return Outcome(record)
-        device = device_named(self._plan.request.device)
         # a task that computes would hand Dask's own tasks to the cluster
         with dask.config.set(scheduler="threads", num_workers=self._threads):
             with rasterio.Env(GDAL_NUM_THREADS=self._threads):
-                outcome = compute(self._plan, self._store, tile, device)
+                outcome = compute(self._plan, self._store, tile, self._device)
         gc.collect()  # see `stack.swept`
         source = self._plan.source
         account = source.counted() if isinstance(source, Counting) else None
         return Outcome(outcome.record, outcome.seconds, outcome.pixels, account)
+
+
+def number_of(name: object) -> int:
+    """Which of the workers of its machine this one is: 3 for 3 and 'gpu-3', 0 for names without a number.
+
+    Args:
+        name: A worker's name: a number in a cluster of our own, `NAME-NUMBER` where `dask worker --name NAME
+            --nworkers N` started several.
+    """
+    number = re.fullmatch(r"(?:.*-)?(\d+)", str(name))
+    return int(number[1]) if number else 0
 
 
 def _task(plugin: str, tile: Tile) -> Outcome:

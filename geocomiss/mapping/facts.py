@@ -11,10 +11,12 @@ import rasterio
 from geocomiss import __version__
 from geocomiss.errors import unwritable
 from geocomiss.grid import crs_of
+from geocomiss.mapping.clock import overlap
 from geocomiss.mapping.memory import peak
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.request import MapReport
 from geocomiss.maps import AREA_NOTE, SUMMARY
+from geocomiss.sources.base import Metered
 from geocomiss.stack import origin_of
 from geocomiss.tiling import WorkFolder
 
@@ -148,6 +150,7 @@ def _making(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[st
             "kept_px": report.kept,
             "failed": report.failed,
         },
+        "fetching": _fetching(plan, timings),
         "memory": _memory(plan),
         "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
         "time": report.time,
@@ -179,6 +182,27 @@ def _memory(plan: Plan) -> dict[str, float | None]:
             "bytes_per_tile_pixel": round(plan.memory.pixel, 1),
         }
     return facts
+
+
+def _fetching(plan: Plan, timings: dict[str, float]) -> dict[str, Any] | None:
+    """What reading over a network took in this run; None where nothing was.
+
+    `overlap` is the share of the shorter of the two, reading and computing, that ran beside the other; None
+    where several processes work: there each reads and computes in turn.
+    """
+    if not isinstance(plan.source, Metered) or not plan.source.traffic.requests:
+        return None
+    traffic = plan.source.traffic
+    crew = bool(plan.request.workers or plan.request.scheduler)
+    return asdict(traffic) | {
+        "bytes_over_needed": _over(traffic.bytes, traffic.needed_bytes),
+        "requests_over_fewest": _over(traffic.requests, traffic.fewest_requests),
+        "overlap": None if crew else overlap(timings),
+    }
+
+
+def _over(taken: int, least: int) -> float | None:
+    return round(taken / least, 4) if least else None
 
 
 def _applicability(plan: Plan, report: MapReport) -> dict[str, Any] | None:

@@ -18,10 +18,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from geocomiss.batch import Spec, batch_of_values
 from geocomiss.errors import MapError
-from geocomiss.inference import PIXELS_AT_ONCE, predict
+from geocomiss.inference import predict
 from geocomiss.maps.eye import COLORS
 from geocomiss.methods import Method
 from geocomiss.modalities import MODALITIES, NDVI
+from geocomiss.staging import PIXELS_AT_ONCE
 
 AHEAD: Final = 1
 """Tiles that are read while another is computed."""

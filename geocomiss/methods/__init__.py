@@ -22,6 +22,7 @@ from geocomiss.methods.fullco import FullCo
 from geocomiss.methods.galileo import Galileo
 from geocomiss.methods.mdico import MDiCo
 from geocomiss.methods.pretrained import PretrainedOptions
+from geocomiss.methods.students import STUDENTS, is_student, of_teacher, with_student
 from geocomiss.methods.timmil import TiMMIL
 from geocomiss.methods.unimodal import UniModal
 from geocomiss.pretrained.weights import FRESH
@@ -64,7 +65,7 @@ def new_method(name: str, spec: Spec, options: Mapping[str, JsonValue] | None = 
 
 
 def checked_options(name: str, options: Mapping[str, JsonValue] | None = None) -> MethodOptions:
-    """The options of a method, held to what it allows.
+    """The options of a method, held to what it allows; of a student, with what it has otherwise.
 
     Raises:
         MethodError: There is no such method or option, or a value is not among those allowed.
@@ -75,7 +76,7 @@ def checked_options(name: str, options: Mapping[str, JsonValue] | None = None) -
         )
     kind = METHODS[name].options_type
     try:
-        return TypeAdapter(kind).validate_python(dict(options or {}))
+        return TypeAdapter(kind).validate_python(with_student(name, options or {}))
     except ValidationError as error:
         raise _wrong_option(name, str(error.errors()[0]["loc"][0]), error.errors()[0]["input"]) from error
 
@@ -151,13 +152,16 @@ def readable_spec(name: str, spec: Spec) -> Spec:
 __all__ = [
     "ABLATIONS",
     "METHODS",
+    "STUDENTS",
     "Losses",
     "Method",
     "MethodOptions",
     "begins_from_weights",
     "check_weights_given",
     "checked_options",
+    "is_student",
     "new_method",
+    "of_teacher",
     "readable_spec",
     "stated_options",
 ]

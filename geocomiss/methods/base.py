@@ -41,7 +41,8 @@ class MethodOptions:
     """Choices that all methods share. Validated on construction."""
 
     preset: Preset = "full"
-    """Width of the encoders: 'full' as published, 'small' for a shipped model."""
+    """Size of the encoders: 'full' as published, 'small' for a shipped model, 'compact' for a fast student
+    of a full one, where the method teaches one."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Share of features dropped in encoders and MLP heads while training."""
     class_weights: Literal["balanced", "none"] = "balanced"

@@ -16,7 +16,6 @@ from geocomiss.batch import Spec
 from geocomiss.benchmarking.folds import SPATIAL, folds_of
 from geocomiss.checkpoint import ClassInfo
 from geocomiss.errors import SampleError
-from geocomiss.inference import PIXELS_AT_ONCE
 from geocomiss.methods import Method, new_method, readable_spec
 from geocomiss.quality.confident import Confident, confident_learning
 from geocomiss.quality.result import Checked, ClassChecked, Suspicion
@@ -24,6 +23,7 @@ from geocomiss.quality.space import CLUSTER, Spread, leaking, spread_of
 from geocomiss.samples import Legend, Samples
 from geocomiss.samples.folds import grouped_split
 from geocomiss.samples.tensors import batch_of_samples, spec_of, truth_of
+from geocomiss.staging import PIXELS_AT_ONCE
 from geocomiss.training import INNER, Labelled, Progress, Settings, classes_of, fit
 from geocomiss.training.loop import Run
 

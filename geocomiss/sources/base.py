@@ -62,7 +62,7 @@ class Reading:
     ee: EarthEngine = EarthEngine()
     """How Earth Engine is reached, where it is asked at all."""
     keep: Path | None = None
-    """Folder for what a metered source has sent, until the run is over. None: a temporary one."""
+    """Folder for what a remote source has sent, until the run is over. None: a temporary one."""
 
 
 class Source(Protocol):
@@ -115,6 +115,43 @@ class Accounting(Protocol):
 
     def account(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """(what was read, what a user should worry about), up to now."""
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What reading over a network took, beside the least that it could have taken."""
+
+    bytes: int = 0
+    """Bytes of images that came."""
+    needed_bytes: int = 0
+    """Of each image once what describes it, and each compressed block that a window touched once, in whatever
+    process."""
+    requests: int = 0
+    """Requests for images that were sent, those sent again included."""
+    fewest_requests: int = 0
+    """One for the header of each image and, window by window, one for each row of blocks that lie one after
+    the file and that no window before it touched."""
+    uncounted: int = 0
+    """Windows that GDAL read by its own means, of files laid out in other ways: not counted above."""
+
+    def __add__(self, other: "Traffic") -> "Traffic":
+        """Of two sources."""
+        return Traffic(
+            self.bytes + other.bytes,
+            self.needed_bytes + other.needed_bytes,
+            self.requests + other.requests,
+            self.fewest_requests + other.fewest_requests,
+            self.uncounted + other.uncounted,
+        )
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A source that counts the bytes and requests of images."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """Up to now."""
 
 
 @runtime_checkable

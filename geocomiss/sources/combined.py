@@ -13,7 +13,7 @@ from geocomiss.grid import same_grid
 from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import COMPARED, Recipe
 from geocomiss.seasons import Calendar
-from geocomiss.sources.base import Accounting, Counting, Listing, Source
+from geocomiss.sources.base import Accounting, Counting, Listing, Metered, Source, Traffic
 from geocomiss.stack import Origin, groups_of, new_stack, origin_of
 
 PART: Final = re.compile(r"(?:^|,)(" + "|".join(MODALITIES) + ")=")
@@ -21,7 +21,7 @@ PART: Final = re.compile(r"(?:^|,)(" + "|".join(MODALITIES) + ")=")
 
 
 class CombinedSource:
-    """Takes each modality from a source of its own. Implements `Source`, `Accounting`, `Counting`.
+    """Takes each modality from a source of its own. Implements `Source`, `Accounting`, `Counting`, `Metered`.
 
     Args:
         parts: Source of each modality.
@@ -87,6 +87,11 @@ class CombinedSource:
                 notes += [f"{part.name}: {each}" for each in said]
                 warnings += [f"{part.name}: {each}" for each in worries]
         return tuple(notes), tuple(warnings)
+
+    @property
+    def traffic(self) -> Traffic:
+        """Of all parts that count theirs."""
+        return sum((part.traffic for part in self.parts if isinstance(part, Metered)), Traffic())
 
     def counted(self) -> object:
         """See `Counting.counted`; of each part."""

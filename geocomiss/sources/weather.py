@@ -46,7 +46,8 @@ DAY: Final = np.timedelta64(1, "D")
 HOURS_A_DAY: Final = 24
 CELLS: Final = 2
 """Cells beyond the area that are read."""
-SUFFIXES: Final = (".grib", ".grb", ".grib2", ".grb2")
+GRIB: Final = b"GRIB"
+"""Begins each field of a file of that kind."""
 
 
 class WeatherSource:
@@ -168,7 +169,7 @@ def _opened(path: Path) -> xr.Dataset:
         if path.is_dir():
             stored: xr.Dataset = xr.open_zarr(path, consolidated=None, chunks=None)
             return stored
-        if path.suffix.lower() in SUFFIXES:
+        if _is_grib(path):
             return _opened_grib(path)
         return xr.open_dataset(path, engine="netcdf4" if files.has_format(path, "netcdf") else None)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -178,16 +179,28 @@ def _opened(path: Path) -> xr.Dataset:
 def _opened_grib(path: Path) -> xr.Dataset:
     """GRIB by cfgrib, whose quantities of one file may lie on axes of their own."""
     try:
-        import cfgrib  # optional: it needs a library of ECMWF
-    except ImportError as error:
+        import cfgrib  # optional: it brings a library of ECMWF
+        from eccodes import CodesInternalError
+    except (ImportError, RuntimeError) as error:  # RuntimeError: its library is not there
         raise SourceError(
             f"{path.name} is GRIB, and cfgrib is not installed",
             expected="cfgrib, or the same data as NetCDF",
-            todo="pip install cfgrib, or download NetCDF from the Climate Data Store",
+            todo='pip install "geocomiss[grib]", or download NetCDF from the Climate Data Store',
         ) from error
-    parts = [_stamped(part) for part in cfgrib.open_datasets(str(path), indexpath="")]
+    # no index beside a user's file; what is damaged is not passed over
+    options = {"indexpath": "", "errors": "raise"}
+    try:
+        parts = [_stamped(part) for part in cfgrib.open_datasets(str(path), backend_kwargs=options)]
+    except (EOFError, CodesInternalError, cfgrib.DatasetBuildError) as error:
+        raise files.damaged(path, error) from error
     merged: xr.Dataset = xr.merge(parts, compat="override", join="outer")
     return merged
+
+
+def _is_grib(path: Path) -> bool:
+    """By its first bytes, whatever its name."""
+    with path.open("rb") as file:
+        return file.read(len(GRIB)) == GRIB
 
 
 def _stamped(part: xr.Dataset) -> xr.Dataset:

@@ -88,8 +88,8 @@ class Manifest:
             yield from _records(stored.splitlines())
 
     def _append(self, facts: dict[str, Any], *, safely: bool = True) -> float:
-        at = time.time()
-        line = json.dumps(facts | {"at": round(at, 3), "by": self._writer})
+        at = round(time.time(), 6)  # finer than anything that is written twice
+        line = json.dumps(facts | {"at": at, "by": self._writer})
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             # one call, so that threads do not tear lines; a line break first: never glued to one cut short

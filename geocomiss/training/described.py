@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from geocomiss.checkpoint import Card, HashedPlaces, Target, Training, statistics_of
+from geocomiss.card import Card, Distilled, HashedPlaces, Target, Training
+from geocomiss.checkpoint import statistics_of
 from geocomiss.footprint import OUTLINE, footprint_of, joined
 from geocomiss.methods import Method
 from geocomiss.samples import Samples
 from geocomiss.scores import Scores, ValueScores
+from geocomiss.training.distil import Learnt
 from geocomiss.training.finetune import begun_from
 from geocomiss.training.plan import INNER, Plan
 
@@ -24,17 +26,16 @@ FEATURE: Final = "feature"
 """Column with the row of each point or polygon in the user's file, as `geocomiss sample` writes it."""
 
 
-def card_of(plan: Plan, method: Method, epochs: int, used: Samples, scores: Scores | ValueScores) -> Card:
+def card_of(plan: Plan, learnt: Learnt, used: Samples, scores: Scores | ValueScores) -> Card:
     """What a model is.
 
     Args:
         plan: The training.
-        method: The trained network.
-        epochs: Epoch of its weights.
+        learnt: The trained network, and who taught it.
         used: The samples it learnt from, or was stopped by.
         scores: How well it does.
     """
-    samples, request = plan.samples, plan.request
+    samples, request, method = plan.samples, plan.request, learnt.method
     return Card(
         method=request.method,
         options=_stated(method),
@@ -46,7 +47,7 @@ def card_of(plan: Plan, method: Method, epochs: int, used: Samples, scores: Scor
         bands=dict(plan.spec.bands),
         min_steps=dict(plan.spec.min_steps),
         statistics=statistics_of(method),
-        training=_training(plan, used, epochs, method),
+        training=_training(plan, used, learnt),
         scores=scores,
         simulated=samples.simulated,
     )
@@ -81,8 +82,8 @@ def _target(plan: Plan, method: Method) -> Target | None:
     return Target(name=plan.request.label, mean=mean, std=std)
 
 
-def _training(plan: Plan, used: Samples, epochs: int, method: Method) -> Training:
-    samples, request = plan.samples, plan.request
+def _training(plan: Plan, used: Samples, learnt: Learnt) -> Training:
+    samples, request, method = plan.samples, plan.request, learnt.method
     counts = Counter(used.labels.tolist())
     weights = {each.name: round(float(method.class_weight[each.value - 1]), 5) for each in plan.classes}
     cells = {(math.floor(lat), math.floor(lon)) for lat, lon in zip(used.lat, used.lon, strict=True)}
@@ -97,7 +98,7 @@ def _training(plan: Plan, used: Samples, epochs: int, method: Method) -> Trainin
         n=len(used),
         n_by_class={info.name: counts[info.name] for info in plan.classes},
         seed=request.settings.seed,
-        epochs=epochs,
+        epochs=learnt.epochs,
         years=tuple(sorted({*samples.years, *(earlier.years if earlier else ())})),
         cells=tuple(sorted({*cells, *(earlier.cells if earlier else ())})),
         groups=f"{len(set(samples.group.tolist()))} groups by {samples.grouped_by}",
@@ -106,7 +107,22 @@ def _training(plan: Plan, used: Samples, epochs: int, method: Method) -> Trainin
         footprint=None if generated else _footprint(used),
         class_weights=weights if plan.classes else None,
         begun_from=begun_from(request.begin, plan.classes) if request.begin else None,
+        distilled=_distilled(request.method, learnt.teacher, method) if learnt.teacher else None,
     )
+
+
+def _distilled(name: str, teacher: Learnt, student: Method) -> Distilled:
+    return Distilled(
+        method=name,
+        options=_stated(teacher.method),
+        epochs=teacher.epochs,
+        parameters=_parameters(teacher.method),
+        own_parameters=_parameters(student),
+    )
+
+
+def _parameters(method: Method) -> int:
+    return sum(weights.numel() for weights in method.parameters())
 
 
 def _footprint(used: Samples) -> HashedPlaces:

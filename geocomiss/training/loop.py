@@ -7,7 +7,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import torch
@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from geocomiss.batch import Batch
 from geocomiss.errors import MethodError
 from geocomiss.methods import Method
+from geocomiss.training.objective import Objective, Own
 from geocomiss.training.state import Epoch, State, Unfinished
 
 
@@ -54,6 +55,8 @@ class Run:
     """Where its state is kept, so that it can go on after an interruption."""
     afresh: bool = True
     """Whether normalisation is taken from the samples; else the method brings it from a trained model."""
+    objective: Objective = field(default_factory=Own)
+    """What the method learns from; by default what it brings with it."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ class _Learner:
     def learn(self, train: Labelled, validation: Labelled) -> Epoch:
         """One epoch, after which the state is kept."""
         losses = self._pass(train)
-        value = _monitored(self.judged, validation)
+        value = self._monitored(validation)
         _check_finite(losses["total"], value)
         number = len(self.history) + 1
         improved = self.best.update(self.judged, number, value)
@@ -176,7 +179,7 @@ class _Learner:
         for chosen in _batches(len(train), self.settings.batch_size, self.generator):
             part = train[chosen.to(train.y.device)]
             with precision(self.settings.device):
-                losses = self.method.loss(part.batch, part.y, self.generator)
+                losses = self.run.objective.loss(self.method, part.batch, part.y, self.generator)
             self.optimiser.zero_grad(set_to_none=True)
             losses["total"].backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             self.optimiser.step()
@@ -186,6 +189,11 @@ class _Learner:
                 share = loss.detach() * (len(part) / len(train))
                 sums[name] = sums[name] + share if name in sums else share
         return dict(zip(sums, torch.stack([*sums.values()]).tolist(), strict=True))
+
+    def _monitored(self, validation: Labelled) -> float:
+        method = self.judged.eval()
+        with torch.no_grad():
+            return float(self.run.objective.monitored(method, validation.batch, validation.y))
 
     def _state(self) -> State:
         weights = self.method.state_dict()
@@ -273,12 +281,6 @@ class _Best:
 
 def _batches(number: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     yield from torch.split(torch.randperm(number, generator=generator), size)
-
-
-def _monitored(method: Method, validation: Labelled) -> float:
-    method.eval()
-    with torch.no_grad():
-        return float(method.monitored(validation.batch, validation.y))
 
 
 def _check_finite(*losses: float) -> None:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from geocomiss.applicability import Applicability, learn_applicability
 from geocomiss.calibration import Calibration, Readout, calibrate
 from geocomiss.checkpoint import Card
-from geocomiss.methods import Method, new_method
+from geocomiss.methods import Method
 from geocomiss.samples import Samples
 from geocomiss.scores import Scores, ValueScores, score_patterns
 from geocomiss.training.described import card_of, protocol_of
+from geocomiss.training.distil import Learnt, learn
 from geocomiss.training.finetune import begin_from
 from geocomiss.training.loop import Progress, Run, fit
 from geocomiss.training.plan import Plan, TrainRequest, held_out, plan_of, sides_of
@@ -72,31 +73,29 @@ def train_model(
 def _train(plan: "Plan", progress: Progress) -> Trained:
     fold, held = plan.request.fold, held_out(plan)
     part = ~held
-    method, epochs = _run(plan, part, progress, "model" if fold else "scoring run")
-    calibration = _calibration(method, plan, part)
-    scores = _scores(method, plan, held, calibration)
+    learnt = _run(plan, part, progress, "model" if fold else "scoring run")
+    calibration = _calibration(learnt.method, plan, part)
+    scores = _scores(learnt.method, plan, held, calibration)
     if not fold:
         part = np.ones(len(held), bool)
-        method, epochs = _run(plan, part, progress, "final model")
-        calibration = _calibration(method, plan, part)
-    card = card_of(plan, method, epochs, plan.samples.take(part), scores)
+        learnt = _run(plan, part, progress, "final model")
+        calibration = _calibration(learnt.method, plan, part)
+    card = card_of(plan, learnt, plan.samples.take(part), scores)
     card = card.model_copy(update={"calibration": calibration})
-    return Trained(card, method, applicability=_applicability(method, plan, part))
+    return Trained(card, learnt.method, applicability=_applicability(learnt.method, plan, part))
 
 
-def _run(plan: Plan, part: NDArray[np.bool_], progress: Progress, name: str) -> tuple[Method, int]:
+def _run(plan: Plan, part: NDArray[np.bool_], progress: Progress, name: str) -> Learnt:
     """Train on part of the samples (N,) bool, of which some whole groups decide when to stop."""
     train, validation = sides_of(plan, part)
-    request, begin = plan.request, plan.request.begin
-
-    def make() -> Method:
-        if begin:
-            return begin_from(begin, plan.spec, plan.classes)
-        return new_method(request.method, plan.spec, request.options)
-
+    request, settings, begin = plan.request, plan.request.settings, plan.request.begin
     run = Run(name, plan.unfinished, afresh=begin is None)
-    return fit(
-        make, train, validation, request.settings, progress, run,
+    if begin is None:
+        return learn(request.method, request.options, plan.spec, train, validation, settings, progress, run)
+    return Learnt(
+        *fit(
+            lambda: begin_from(begin, plan.spec, plan.classes), train, validation, settings, progress, run,
+        )
     )  # fmt: skip
 
 

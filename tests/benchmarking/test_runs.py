@@ -22,6 +22,7 @@ from geocomiss.benchmarking import (
 from geocomiss.benchmarking.bench import bench_of
 from geocomiss.errors import MapError, MethodError, SampleError
 from geocomiss.methods.comiss import CoMissOptions
+from geocomiss.nets import SIZES
 from geocomiss.recipes import RECIPES
 from geocomiss.samples.simulated import simulated_samples
 from geocomiss.scores import predict_classes
@@ -201,16 +202,20 @@ def test_a_damaged_run_is_made_again(samples, tmp_path):
     assert (again.predicted["comiss"] == first.predicted["comiss"]).all()
 
 
-def test_kept_weights_give_the_same_predictions_without_training(samples, tmp_path, monkeypatch):
-    first, _ = made(samples, request_for("comiss", keep_models=True), tmp_path)
+@pytest.mark.parametrize("preset", ["small", "compact"])
+def test_kept_weights_give_the_same_predictions_without_training(samples, tmp_path, monkeypatch, preset):
+    monkeypatch.setitem(SIZES, "full", SIZES["small"])  # of the teacher of a compact model
+    wanted = contenders_of(["comiss"], {"preset": preset})
+    quick = {"contenders": wanted, "patterns_only": True}
+    first, _ = made(samples, replace(request_for("comiss", keep_models=True), **quick), tmp_path)
     for path in times(tmp_path):
         path.unlink()
 
     def never(*_, **__):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("geocomiss.benchmarking.runs.fit", never)
-    again, _ = made(samples, request_for("comiss"), tmp_path)
+    monkeypatch.setattr("geocomiss.benchmarking.runs.learn", never)
+    again, _ = made(samples, replace(request_for("comiss"), **quick), tmp_path)
     assert (again.predicted["comiss"] == first.predicted["comiss"]).all()
     assert again.seconds == first.seconds
 
@@ -249,11 +254,20 @@ def test_a_fold_with_nothing_to_learn_outside_is_said(samples, tmp_path, what):
         ("comiss,comiss", {}, "comiss named twice"),
         ("comiss", {"layers": 2}, "no method compared here has the option layers"),
         ("comiss", {"temperature": -1}, "option temperature of comiss"),
+        ("comiss,fullco", {"preset": "compact"}, "fullco teaches no compact network"),
     ],
 )
 def test_bad_contenders_are_said(names, options, words):
     with pytest.raises(MethodError, match=words):
         contenders_of(names.split(","), options)
+
+
+def test_a_student_is_a_line_beside_its_teacher():
+    teacher, student = contenders_of(["comiss+", "comiss+-compact"], {"repeated": 0.2})
+    assert teacher.method == student.method and teacher.options == {"repeated": 0.2}
+    assert student.options == {"repeated": 0.2, "preset": "compact"}
+    assert reference_of([student, teacher]) == "comiss+"
+    assert "comiss+-compact" in [each.key for each in with_ablations([teacher, student])][-1]
 
 
 def test_embeddings_are_compared_only_where_there_are_some(samples, tmp_path):

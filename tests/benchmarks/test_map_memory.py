@@ -23,7 +23,7 @@ DISK = 8
 
 
 @pytest.mark.parametrize("side", [1000, 4000, 10000])
-def test_a_large_map_stays_within_three_gigabytes(side, tmp_path):
+def test_a_large_map_stays_within_three_gigabytes(side, tmp_path, figure):
     if shutil.disk_usage(tmp_path).free < 3 * DISK * side * side:
         pytest.skip("not enough free space")
     out = tmp_path / "map"
@@ -36,9 +36,10 @@ def test_a_large_map_stays_within_three_gigabytes(side, tmp_path):
         assert process.exitcode == 0
         facts = json.loads((out / "run.json").read_text())
         taken = facts["memory"]
-        print(
-            f"\n{side:,} x {side:,} pixels in tiles of {facts['tiles']['size']}: {taken['peak_mb']:,.0f} MB "
-            f"at most ({taken['reckoned_mb']:,.0f} reckoned), {facts['px_per_s']:,.0f} px/s, {facts['time']}"
+        figure(
+            f"memory of a map of {side:,} x {side:,} pixels, small network, `--memory 3GB`",
+            f"{taken['peak_mb']:,.0f} MB at most ({taken['reckoned_mb']:,.0f} reckoned) in tiles of "
+            f"{facts['tiles']['size']}; {facts['px_per_s']:,.0f} px/s",
         )
         assert facts["tiles"]["computed_px"] == side * side
         assert taken["peak_mb"] < taken["reckoned_mb"] <= taken["budget_mb"]

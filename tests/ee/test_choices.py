@@ -22,9 +22,10 @@ from geocomiss.seasons import Calendar
 from geocomiss.sources.base import EarthEngine, RadarPass, Reading
 from geocomiss.sources.ee.kept import Kept
 from geocomiss.sources.ee.listing import Acquisition, Granule
-from geocomiss.sources.ee.passes import box_of, cells_of, decide
+from geocomiss.sources.ee.passes import decide
 from geocomiss.sources.ee.source import EarthEngineSource
 from geocomiss.sources.ee.tables import CODINGS
+from geocomiss.sources.passes import box_of, cells_of
 from geocomiss.stack import groups_of, origin_of
 from geocomiss_cli import main as entry
 

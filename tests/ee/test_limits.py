@@ -29,10 +29,11 @@ from geocomiss.sources.ee.graph.static import heights
 from geocomiss.sources.ee.graph.wire import decoded, encoded
 from geocomiss.sources.ee.kept import Kept
 from geocomiss.sources.ee.listing import Acquisition, Granule
-from geocomiss.sources.ee.passes import Directions, box_of, cells_of, decide
+from geocomiss.sources.ee.passes import decide
 from geocomiss.sources.ee.source import EarthEngineSource
 from geocomiss.sources.ee.tables import CODINGS, MAX_BANDS, MAX_BYTES, MAX_SIDE, SRTM
 from geocomiss.sources.ee.tiler import Graph, Tile, requests_of, size_of
+from geocomiss.sources.passes import Directions, box_of, cells_of
 
 APRIL = Calendar(date(2021, 4, 1), "month", 1)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from geocomiss.mapping.ahead import reading_ahead
-from geocomiss.mapping.clock import Clock
+from geocomiss.mapping.clock import Clock, overlap
 from geocomiss.mapping.memory import AHEAD
 
 WAIT = 20.0
@@ -118,3 +118,20 @@ def test_the_shares_of_a_clock_add_up() -> None:
     clock.started -= 90
     assert clock.shares()["other"] == pytest.approx(0.9, abs=0.01)
     assert Clock().shares()["read_ahead"] == 0
+
+
+@pytest.mark.parametrize(
+    ("read", "wait", "computed", "share"),
+    [
+        (10.0, 1.0, 9.0, 1.0),  # only the first tile was waited for
+        (10.0, 10.0, 9.0, 0.0),  # each was read, then computed
+        (100.0, 91.0, 10.0, 0.9),  # a slow network: all computing but that of the last tile is hidden
+        (10.0, 1.0, 100.0, 0.9),  # a slow network's opposite: all reading but that of the first tile is
+    ],
+)
+def test_overlap_is_of_the_shorter_of_reading_and_computing(
+    read: float, wait: float, computed: float, share: float
+) -> None:
+    halves = {"inference": computed / 2, "store": computed / 2}
+    assert overlap({"read": read, "wait": wait} | halves) == pytest.approx(share)
+    assert overlap({"plan": 1.0}) is None

@@ -1,6 +1,5 @@
 """What goes wrong on the way: gone, truncated and slow files, refused requests, odd metadata, holes."""
 
-import json
 import re
 import shutil
 from collections.abc import Callable
@@ -14,11 +13,9 @@ import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from stac_server import StacServer, serving
-from typer.testing import CliRunner
 from urllib3 import Retry
 
-from geocomiss.errors import AreaError, SeasonError, SourceError
-from geocomiss.recipes import RECIPES
+from geocomiss.errors import SourceError
 from geocomiss.seasons import Calendar
 from geocomiss.sources import open_source
 from geocomiss.sources.base import Reading
@@ -26,7 +23,6 @@ from geocomiss.sources.stac.finders import CatalogueFinder
 from geocomiss.sources.stac.signing import Signer
 from geocomiss.sources.stac.source import StacSource
 from geocomiss.stack import groups_of, origin_of
-from geocomiss_cli import main as entry
 
 GRID = GeoBox((80, 72), Affine(10, 0, 640_000, 0, -10, 5_610_000), "EPSG:32631")
 MAY = Calendar(date(2021, 5, 1), "month", 1)
@@ -107,6 +103,19 @@ def test_a_server_that_answers_late_changes_nothing(world: StacServer) -> None:
 def test_a_catalogue_that_is_not_there_is_said_in_words() -> None:
     with pytest.raises(SourceError, match="does not answer a search"):
         open_source("stac+http://127.0.0.1:9/")
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("stac+", "the address of a STAC API"),
+        ("stac+ftp://x", "of a STAC API"),
+        ("stac+{}/search", "item search"),
+    ],
+)
+def test_what_is_no_catalogue_is_said_in_words(world: StacServer, address: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words):
+        open_source(address.format(world.url))
 
 
 def test_tokens_are_asked_for_again_after_429_and_kept(world: StacServer) -> None:
@@ -215,7 +224,7 @@ def test_only_one_pass_direction_is_used(world: StacServer) -> None:
     change(world, "S1", turn)
     found, source = read(world.url, Reading({"radar": ("VV", "VH")}))
     origin = origin_of(source.open(GRID, MAY))
-    assert origin.radar_pass == "descending" and any("not the ascending" in note for note in origin.notes)
+    assert origin.radar_pass == "descending" and "only descending radar passes are used" in origin.notes
     assert found["radar"]["count"].max() < len(in_may(world, "S1"))
 
 
@@ -242,53 +251,3 @@ def test_images_in_another_utm_zone_are_brought_to_the_grid(world: StacServer) -
     within = (col >= 0) & (col < 72) & (row >= 0) & (row < 80) & np.isfinite(found)
     same = found[within] == own[row[within], col[within]]
     assert within.sum() > 500 and same.mean() > 0.98  # centres on an edge may fall to either side
-
-
-def area(grid: GeoBox = GRID) -> str:
-    box = grid[10:60, 10:60].extent.to_crs("EPSG:4326").boundingbox
-    return f"{box.left},{box.bottom},{box.right},{box.top}"
-
-
-def test_search_shows_what_exists_and_keeps_it(world: StacServer, tmp_path: Path) -> None:
-    world.tell(only=[i for i in world.items() if not i["id"].startswith("S1-202106")])
-    save = tmp_path / "items.json"
-    arguments = ["search", "--source", f"stac+{world.url}", "--aoi", area(), "--season", "2021-03:2021-06"]
-    done = CliRunner().invoke(entry.app, [*arguments, "--save", str(save)], env={"COLUMNS": "200"})
-    assert done.exit_code == 0, done.output
-    assert re.search(r"radar +│ sentinel-1a", done.stdout) and "sentinel-2a" in done.stdout
-    months = {line.split("│")[1].strip(): line for line in done.stdout.splitlines() if "│ 2021-0" in line}
-    assert "█" in months["2021-05"] and "%" in months["2021-05"]
-    assert "no acquisition" in months["2021-03"], "before the first image"
-    assert "the catalogue ends here" in months["2021-06"], "after the last one of all radar"
-    kept = json.loads(save.read_text())
-    assert kept["geocomiss"]["sources"]["radar"] and len(kept["features"]) == len(world.items())
-    direct, _ = read(world.url)
-    world.forget()
-    source = open_source(str(save), RECIPES["monthly-l2a"], reading=OPTICAL)
-    part = GRID[20:50, 20:50]
-    again = groups_of(source.open(part, MAY).compute())["optical"]
-    assert not world.asked("/search")
-    np.testing.assert_array_equal(again["B2"].values, direct["optical"]["B2"].values[:, 20:50, 20:50])
-    with pytest.raises(AreaError, match="beyond the saved search"):
-        source.open(GeoBox((9, 9), Affine(10, 0, 700_000, 0, -10, 5_610_000), "EPSG:32631"), MAY)
-    with pytest.raises(SeasonError, match="beyond the saved search"):
-        source.open(part, Calendar(date(2021, 7, 1), "month", 1))
-    assert CliRunner().invoke(entry.app, [*arguments, "--save", str(save)]).exit_code != 0, "it is there"
-
-
-def test_a_source_for_each_modality(world: StacServer, tmp_path: Path) -> None:
-    save = tmp_path / "items.json"
-    save.write_text(json.dumps({"type": "FeatureCollection", "features": world.items()}))
-    world.forget()
-    source = open_source(
-        f"optical={save},radar=stac+{world.url}", reading=Reading({"optical": ("B2",), "radar": ("VV",)})
-    )
-    assert source.bands == {"optical": ("B2",), "radar": ("VV",)}
-    stack = source.open(GRID, MAY).compute()
-    alone, _ = read(world.url, Reading({"optical": ("B2",), "radar": ("VV",)}))
-    for name, group in groups_of(stack).items():
-        assert group.identical(alone[name])
-    assert source.recipe.s1_product == "gamma0" and origin_of(stack).radar_pass == "descending"
-    with pytest.raises(SourceError, match="has no radar"):
-        save.write_text(json.dumps({"type": "FeatureCollection", "features": in_may(world, "S2")}))
-        open_source(f"radar={save},optical={save}")

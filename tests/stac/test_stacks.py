@@ -170,3 +170,23 @@ def test_recipes_that_need_another_cloud_rule_are_refused(world: StacServer) -> 
     wanted = replace(RECIPES["monthly-l2a"], cloud_rule="cloud-score-plus")
     with pytest.raises(RecipeError, match="cloud-score-plus"):
         open_source(f"stac+{world.url}", wanted)
+
+
+@pytest.mark.parametrize("metres", [30, 120])
+def test_clouds_beyond_a_tile_and_beyond_the_area_grow_into_it(
+    real: StacServer, thinned: Path, metres: float
+) -> None:
+    """However an area is cut, and with whatever area a pixel was asked for, it has the same value."""
+    recipe = replace(RECIPES["monthly-l2a"], cloud_dilation=metres)
+    spring, optical = Calendar(date(2018, 3, 1), "month", 3), {"optical": ("B2", "B4")}
+    grid = open_source(str(thinned)).grid
+    assert grid is not None
+    wide = open_source(f"stac+{real.url}", recipe, reading=Reading(optical)).open(grid, spring)
+    expected = groups_of(wide.compute())["optical"].isel(y=slice(13, 50), x=slice(15, 55))
+    for tile in (11, 40):
+        source = open_source(f"stac+{real.url}", recipe, reading=Reading(optical, tile=tile))
+        found = groups_of(source.open(grid[13:50, 15:55], spring).compute())["optical"]
+        for name in found.data_vars:
+            np.testing.assert_array_equal(found[name].values, expected[name].values, err_msg=str(name))
+    counts = expected["count"]
+    assert (counts.min(("y", "x")) < counts.max(("y", "x"))).any(), "clouds cross the area"

@@ -21,9 +21,10 @@ from geocomiss.sources.ee.graph import optical, radar
 from geocomiss.sources.ee.graph.best_pixel import best_pixel
 from geocomiss.sources.ee.graph.wire import decoded, encoded
 from geocomiss.sources.ee.listing import Acquisition, Box
-from geocomiss.sources.ee.passes import Directions, used
+from geocomiss.sources.ee.passes import used
 from geocomiss.sources.ee.tables import CODINGS
 from geocomiss.sources.ee.tiler import Graph, Tile, Tiler
+from geocomiss.sources.passes import Directions
 from geocomiss.sources.terrain import METRES_PER_DEGREE
 from geocomiss.stack import COUNT
 

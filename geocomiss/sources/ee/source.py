@@ -26,11 +26,11 @@ from geocomiss.sources.ee.estimate import Estimate, Need, estimate
 from geocomiss.sources.ee.kept import Kept
 from geocomiss.sources.ee.listing import Acquisition, Box, Listing
 from geocomiss.sources.ee.made import made
-from geocomiss.sources.ee.passes import Directions
 from geocomiss.sources.ee.season import NEAREST, Season, metres, outline, read_bands
 from geocomiss.sources.ee.tables import ERA5_LAND, S2_L1C, S2_L2A, SRTM
 from geocomiss.sources.ee.tiler import Tile, Tiler
 from geocomiss.sources.files import CHUNK
+from geocomiss.sources.passes import Directions, around, cells_of
 from geocomiss.stack import Origin, new_stack, window
 
 TRIALS: Final = 3
@@ -239,9 +239,9 @@ class EarthEngineSource:
             optical = listed.acquisitions
             notes += listed.notes(most)
         if "radar" in read:
-            cells = passes.cells_of(box)
+            cells = cells_of(box)
             beyond = BEYOND if self.recipe.radar_averaging == NEAREST else timedelta(0)
-            radar = self._listing.radar(passes.around(cells), season, beyond)
+            radar = self._listing.radar(around(cells), season, beyond)
             within = [each for each in radar if _in(season, each)]
             directions = passes.decide(cells, within, season, self._reading.ee.s1_pass, self._kept)
             notes += directions.notes()

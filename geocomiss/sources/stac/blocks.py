@@ -7,6 +7,7 @@ the compositing, and memory stays that of one step however long the season is.
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -14,15 +15,19 @@ import shapely
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from pyproj import Transformer
 from pystac import Item
 
-from geocomiss.composite import SCL, composite_optical, composite_radar, margin_pixels
+from geocomiss.composite import SCL, composite_optical, composite_radar, margin_pixels, usable
+from geocomiss.grid import centres, crs_of
 from geocomiss.modalities import BLUE
 from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar
+from geocomiss.sources.passes import Directions
 from geocomiss.sources.stac.catalogues import BEYOND, CLASSES, NO_DATA, PRODUCTS, RTC_NO_DATA
 from geocomiss.sources.stac.offsets import SHIFT, without_offset
 from geocomiss.sources.stac.reading import Images
+from geocomiss.stack import COUNT
 
 AT_ONCE: Final = threading.BoundedSemaphore(4)
 """Blocks in work at a time, on however many cores: a step of one takes about 400 MB."""
@@ -55,6 +60,13 @@ class Observation:
     """When it was taken."""
     pieces: tuple[Piece, ...]
     """Its images, in the order in which they count."""
+    direction: str = ""
+    """'ascending', 'descending' or 'unknown', of radar."""
+
+    @property
+    def outline(self) -> Any:
+        """All footprints together (shapely)."""
+        return shapely.union_all([piece.footprint for piece in self.pieces])
 
     def within(self, outline: Any) -> "Observation":
         """With only the images that meet an area (shapely, longitude and latitude)."""
@@ -79,6 +91,8 @@ class Series:
     """How to composite."""
     pixel: float
     """Pixel size in metres."""
+    directions: Directions
+    """Which radar passes are used where."""
 
     def step(self, grid: GeoBox, number: int) -> xr.Dataset | None:
         """The composite of a block in one step."""
@@ -94,26 +108,42 @@ class Series:
             return None
         with AT_ONCE:
             if self.modality == "radar":
-                return composite_radar(self._radar(scenes, wide), month, self.recipe)
-            result = composite_optical(self._optical(scenes, wide), month, self.recipe, self.pixel)
+                return self._averaged(scenes, wide, outline, month)
+            result = composite_optical(self._optical(scenes, wide, margin), month, self.recipe, self.pixel)
         inner = slice(margin, -margin or None)
         return result.isel(y=inner, x=inner)
 
-    def _optical(self, scenes: list[Observation], grid: GeoBox) -> xr.Dataset:
-        raw, pieces = self._read(scenes, grid, (CLASSES, *self.bands), NO_DATA)
-        classes = raw.pop(CLASSES, np.full((len(pieces), *grid.shape), BEYOND, np.uint8))
-        self._look(raw, classes, pieces)
-        bands = {name: np.empty((len(scenes), *grid.shape), np.float32) for name in self.bands}
-        scl = np.empty((len(scenes), *grid.shape), np.uint8)
+    def _optical(self, scenes: list[Observation], wide: GeoBox, margin: int) -> xr.Dataset:
+        """Scenes on a grid with a margin, in which nothing but clouds matters: of the rest no band is read.
+
+        Nor is any of a scene without a usable pixel.
+        """
+        raw, pieces = self._read(scenes, wide, (CLASSES,), NO_DATA)
+        classes = raw.pop(CLASSES, np.full((len(pieces), *wide.shape), BEYOND, np.uint8))
+        scl = self._classified(scenes, classes)
+        y, x = (slice(margin, size - margin) for size in wide.shape)
+        clear = usable(_dated({SCL: scl}, scenes), self.recipe, self.pixel).values[:, y, x]
+        some = np.asarray(clear.any((1, 2)))
+        seen = [scene for scene, worth in zip(scenes, some, strict=True) if worth]
+        inside = classes[np.repeat(some, [len(scene.pieces) for scene in scenes]), y, x]
+        raw, pieces = self._read(seen, wide[y, x], self.bands, NO_DATA)
+        self._look(raw, inside, pieces)
+        bands = {name: np.full(scl.shape, np.nan, np.float32) for name in self.bands}
+        for number, planes in zip(np.flatnonzero(some), _planes(seen), strict=True):
+            first = _first((inside[planes] != NO_DATA) & (inside[planes] != BEYOND))
+            for name, values in bands.items():
+                shifted = [without_offset(raw[name][at], pieces[at].shift) for at in planes]
+                values[number, y, x] = _taken(np.stack(shifted), first)
+        return _dated(bands | {SCL: scl}, scenes)
+
+    def _classified(self, scenes: list[Observation], classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Scene classes of each scene, from those of its pieces: (pieces, H, W) -> (scenes, H, W)."""
+        scl = np.empty((len(scenes), *classes.shape[1:]), np.uint8)
         for number, planes in enumerate(_planes(scenes)):
             first = _first((classes[planes] != NO_DATA) & (classes[planes] != BEYOND))
             scl[number] = _taken(_inside(classes[planes]), first)
-            for name, values in bands.items():
-                shifted = [without_offset(raw[name][at], pieces[at].shift) for at in planes]
-                values[number] = _taken(np.stack(shifted), first)
-        dropped = DARK if self.recipe.cloud_rule == "scl" else NO_DATA
-        scl[scl == BEYOND] = dropped
-        return _dated(bands | {SCL: scl}, scenes)
+        scl[scl == BEYOND] = DARK if self.recipe.cloud_rule == "scl" else NO_DATA
+        return scl
 
     def _look(self, raw: dict[str, NDArray[Any]], classes: NDArray[np.uint8], pieces: list[Piece]) -> None:
         """Watch over the range of the darkest band: is the offset what the metadata say?"""
@@ -122,6 +152,23 @@ class Series:
         for at, piece in enumerate(pieces):
             numbers = raw[BLUE][at][(classes[at] == PLANTS) & (raw[BLUE][at] != NO_DATA)]
             self.images.ledger.saw(piece.shift, int((numbers <= SHIFT).sum()), numbers.size)
+
+    def _averaged(
+        self, scenes: list[Observation], grid: GeoBox, outline: Any, month: Calendar
+    ) -> xr.Dataset | None:
+        """Radar of one step: of each cell the passes of its direction."""
+        parts = []
+        for direction, boxes in self.directions.areas(outline):
+            if used := [scene for scene in scenes if scene.direction == direction]:
+                values = composite_radar(self._radar(used, grid), month, self.recipe)
+                parts.append((values, None if boxes is None else _in_boxes(grid, boxes)))
+        if not parts:
+            return None
+        result, where = parts[0]
+        result = result if where is None else _only(result, where)
+        for values, where in parts[1:]:
+            result = values.where(where, result)
+        return result
 
     def _radar(self, scenes: list[Observation], grid: GeoBox) -> xr.Dataset:
         raw, _ = self._read(scenes, grid, self.bands, RTC_NO_DATA)
@@ -159,11 +206,27 @@ def _outline(grid: GeoBox) -> Any:
     return shapely.box(box.left, box.bottom, box.right, box.top)
 
 
+def _in_boxes(grid: GeoBox, boxes: Sequence[tuple[float, ...]]) -> xr.DataArray:
+    """Pixels whose centre lies in one of some boxes of degrees: `(y, x)`."""
+    x, y = np.meshgrid(*centres(grid))
+    degrees = Transformer.from_crs(crs_of(grid).proj, 4326, always_xy=True)
+    longitude, latitude = degrees.transform(x, y)
+    inside = np.zeros(x.shape, bool)
+    for west, south, east, north in boxes:
+        inside |= (west <= longitude) & (longitude < east) & (south <= latitude) & (latitude < north)
+    return xr.DataArray(inside, dims=_DIMS[1:])
+
+
+def _only(values: xr.Dataset, where: xr.DataArray) -> xr.Dataset:
+    """Composites, missing elsewhere."""
+    kept = {name: values[name].where(where, 0 if name == COUNT else np.nan) for name in values}
+    return values.assign({name: each.astype(values[name].dtype) for name, each in kept.items()})
+
+
 def _planes(scenes: list[Observation]) -> list[list[int]]:
     """Planes of each scene, where all pieces are counted through."""
-    ends = np.cumsum([len(scene.pieces) for scene in scenes])
-    starts = np.concatenate([[0], ends[:-1]])
-    return [list(range(int(start), int(end))) for start, end in zip(starts, ends, strict=True)]
+    ends = np.cumsum([0, *(len(scene.pieces) for scene in scenes)]).tolist()
+    return [list(range(start, end)) for start, end in pairwise(ends)]
 
 
 def _first(valid: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -1,5 +1,6 @@
 """Where items come from: a catalogue that is asked, or a saved search."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -8,10 +9,11 @@ import shapely
 from pystac import Item
 
 from geocomiss.errors import AreaError, SeasonError
+from geocomiss.sources.passes import Box, Cell
 from geocomiss.sources.stac.catalogues import PRODUCTS, product_of
 from geocomiss.sources.stac.saved import read_items
 from geocomiss.sources.stac.scenes import taken
-from geocomiss.sources.stac.search import PREFIX, Api, Box, Days
+from geocomiss.sources.stac.search import PREFIX, Api, Days
 
 SLACK: Final = 0.01
 """Degrees by which a search may be left: margins read around an area."""
@@ -36,6 +38,17 @@ class Finder(Protocol):
     def lacking(self) -> dict[str, str]:
         """Modalities that it cannot deliver, and why."""
 
+    @property
+    def directions(self) -> Mapping[str, Mapping[Cell, str]]:
+        """Radar directions by season and cell, where they were decided on before."""
+
+    def around(self, product: str, box: Box, days: Days) -> list[Item]:
+        """Items of a product in more than the area: what a saved search has of it.
+
+        Raises:
+            SourceError: The search fails.
+        """
+
     def later(self, product: str, box: Box, day: date) -> list[Item]:
         """Some items of a product after a day: whether a catalogue goes on, and with which satellites."""
 
@@ -57,6 +70,11 @@ class CatalogueFinder:
         self.name = self.api.catalogue.name
         self.products = self.api.catalogue.products
         self.lacking = dict(self.api.catalogue.lacking)
+        self.directions: Mapping[str, Mapping[Cell, str]] = {}
+
+    def around(self, product: str, box: Box, days: Days) -> list[Item]:
+        """See `Finder.around`."""
+        return self.items(product, box, days)
 
     def items(self, product: str, box: Box, days: Days) -> list[Item]:
         """See `Finder.items`."""
@@ -78,10 +96,15 @@ class SavedFinder:
         there = {product_of(item) for item in self._saved.items}
         self.products = tuple(key for key in PRODUCTS if key in there)
         self.lacking: dict[str, str] = {}
+        self.directions: Mapping[str, Mapping[Cell, str]] = self._saved.directions
 
     def items(self, product: str, box: Box, days: Days) -> list[Item]:
         """See `Finder.items`."""
         self._check(box, days)
+        return self.around(product, box, days)
+
+    def around(self, product: str, box: Box, days: Days) -> list[Item]:
+        """See `Finder.around`."""
         area = shapely.box(*box)
         first, last = days
         return [

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
 
@@ -17,6 +17,7 @@ from geocomiss.modalities import NDVI
 from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar, today
 from geocomiss.sources.base import Reading
+from geocomiss.sources.passes import Box, Cell, Directions, around, best, box_of, cells_of
 from geocomiss.sources.stac.blocks import Observation, Piece
 from geocomiss.sources.stac.catalogues import DEM_END, PRODUCTS
 from geocomiss.sources.stac.finders import Finder
@@ -29,7 +30,6 @@ from geocomiss.sources.stac.scenes import (
     direction,
     newest_of_twins,
 )
-from geocomiss.sources.stac.search import Box
 
 METRES_PER_DEGREE: Final = 111_320.0
 """Length of a degree of latitude."""
@@ -46,11 +46,11 @@ class Found:
     optical: tuple[Observation, ...]
     """Optical scenes, oldest first."""
     radar: tuple[Observation, ...]
-    """Radar scenes of one pass direction, oldest first."""
+    """Radar scenes of the directions that are used, oldest first."""
     heights: tuple[Piece, ...]
     """Images of one elevation model."""
-    radar_pass: str
-    """The direction."""
+    directions: Directions
+    """Which are used where."""
     notes: tuple[str, ...]
     """What a user should know."""
 
@@ -71,6 +71,8 @@ class Query:
     """What is read."""
     recipe: Recipe
     """What the model wants."""
+    decided: dict[tuple[Cell, str], str] = field(default_factory=dict, compare=False)
+    """Radar directions by cell and season, as far as they have been looked for."""
 
     def products(self, modality: str) -> tuple[str, ...]:
         """Keys in `PRODUCTS` of what there may be of a modality, the best first; () if not wanted."""
@@ -119,7 +121,7 @@ class Query:
         """The scenes of an area and season."""
         box = self.box(grid)
         optical, notes = self._optical(box, season)
-        radar, passes, radar_notes = self._radar(box, season)
+        radar, directions = self._radar(box, season)
         heights, terrain = self.heights(box)
         gaps = [
             note
@@ -127,8 +129,8 @@ class Query:
             if self.bands(name)
             for note in _gaps(name, scenes, season)
         ]
-        notes = (*self._lacking(), *gaps, *notes, *radar_notes, *terrain)
-        return Found(optical, radar, heights, passes, notes)
+        notes = (*self._lacking(), *gaps, *notes, *directions.notes(), *terrain)
+        return Found(optical, radar, heights, directions, notes)
 
     def _optical(self, box: Box, season: Calendar) -> tuple[tuple[Observation, ...], tuple[str, ...]]:
         key, items = self.items("optical", box, season)
@@ -144,16 +146,27 @@ class Query:
         scenes = by_solar_day(kept, (box[0] + box[2]) / 2)
         return tuple(_prepared(scene, key, rules) for scene in scenes), tuple(notes)
 
-    def _radar(self, box: Box, season: Calendar) -> tuple[tuple[Observation, ...], str, tuple[str, ...]]:
-        """Scenes of the direction with most passes, that direction, and what is left out."""
+    def _radar(self, box: Box, season: Calendar) -> tuple[tuple[Observation, ...], Directions]:
+        """Scenes of the directions that the cells of an area use."""
         key, items = self.items("radar", box, season)
-        scenes = by_orbit(items)
-        counts = Counter(direction(scene.items[0]) for scene in scenes)
-        chosen = max(sorted(counts), key=counts.__getitem__, default="unknown")
-        others = sorted(set(counts) - {chosen})
-        kept = [scene for scene in scenes if direction(scene.items[0]) == chosen]
-        words = f"only {chosen} radar passes are used, not the {' and '.join(others)} ones"
-        return tuple(_prepared(scene, key, {}) for scene in kept), chosen, (words,) if others else ()
+        directions = self.directions(key, box, season) if items else Directions({})
+        scenes = (_prepared(scene, key, {}) for scene in by_orbit(items))
+        used = set(directions.by_cell.values())
+        return tuple(scene for scene in scenes if scene.direction in used), directions
+
+    def directions(self, product: str, box: Box, season: Calendar) -> Directions:
+        """The direction used in each cell that an area meets, from all that was taken over the cell."""
+        cells = cells_of(box)
+        told = self.finder.directions.get(str(season), {})
+        new = [cell for cell in cells if (cell, str(season)) not in self.decided and cell not in told]
+        if new:
+            days = (season.start, min(season.last_day, today()))
+            items = self.finder.around(product, around(new), days)
+            scenes = [_prepared(scene, product, {}) for scene in by_orbit(items)]
+            self.decided.update({(cell, str(season)): best(box_of(cell), scenes) for cell in new})
+        return Directions(
+            {cell: told.get(cell) or self.decided.get((cell, str(season)), "") for cell in cells}
+        )
 
     def heights(self, box: Box) -> tuple[tuple[Piece, ...], tuple[str, ...]]:
         """Images of an elevation model that reaches over the whole area, and what it is."""
@@ -183,7 +196,7 @@ class Query:
 def _prepared(scene: Scene, product: str, rules: dict[str, Offset]) -> Observation:
     none = Offset(0)
     pieces = tuple(_piece(item, product, rules.get(item.id, none).shift) for item in scene.items)
-    return Observation(scene.time, pieces)
+    return Observation(scene.time, pieces, direction(scene.items[0]))
 
 
 def _piece(item: Item, product: str, shift: int) -> Piece:
@@ -195,8 +208,8 @@ def _piece(item: Item, product: str, shift: int) -> Piece:
     keys = PRODUCTS[product].assets.values()
     plain.assets = {key: asset for key, asset in plain.assets.items() if key in keys}
     for asset in plain.assets.values():
-        for field in ("raster:bands", "bands", "nodata", "data_type"):
-            asset.extra_fields.pop(field, None)
+        for name in ("raster:bands", "bands", "nodata", "data_type"):
+            asset.extra_fields.pop(name, None)
     outline = shapely.geometry.shape(item.geometry) if item.geometry else shapely.box(*(item.bbox or ())[:4])
     return Piece(plain, product, shift, outline)
 

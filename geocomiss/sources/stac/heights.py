@@ -5,7 +5,6 @@ from math import ceil, floor
 from typing import Any, Final
 
 import numpy as np
-import rasterio
 import xarray as xr
 from affine import Affine
 from numpy.typing import NDArray
@@ -16,10 +15,10 @@ from rasterio.errors import RasterioError
 from geocomiss.grid import crs_of
 from geocomiss.sources import terrain
 from geocomiss.sources.files import CHUNK, lazy_array, short_crs
-from geocomiss.sources.remote import GDAL_SETTINGS
 from geocomiss.sources.stac.blocks import Piece
 from geocomiss.sources.stac.catalogues import PRODUCTS, RTC_NO_DATA, Product
 from geocomiss.sources.stac.reading import Images
+from geocomiss.sources.stac.web import Unreadable
 from geocomiss.stack import assign_grid
 
 RING: Final = 2
@@ -65,11 +64,14 @@ def _own_grid(pieces: Sequence[Piece], images: Images) -> GeoBox | None:
         product = PRODUCTS[piece.product]
         address = piece.item.assets[product.assets[product.bands[0]]].href
         try:
-            with rasterio.Env(**GDAL_SETTINGS), rasterio.open(images.sign(address), sharing=False) as file:
-                return GeoBox((file.height, file.width), file.transform, short_crs(file.crs.to_wkt()))
-        except RasterioError:
+            return _with_short_crs(images.grid_of(address, product))
+        except (RasterioError, Unreadable):
             images.ledger.failed(address, "cannot be opened")
     return None
+
+
+def _with_short_crs(grid: GeoBox) -> GeoBox:
+    return GeoBox(grid.shape, grid.affine, short_crs(crs_of(grid).to_wkt()))
 
 
 def _around(own: GeoBox, grid: GeoBox) -> GeoBox:

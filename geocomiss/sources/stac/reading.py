@@ -2,10 +2,14 @@
 
 odc-stac parses items, finds which images meet a block and reads them in threads; the reader here opens
 each image once, reads the one window it needs, and turns what cannot be read into "no data" that is
-recorded. Pixels keep their values: each takes the cell in which its centre lies (bilinear for heights).
+recorded. What it fetches is decided in `parts`; GDAL decodes. Files that are no GeoTIFFs as expected, files
+on disk, and smaller copies within an image (for coarse grids) are read by GDAL's own means.
+
+Pixels keep their values: each takes the cell in which its centre lies (bilinear for heights).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final
 
@@ -16,7 +20,6 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from odc.geo.overlap import compute_reproject_roi
-from odc.geo.roi import roi_is_empty
 from odc.loader import RioDriver
 from pystac import Item
 from rasterio.enums import Resampling
@@ -26,19 +29,24 @@ from rasterio.windows import Window
 
 from geocomiss.sources.remote import GDAL_SETTINGS
 from geocomiss.sources.stac.catalogues import BEYOND, CLASSES, Product
+from geocomiss.sources.stac.kept import KeptBlocks
 from geocomiss.sources.stac.ledger import Ledger
+from geocomiss.sources.stac.parts import Parts
 from geocomiss.sources.stac.signing import Signer
+from geocomiss.sources.stac.web import Unreadable
 
 THREADS: Final = 8
 """Images of a block that are read side by side: waiting for a server needs no processor."""
+NOWHERE: Final = np.s_[0:0, 0:0]
+"""Where an image fills a block that it does not meet."""
 
 
 class _Driver(RioDriver):
-    """Opens images for odc-stac."""
+    """Opens images of one product for odc-stac."""
 
-    def __init__(self, ledger: Ledger, sign: Signer) -> None:
+    def __init__(self, images: "Images", kind: str) -> None:
         super().__init__()
-        self._ledger, self._sign = ledger, sign
+        self._images, self._kind = images, kind
 
     def capture_env(self) -> dict[str, Any]:
         """Settings of every thread that reads."""
@@ -46,30 +54,50 @@ class _Driver(RioDriver):
 
     def open(self, src: Any, ctx: Any) -> Any:
         """A reader of one image; nothing is opened yet."""
-        return _Reader(src, self._ledger, self._sign)
+        return _Reader(src, self._images, self._kind)
 
 
 class _Reader:
     """Reads windows of one image."""
 
-    def __init__(self, source: Any, ledger: Ledger, sign: Signer) -> None:
-        self._source, self._ledger, self._sign = source, ledger, sign
+    def __init__(self, source: Any, images: "Images", kind: str) -> None:
+        self._source, self._images, self._kind = source, images, kind
 
     def read(
         self, cfg: Any, dst_geobox: GeoBox, *, dst: Any = None, selection: Any = None
     ) -> tuple[tuple[slice, slice], NDArray[Any]]:
         """The part of a block that the image covers, and its values; nothing where it is unreadable."""
-        address = self._sign(self._source.uri)
+        ledger, address = self._images.ledger, self._source.uri
         try:
-            with rasterio.open(address, sharing=False) as file:
-                where, values, size = _window(file, self._source.band, cfg, dst_geobox)
+            return self._read(address, cfg, dst_geobox)
+        except Unreadable as error:
+            ledger.failed(address, str(error.args[0]))
         except RasterioError as error:
             reason = str(error.__cause__ or error).replace(address, "").strip(" '\":/.")
-            self._ledger.failed(self._source.uri, reason.split("\n")[0][:100] or "unreadable")
-            return np.s_[0:0, 0:0], np.empty((0, 0), cfg.dtype)
-        if size:
-            self._ledger.read(size)
-        return where, values
+            ledger.failed(address, reason.split("\n")[0].partition("?")[0][:100] or "unreadable")
+        return NOWHERE, np.empty((0, 0), cfg.dtype)
+
+    def _read(self, address: str, cfg: Any, grid: GeoBox) -> tuple[tuple[slice, slice], NDArray[Any]]:
+        parts, band = self._images.parts, self._source.band
+        image = parts.image(address, self._kind)
+        need = _needed(image.grid, cfg, grid) if image else None
+        if image and need and need.shrink == 1:
+            if need.empty:
+                return NOWHERE, np.empty((0, 0), cfg.dtype)
+            with parts.opened(address, image, need.rows, need.cols) as file:
+                return need.where, self._values(file, band, need, cfg, grid, counted=True)
+        with rasterio.open(self._images.sign(address), sharing=False) as file:
+            need = _needed(_grid_of(file), cfg, grid)
+            if need.empty:
+                return NOWHERE, np.empty((0, 0), cfg.dtype)
+            return need.where, self._values(file, band, need, cfg, grid, counted=False)
+
+    def _values(
+        self, file: Any, band: int, need: "_Need", cfg: Any, grid: GeoBox, counted: bool
+    ) -> NDArray[Any]:
+        values = _window(file, band, need, cfg, grid)
+        self._images.ledger.read(_size(file, band, need.rows, need.cols) // need.shrink**2, counted)
+        return values
 
 
 class Images:
@@ -78,11 +106,25 @@ class Images:
     Args:
         ledger: Where bytes and failures are counted.
         sign: Adds tokens to addresses.
+        kept: Where blocks are kept that several windows touch.
     """
 
-    def __init__(self, ledger: Ledger, sign: Signer) -> None:
+    def __init__(self, ledger: Ledger, sign: Signer, kept: KeptBlocks) -> None:
         self.ledger = ledger
         self.sign = sign
+        self.parts = Parts(ledger, sign, kept)
+
+    def grid_of(self, address: str, product: Product) -> GeoBox:
+        """The pixels of an image.
+
+        Raises:
+            Unreadable: It cannot be read, or
+            RasterioError: GDAL cannot read it.
+        """
+        if image := self.parts.image(address, product.collection):
+            return image.grid
+        with rasterio.Env(**GDAL_SETTINGS), rasterio.open(self.sign(address), sharing=False) as file:
+            return _grid_of(file)
 
     def read(
         self, items: Sequence[Item], product: Product, bands: Sequence[str], grid: GeoBox
@@ -101,7 +143,7 @@ class Images:
             geobox=grid,
             groupby=lambda item, parsed, index: index,
             resampling="bilinear" if product.modality == "topography" else "nearest",
-            driver=_Driver(self.ledger, self.sign),
+            driver=_Driver(self, product.collection),
             stac_cfg={product.collection: {"assets": _described(product), "warnings": "ignore"}},
             pool=THREADS,
         )
@@ -117,27 +159,54 @@ def _described(product: Product) -> Mapping[str, Mapping[str, Any]]:
     return described
 
 
-def _window(file: Any, band: int, cfg: Any, grid: GeoBox) -> tuple[tuple[slice, slice], NDArray[Any], int]:
-    """(where in the block, values, bytes read) of the only window that is needed."""
-    own = GeoBox((file.height, file.width), file.transform, file.crs)
-    nearest = cfg.resampling == "nearest"
+def _grid_of(file: Any) -> GeoBox:
+    return GeoBox((file.height, file.width), file.transform, file.crs)
+
+
+@dataclass(frozen=True)
+class _Need:
+    """What a block of the grid needs of an image."""
+
+    rows: slice
+    """Rows of the image."""
+    cols: slice
+    """Columns of it."""
+    where: tuple[slice, slice]
+    """Rows and columns of the block that they fill."""
+    shrink: int
+    """Pixels of the image a side that become one: above 1 for coarse grids."""
+    pasted: bool
+    """Whether pixels lie upon pixels."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether image and block do not meet."""
+        return any(at.start >= at.stop for at in (self.rows, self.cols, *self.where))
+
+
+def _needed(own: GeoBox, cfg: Any, grid: GeoBox) -> _Need:
+    """The only window of an image that a block needs."""
     # nearest: a shift below a pixel does not change which cell a centre lies in
-    plan = compute_reproject_roi(own, grid, ttol=0.9 if nearest else 0.05)
-    if roi_is_empty(plan.roi_src) or roi_is_empty(plan.roi_dst):
-        return np.s_[0:0, 0:0], np.empty((0, 0), cfg.dtype), 0
+    plan = compute_reproject_roi(own, grid, ttol=0.9 if cfg.resampling == "nearest" else 0.05)
     rows, cols = (slice(int(at.start), int(at.stop)) for at in plan.roi_src)
     where = tuple(slice(int(at.start), int(at.stop)) for at in plan.roi_dst)
-    window = Window.from_slices(rows, cols)
     shrink = max(1, int(plan.read_shrink))
+    return _Need(rows, cols, (where[0], where[1]), shrink, bool(plan.paste_ok))
+
+
+def _window(file: Any, band: int, need: _Need, cfg: Any, grid: GeoBox) -> NDArray[Any]:
+    """The values of a window in the pixels of a block."""
+    rows, cols, shrink = need.rows, need.cols, need.shrink
+    window = Window.from_slices(rows, cols)
     shape = (ceil((rows.stop - rows.start) / shrink), ceil((cols.stop - cols.start) / shrink))
     stored = file.read(band, window=window, out_shape=shape)
     values = _cleaned(stored, file.nodatavals[band - 1], cfg)
-    if not (plan.paste_ok and shrink == 1):
-        width, height = (cols.stop - cols.start) / shape[1], (rows.stop - rows.start) / shape[0]
-        at = file.window_transform(window)
-        part = Affine(at.a * width, 0, at.c, 0, at.e * height, at.f)  # north up: no rotation
-        values = _warped(values, part, file.crs, grid[plan.roi_dst], cfg)
-    return (where[0], where[1]), values, _size(file, band, rows, cols) // shrink**2
+    if need.pasted and shrink == 1:
+        return values
+    width, height = (cols.stop - cols.start) / shape[1], (rows.stop - rows.start) / shape[0]
+    at = file.window_transform(window)
+    part = Affine(at.a * width, 0, at.c, 0, at.e * height, at.f)  # north up: no rotation
+    return _warped(values, part, file.crs, grid[need.where], cfg)
 
 
 def _cleaned(stored: NDArray[Any], nodata: float | None, cfg: Any) -> NDArray[Any]:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from pystac import Item
-from pystac.errors import STACError
+from pystac.errors import STACError, STACTypeError
 
 from geocomiss.errors import SourceError
+from geocomiss.seasons import Calendar
+from geocomiss.sources.passes import Box, Cell
 from geocomiss.sources.stac.catalogues import product_of
-from geocomiss.sources.stac.search import Box
 
 OURS: Final = "geocomiss"
 """Member of the file that says what was searched for."""
@@ -28,6 +29,8 @@ class Saved:
     """What was searched, west, south, east, north; None where the file does not tell."""
     days: tuple[date, date] | None
     """First and last day searched; None where the file does not tell."""
+    directions: Mapping[str, Mapping[Cell, str]]
+    """Radar directions by season and cell, as they were decided on; {} where the file does not tell."""
 
 
 def recognise(path: Path) -> bool:
@@ -44,21 +47,39 @@ def recognise(path: Path) -> bool:
     )
 
 
-def write_items(
-    path: Path, items: Sequence[Item], box: Box, days: tuple[date, date], sources: Mapping[str, str]
-) -> None:
+@dataclass(frozen=True)
+class Searched:
+    """What a search was for, and what it came to beside items."""
+
+    box: Box
+    """West, south, east, north."""
+    season: Calendar
+    """The time steps."""
+    sources: Mapping[str, str]
+    """Modality -> catalogue."""
+    directions: Mapping[Cell, str]
+    """Radar direction of each cell: decided on by more than lies in the box."""
+
+
+def write_items(path: Path, items: Sequence[Item], searched: Searched) -> None:
     """Write a search as a GeoJSON FeatureCollection of STAC items.
 
     Args:
         path: File to write.
         items: What was found, addresses without tokens.
-        box: What was searched.
-        days: First and last day searched.
-        sources: Modality -> catalogue.
+        searched: What for.
     """
+    season = searched.season
+    cells = {f"{row},{col}": each for (row, col), each in searched.directions.items()}
+    told = {
+        "bbox": list(searched.box),
+        "days": [str(season.start), str(season.last_day)],
+        "sources": dict(searched.sources),
+        "radar_passes": {str(season): cells},
+    }
     content = {
         "type": "FeatureCollection",
-        OURS: {"bbox": list(box), "days": [str(day) for day in days], "sources": dict(sources)},
+        OURS: told,
         "features": [item.to_dict(include_self_link=False, transform_hrefs=False) for item in items],
     }
     partial = path.with_name(f".{path.name}.partial")
@@ -78,7 +99,11 @@ def read_items(path: Path) -> Saved:
         ours: dict[str, Any] = content.get(OURS, {})
         west, south, east, north = ours.get("bbox", (None,) * 4)
         days = tuple(date.fromisoformat(day) for day in ours.get("days", ()))
-    except (OSError, ValueError, KeyError, TypeError, STACError) as error:
+        directions = {
+            season: {_cell(cell): str(each) for cell, each in cells.items()}
+            for season, cells in ours.get("radar_passes", {}).items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, STACError, STACTypeError) as error:
         raise SourceError(
             f"{path.name} cannot be read as a saved search ({type(error).__name__}: {error})",
             expected="a FeatureCollection of STAC items",
@@ -92,7 +117,12 @@ def read_items(path: Path) -> Saved:
             todo="save the search again with `geocomiss search --save`",
         )
     box = (west, south, east, north) if None not in (west, south, east, north) else None
-    return Saved(understood, box, (days[0], days[1]) if len(days) == 2 else None)
+    return Saved(understood, box, (days[0], days[1]) if len(days) == 2 else None, directions)
+
+
+def _cell(text: str) -> Cell:
+    row, col = text.split(",")
+    return int(row), int(col)
 
 
 def _item(content: dict[str, Any], path: Path) -> Item:

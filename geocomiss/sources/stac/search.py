@@ -1,5 +1,6 @@
 """Ask a STAC API what it has: page by page, again where it fails."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -7,13 +8,15 @@ from typing import Final
 
 import requests
 from pystac import Item
-from pystac.errors import STACError
+from pystac.errors import STACError, STACTypeError
 from pystac_client import Client
+from pystac_client.errors import ClientTypeError
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from urllib3 import Retry
 
 from geocomiss.errors import SourceError
+from geocomiss.sources.passes import Box
 from geocomiss.sources.stac.catalogues import CATALOGUES, PRODUCTS, Catalogue
 
 PAGE: Final = 100
@@ -32,8 +35,12 @@ RETRIES: Final = Retry(
 PREFIX: Final = "stac+"
 """Before the address of any other catalogue."""
 
-Box = tuple[float, float, float, float]
-"""West, south, east, north in degrees."""
+FAILURES: Final = (
+    *(APIError, STACError, STACTypeError, ClientTypeError, requests.RequestException),
+    *(AttributeError, KeyError, TypeError, ValueError),
+)
+"""What asking an address raises that is no STAC API, or answers with something else."""
+
 Days = tuple[date | None, date | None]
 """First and last day; None is open."""
 
@@ -48,7 +55,7 @@ class Api:
     def __init__(self, text: str) -> None:
         self.text = text
         known = CATALOGUES.get(text)
-        url = known.url if known else text.removeprefix(PREFIX)
+        url = known.url if known else _address(text)
         with _explained(url):
             self._client = Client.open(url, stac_io=StacApiIO(max_retries=RETRIES, timeout=TIMEOUT))
         self.catalogue = known or self._offered(url)
@@ -91,6 +98,18 @@ class Api:
         return list(found.values())
 
 
+def _address(text: str) -> str:
+    """What stands behind 'stac+'."""
+    url = text.removeprefix(PREFIX)
+    if not re.match(r"https?://[^/]", url):
+        raise SourceError(
+            f"the catalogue {text!r}",
+            expected=f"{PREFIX} and the address of a STAC API, such as {PREFIX}https://example.org/stac",
+            todo="correct --source",
+        )
+    return url
+
+
 def _interval(days: Days) -> str | None:
     if days == (None, None):
         return None
@@ -103,7 +122,7 @@ def _explained(url: str) -> Iterator[None]:
     """What goes wrong on the way to a catalogue, in words."""
     try:
         yield
-    except (APIError, STACError, requests.RequestException, KeyError, TypeError, ValueError) as error:
+    except FAILURES as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise SourceError(
             f"the catalogue {url} does not answer a search ({reason})",

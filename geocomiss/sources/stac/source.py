@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from math import cos, radians
+from typing import Final
 
 import xarray as xr
 from odc.geo.geobox import GeoBox
@@ -15,23 +16,28 @@ from geocomiss.grid import crs_of, window_in
 from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import RECIPES, Recipe
 from geocomiss.seasons import Calendar
-from geocomiss.sources.base import Reading
+from geocomiss.sources.base import Reading, Traffic
 from geocomiss.sources.blocks import bands_made, lazy_steps
+from geocomiss.sources.passes import Directions
 from geocomiss.sources.stac.blocks import Observation, Series
 from geocomiss.sources.stac.catalogues import CLASSES, PRODUCTS
 from geocomiss.sources.stac.finders import Finder
 from geocomiss.sources.stac.finding import METRES_PER_DEGREE, Found, Query
 from geocomiss.sources.stac.heights import topography
+from geocomiss.sources.stac.kept import KeptBlocks
 from geocomiss.sources.stac.ledger import Counted, Ledger
 from geocomiss.sources.stac.reading import Images
 from geocomiss.sources.stac.signing import Signer
 from geocomiss.stack import Origin, new_stack
 
+BLOCKS: Final = "blocks"
+"""Folder for blocks of images in that of what has been fetched."""
+
 
 class StacSource:
     """Acquisitions found by a STAC search, composited block by block.
 
-    Implements `Source`, `Accounting`, `Counting`.
+    Implements `Source`, `Accounting`, `Counting`, `Metered`.
 
     Args:
         finder: Where items come from.
@@ -54,7 +60,9 @@ class StacSource:
         self.query = Query(finder, reading, recipe or RECIPES["monthly-l2a"])
         self.recipe: Recipe = self._recipe(self.query.recipe)
         check_rule(self.recipe)
-        self._images = Images(Ledger(reading.max_unreadable), sign or Signer())
+        # workers may run in other folders
+        blocks = (reading.keep / BLOCKS).absolute() if reading.keep else None
+        self._images = Images(Ledger(reading.max_unreadable), sign or Signer(), KeptBlocks(blocks))
         self._last: tuple[GeoBox, Calendar, Found] | None = None
 
     @property
@@ -81,6 +89,11 @@ class StacSource:
         """What was read, and what could not be."""
         return self._images.ledger.notes(), self._images.ledger.warnings()
 
+    @property
+    def traffic(self) -> Traffic:
+        """What reading took, up to now."""
+        return self._images.ledger.traffic
+
     def counted(self) -> object:
         """See `Counting.counted`."""
         return self._images.ledger.counted()
@@ -100,13 +113,13 @@ class StacSource:
         groups: dict[str, xr.Dataset] = {}
         for name, observations in (("optical", found.optical), ("radar", found.radar)):
             if self.query.bands(name):
-                groups[name] = self._steps(name, observations, grid, season)
+                groups[name] = self._steps(name, observations, grid, season, found.directions)
         if found.heights and (group := topography(found.heights, self._images, grid)) is not None:
             groups["topography"] = group
         made = {PRODUCTS[piece.product].made for piece in found.heights}
         recipe = replace(self.recipe, terrain_product=made.pop()) if made else self.recipe
         return new_stack(
-            groups, Origin(self.name, recipe, season, radar_pass=found.radar_pass, notes=found.notes)
+            groups, Origin(self.name, recipe, season, radar_pass=found.directions.name, notes=found.notes)
         )
 
     def _recipe(self, wanted: Recipe) -> Recipe:
@@ -126,10 +139,15 @@ class StacSource:
         return bands_made(name, bands, ndvi_bands(self.recipe))
 
     def _steps(
-        self, name: str, observations: tuple[Observation, ...], grid: GeoBox, season: Calendar
+        self,
+        name: str,
+        observations: tuple[Observation, ...],
+        grid: GeoBox,
+        season: Calendar,
+        directions: Directions,
     ) -> xr.Dataset:
-        bands = self.query.bands(name)
-        series = Series(name, observations, bands, self._images, season, self.recipe, _metres(grid))
+        bands, pixel = self.query.bands(name), _metres(grid)
+        series = Series(name, observations, bands, self._images, season, self.recipe, pixel, directions)
         return lazy_steps(name, self._made(name, bands), grid, season, self.query.reading.tile, series.step)
 
     def _found(self, grid: GeoBox, season: Calendar) -> Found:
