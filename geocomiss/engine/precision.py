@@ -28,7 +28,7 @@ def precision_of(wanted: Wanted, device: torch.device | str, method: Method) -> 
         MethodError: The method cannot be computed with the numbers asked for.
     """
     chosen = method.precision if wanted == "auto" and isinstance(method, Galileo) else wanted
-    if not (isinstance(method, Galileo) or _folds(method)):
+    if not (isinstance(method, Galileo) or folds(method)):
         if chosen == "bfloat16":
             found = "a method without encoders that compute in bfloat16"
             raise MethodError(found, expected="float32", todo="correct --precision")
@@ -37,7 +37,7 @@ def precision_of(wanted: Wanted, device: torch.device | str, method: Method) -> 
         return chosen
     if torch.device(device).type == "cuda":
         return "bfloat16"
-    return "bfloat16" if _folds(method) and fast_bfloat16() else "float32"
+    return "bfloat16" if folds(method) and fast_bfloat16() else "float32"
 
 
 def fast_bfloat16() -> bool:
@@ -46,7 +46,7 @@ def fast_bfloat16() -> bool:
     return any(able.get(name) for name in FAST_BFLOAT16)
 
 
-def _folds(method: Method) -> bool:
+def folds(method: Method) -> bool:
     """Whether a method has encoders that can be folded."""
     return any(isinstance(module, TempCNN) for module in method.modules())
 

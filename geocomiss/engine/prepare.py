@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from geocomiss.engine.encoders import FoldedPair, folded_encoder
-from geocomiss.engine.precision import Precision
+from geocomiss.engine.precision import Precision, folds
 from geocomiss.methods import Method
 from geocomiss.methods.features import FeaturePair
 from geocomiss.methods.galileo import Galileo
@@ -17,7 +17,7 @@ NUMBERS: Final[dict[Precision, torch.dtype]] = {"float32": torch.float32, "bfloa
 
 
 def prepared(method: Method, precision: Precision) -> Method:
-    """A copy of a method for prediction alone, its encoders folded.
+    """A copy of a method for prediction alone, its encoders folded; itself where it has none to fold.
 
     Heads, fusion and everything after the encoders are computed in float32.
 
@@ -25,11 +25,14 @@ def prepared(method: Method, precision: Precision) -> Method:
         method: A trained method.
         precision: See `precision_of`.
     """
+    if isinstance(method, Galileo):
+        chosen = copy.deepcopy(method)
+        chosen.precision = precision
+        return chosen
+    if not folds(method):
+        return method
     fast = copy.deepcopy(method).eval()
-    if isinstance(fast, Galileo):
-        fast.precision = precision
-    else:
-        _fold(fast, NUMBERS[precision])
+    _fold(fast, NUMBERS[precision])
     return fast
 
 
