@@ -7,7 +7,7 @@ N pixels, T steps, C bands, M modalities; U distinct rows of a modality whose ro
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -68,6 +68,23 @@ def default_min_steps(names: tuple[str, ...], steps: int) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
+class Around:
+    """Rows of a modality on a coarse grid of its own, between which N pixels lie."""
+
+    rows: Tensor
+    """(N, 4) the cell of each pixel and its nearest neighbours."""
+    weights: Tensor
+    """(N, 4) float32, bilinear between the centres of cells; 0 where there is no such cell."""
+
+    def __getitem__(self, pixels: slice | Tensor) -> "Around":
+        return Around(self.rows[pixels], self.weights[pixels])
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Around":
+        """The same with something done to each of its tensors."""
+        return Around(change(self.rows), change(self.weights))
+
+
+@dataclass(frozen=True)
 class Batch:
     """N pixels: what was measured, and which of it counts."""
 
@@ -86,6 +103,9 @@ class Batch:
     months: Tensor | None = None
     """(N, T) month 1..12 that holds the middle day of each step, 0 where it is not known; None where
     nobody told. Only methods that were pretrained with a calendar read it."""
+    around: Mapping[str, Around] = field(default_factory=dict)
+    """Of modalities that come on a grid of their own, the cells between which each pixel lies. Whether a
+    pixel has the modality is the matter of its own cell, `index`, alone."""
 
     def __len__(self) -> int:
         """Number of pixels N."""
@@ -100,10 +120,14 @@ class Batch:
     def available(self) -> Tensor:
         """(N, M) bool: which modalities each pixel has."""
         columns = []
-        for column, name in enumerate(self.modalities):
-            enough = self.valid[name].sum(1) >= self.min_steps[column]
+        for name in self.modalities:
+            enough = self.enough(name)
             columns.append(enough[self.index[name]] if name in self.index else enough)
         return torch.stack(columns, 1) & self.kept
+
+    def enough(self, modality: str) -> Tensor:
+        """Which rows of a modality have as many valid steps as it takes: (U,) bool."""
+        return self.valid[modality].sum(1) >= self.min_steps[self.modalities.index(modality)]
 
     def rows(self, modality: str) -> Tensor:
         """Row (N,) of each pixel in the tensors of a modality."""
@@ -126,13 +150,14 @@ class Batch:
         Args:
             keep: Per modality to change (N, T) bool, False where a step is to be missing.
         """
-        x, valid, index = dict(self.x), dict(self.valid), dict(self.index)
+        x, valid, index, around = dict(self.x), dict(self.valid), dict(self.index), dict(self.around)
         for name, steps in keep.items():
             rows = self.rows(name)
             index.pop(name, None)
+            around.pop(name, None)  # each pixel has a row to itself now
             valid[name] = valid[name][rows] & steps
             x[name] = fill_gaps(x[name][rows], valid[name])
-        return replace(self, x=x, valid=valid, index=index)
+        return replace(self, x=x, valid=valid, index=index, around=around)
 
     def __getitem__(self, pixels: slice | Tensor) -> "Batch":
         """Some of the pixels. Repeated rows stay whole."""
@@ -144,6 +169,7 @@ class Batch:
             index={name: rows[pixels] for name, rows in self.index.items()},
             kept=self.kept[pixels],
             months=None if self.months is None else self.months[pixels],
+            around={name: cells[pixels] for name, cells in self.around.items()},
         )
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
@@ -155,6 +181,7 @@ class Batch:
             change(self.kept),
             change(self.min_steps),
             None if self.months is None else change(self.months),
+            {name: cells.each(change) for name, cells in self.around.items()},
         )
 
     def to(self, device: torch.device | str) -> "Batch":
@@ -225,11 +252,13 @@ def batch_of_stack(
     """
     series = series_at(stack, spec.bands, chosen, grid or grid_of_stack(stack), whole)
     kept = np.ones((int(chosen.sum()), len(spec.modalities)), bool)
-    for column, name in enumerate(spec.modalities):
-        if name in series.within:
-            kept[:, column] = series.within[name]
+    index, around = {}, {}
+    for name, cells in series.cells.items():
+        index[name] = cells.own
+        around[name] = Around(torch.from_numpy(cells.around), torch.from_numpy(cells.weights))
+        kept[:, spec.modalities.index(name)] = cells.within
     months = np.array(origin_of(stack).calendar.months())
-    return batch_of_values(series.values, spec, series.rows, kept, months)
+    return replace(batch_of_values(series.values, spec, index, kept, months), around=around)
 
 
 def fill_gaps(x: Tensor, valid: Tensor) -> Tensor:

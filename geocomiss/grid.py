@@ -184,12 +184,33 @@ def cells_of(
     Returns:
         Flat index into the coarse grid (H, W), 0 where outside, and whether it lies inside (H, W).
     """
-    x, y = np.meshgrid(*centres(part, whole))
-    if part.crs != coarse.crs:
-        x, y = _transformer(part, coarse).transform(x, y)
-    col, row = (np.floor(each).astype(np.int64) for each in _pixels(coarse, x, y))
+    every = np.ones(part.shape, bool)
+    places = (each.reshape(part.shape) for each in places_in(part, coarse, every, whole))
+    col, row = (np.floor(each).astype(np.int64) for each in places)
     within = (row >= 0) & (row < coarse.height) & (col >= 0) & (col < coarse.width)
     return np.where(within, row * coarse.width + col, 0), within
+
+
+def places_in(
+    part: GeoBox, coarse: GeoBox, chosen: NDArray[np.bool_], whole: GeoBox | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where the centres of some pixels lie in a coarse grid.
+
+    Args:
+        part: Fine grid (H, W), a window of `whole`.
+        coarse: Coarse grid, any CRS.
+        chosen: (H, W) the N pixels, row by row.
+        whole: Fine grid from whose origin pixels are counted.
+
+    Returns:
+        Column (N,) and row (N,), the first cell reaching from 0 to 1.
+    """
+    x, y = centres(part, whole)
+    rows, cols = np.nonzero(chosen)
+    x, y = x[cols], y[rows]
+    if part.crs != coarse.crs:
+        x, y = _transformer(part, coarse).transform(x, y)
+    return _pixels(coarse, x, y)
 
 
 def _pixels(grid: GeoBox, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -206,7 +206,12 @@ def in_chunks(function: Callable[..., Tensor], *rows: Tensor, chunk: int = CHUNK
 
 
 def per_pixel(
-    function: Callable[[Tensor], Tensor], batch: Batch, modality: str, available: Tensor, width: int
+    function: Callable[[Tensor], Tensor],
+    batch: Batch,
+    modality: str,
+    available: Tensor,
+    width: int,
+    between: bool = False,
 ) -> Tensor:
     """Encode a modality for evaluation: each distinct row once, and only where it is available.
 
@@ -216,6 +221,7 @@ def per_pixel(
         modality: One of the batch's.
         available: (N,) bool, the pixels that have it.
         width: Length of the function's output.
+        between: Whether results are interpolated between the cells of a coarse grid, where there is one.
 
     Returns:
         (N, width), zeros where the modality is not available.
@@ -225,12 +231,36 @@ def per_pixel(
     wanted = torch.nonzero(available).squeeze(1)  # (R,) pixels
     if len(wanted) == 0:
         return result
-    if modality in batch.index:
+    if between and modality in batch.around:
+        result[wanted] = _between_cells(function, batch, modality, wanted)
+    elif modality in batch.index:
         rows, place = torch.unique(batch.index[modality][wanted], return_inverse=True)
         result[wanted] = in_chunks(function, x[rows])[place]
     else:
         result[wanted] = in_chunks(function, x[wanted])
     return result
+
+
+def _between_cells(
+    function: Callable[[Tensor], Tensor], batch: Batch, modality: str, wanted: Tensor
+) -> Tensor:
+    """Results (R, width) of pixels (R,) that have a modality on cells: the mean of the cells around each.
+
+    Cells with too little to be encoded drop out, and the others count for more. A pixel's own never does.
+    """
+    around = batch.around[modality][wanted]
+    weights = around.weights * batch.enough(modality)[around.rows]
+    rows = torch.where(weights > 0, around.rows, batch.index[modality][wanted][:, None])
+    used, place = torch.unique(rows, return_inverse=True)
+    of_cells = in_chunks(function, batch.x[modality][used])
+    shares = weights / _added(weights)[:, None]
+    return _added(of_cells[place] * shares[..., None])
+
+
+def _added(four: Tensor) -> Tensor:
+    """The sum over the four of an axis, the second; one by one, so that no reduction reorders it."""
+    one, two, three, last = four.unbind(1)
+    return one + two + three + last
 
 
 def pixels_of(batch: Batch, modality: str, wanted: Tensor) -> Tensor:

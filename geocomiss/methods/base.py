@@ -67,6 +67,10 @@ class Method(nn.Module, ABC):
     """The dataclass of its options."""
     supported: ClassVar[tuple[str, ...]] = tuple(MODALITIES)
     """The modalities it can read; pixels that have none of them get no prediction."""
+    additive: ClassVar[bool] = False
+    """Whether each modality gives logits by itself, of which pixels get a mean. Those of weather are then
+    interpolated between the cells on which it comes (`Batch.around`), so that a map does not show its cells;
+    other methods take the cell that a pixel lies in."""
 
     class_weight: Tensor
     """(K,) weight of each class in the losses; only training needs it, checkpoints do not."""

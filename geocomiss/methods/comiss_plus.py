@@ -58,6 +58,7 @@ class CoMissPlus(LateFusion):
     """
 
     options_type: ClassVar[type[MethodOptions]] = CoMissPlusOptions
+    additive: ClassVar[bool] = True
 
     def __init__(self, spec: Spec, options: CoMissPlusOptions) -> None:
         super().__init__(spec, options, _branches(spec, options), spec.classes)

@@ -33,6 +33,7 @@ class DSensD(LateFusion):
     """
 
     options_type: ClassVar[type[MethodOptions]] = DSensDOptions
+    additive: ClassVar[bool] = True
 
     def __init__(self, spec: Spec, options: DSensDOptions) -> None:
         branches = deciding_branches(spec, options, options.logit_norm)

@@ -61,7 +61,7 @@ class LateFusion(Method):
         if len(batch) == 0:
             return torch.zeros(0, self.spec.classes, device=available.device)
         each = [
-            per_pixel(self._single(name), batch, name, available[:, column], self.width)
+            per_pixel(self._single(name), batch, name, available[:, column], self.width, self.additive)
             for column, name in enumerate(self.spec.modalities)
         ]
         return in_chunks(self.fuse, torch.stack(each, 1), available)

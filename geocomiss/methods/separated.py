@@ -126,6 +126,7 @@ class Separated(LateFusion):
     """Separated features and a prediction a modality; subclasses say what is predicted from them."""
 
     options_type: ClassVar[type[MethodOptions]] = SeparatedOptions
+    additive: ClassVar[bool] = True
 
     def __init__(self, spec: Spec, options: SeparatedOptions) -> None:
         branches = {name: Branch(name, spec, options) for name in spec.modalities}

@@ -29,6 +29,7 @@ class UniModal(LateFusion):
     """
 
     options_type: ClassVar[type[MethodOptions]] = UniModalOptions
+    additive: ClassVar[bool] = True
 
     def __init__(self, spec: Spec, options: UniModalOptions) -> None:
         super().__init__(spec, options, deciding_branches(spec, options, "none"), spec.classes)

@@ -5,17 +5,23 @@ N pixels, T steps, C bands; U distinct rows of a modality whose rows repeat.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from geocomiss.grid import cells_of, same_grid
+from geocomiss.grid import same_grid
+from geocomiss.stack.cells import Cells, cells_at
 from geocomiss.stack.layout import COUNT, grid_of_group, groups_of
+
+AT_ONCE: Final = 1024
+"""Pixels whose series are put together at a time: as many as a processor keeps close."""
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
+Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -25,25 +31,25 @@ class PixelSeries:
     values: Mapping[str, Floats]
     """Per modality (U, T, C); T is 1 where nothing changes over time. Modalities that the stack does not
     have, or not with all bands, are absent."""
-    rows: Mapping[str, NDArray[np.int64]]
-    """Row (N,) of each pixel, for modalities on a coarser grid; otherwise pixel i is row i."""
-    within: Mapping[str, Bools]
-    """(N,) whether each pixel lies in that coarser grid; where not, its row says nothing."""
+    cells: Mapping[str, Cells]
+    """Of modalities on a grid of their own, the cells that pixels use, a row each; otherwise pixel i is
+    row i."""
     counts: Mapping[str, NDArray[np.int16]]
     """Clear observations behind each step (U, T), per dynamic modality."""
 
     def of_each(self, name: str) -> Floats:
         """The values of a modality, a row for each pixel: (N, T, C)."""
-        if name not in self.rows:
+        if name not in self.cells:
             return self.values[name]
-        inside = self.within[name][:, None, None]
-        return np.where(inside, self.values[name][self.rows[name]], np.float32(np.nan))
+        cells = self.cells[name]
+        return np.where(cells.within[:, None, None], self.values[name][cells.own], np.float32(np.nan))
 
     def counts_of_each(self, name: str) -> NDArray[np.int16]:
         """The counts of a modality, a row for each pixel: (N, T)."""
-        if name not in self.rows:
+        if name not in self.cells:
             return self.counts[name]
-        return np.where(self.within[name][:, None], self.counts[name][self.rows[name]], np.int16(0))
+        cells = self.cells[name]
+        return np.where(cells.within[:, None], self.counts[name][cells.own], np.int16(0))
 
 
 def series_at(
@@ -63,27 +69,36 @@ def series_at(
         whole: The grid that this is a window of, so that any tiling gives the same bits.
     """
     values: dict[str, Floats] = {}
-    rows: dict[str, NDArray[np.int64]] = {}
-    within: dict[str, Bools] = {}
+    cells: dict[str, Cells] = {}
     counts: dict[str, NDArray[np.int16]] = {}
+    pixels = np.flatnonzero(chosen)
     for name, group in groups_of(stack).items():
         if name not in bands or not set(bands[name]) <= set(group.data_vars):
             continue
-        taken: slice | Bools = chosen.ravel()
-        own = grid_of_group(group)
+        taken, own = pixels, grid_of_group(group)
         if not same_grid(own, grid):
-            cells, inside = cells_of(grid, own, whole)
-            rows[name], within[name], taken = cells[chosen], inside[chosen], slice(None)
-        values[name] = _rows(group, bands[name])[taken]
+            cells[name] = cells_at(grid, own, chosen, whole)
+            taken = cells[name].used
+        values[name] = _rows(group, bands[name], taken)
         if COUNT in group:
-            counts[name] = _rows(group, (COUNT,))[taken, :, 0].astype(np.int16)
-    return PixelSeries(values, rows, within, counts)
+            counts[name] = _rows(group, (COUNT,), taken)[..., 0].astype(np.int16)
+    return PixelSeries(values, cells, counts)
 
 
-def _rows(group: xr.Dataset, bands: tuple[str, ...]) -> Floats:
-    """All pixels of a modality, (H*W, T, C); T is 1 where there is no time."""
-    arrays = [group[band].values.astype(np.float32, copy=False) for band in bands]
-    stacked = np.stack(arrays, -1)  # (T, H, W, C) or (H, W, C)
-    if stacked.ndim == 3:
-        stacked = stacked[None]
-    return np.ascontiguousarray(np.moveaxis(stacked, 0, 2)).reshape(-1, len(stacked), len(bands))
+def _rows(group: xr.Dataset, bands: tuple[str, ...], taken: Numbers) -> Floats:
+    """Some pixels (N,) of a modality by flat index, (N, T, C); T is 1 where there is no time."""
+    arrays = [group[band].values for band in bands]
+    flat = [each.reshape(*each.shape[:-2], -1) for each in arrays]  # (T, H * W) or (H * W,)
+    flat = [each if each.ndim == 2 else each[None] for each in flat]
+    rows = np.empty((taken.size, len(flat[0]), len(bands)), np.float32)
+    for start in range(0, taken.size, AT_ONCE):
+        some = _span(taken[start : start + AT_ONCE])
+        for column, values in enumerate(flat):
+            rows[start : start + AT_ONCE, :, column] = values[:, some].T
+    return rows
+
+
+def _span(pixels: Numbers) -> slice | Numbers:
+    """Pixels (R,) in ascending order, R > 0; neighbours as a slice, which costs no copy."""
+    first, end = int(pixels[0]), int(pixels[-1]) + 1
+    return slice(first, end) if end - first == pixels.size else pixels

@@ -204,7 +204,10 @@ def test_a_stack_becomes_the_pixels_chosen_row_by_row() -> None:
         raw = np.stack([groups["radar"][b].values[:, rows[place], cols[place]] for b in BANDS["radar"]], -1)
         np.testing.assert_array_equal(batch.x["radar"][place].numpy(), raw)
     cells, within = cells_of(GRID, COARSE)
-    np.testing.assert_array_equal(batch.index["weather"].numpy(), cells[chosen])
+    here = within[chosen]
+    raw = np.stack([groups["weather"][b].values.reshape(12, -1).T for b in BANDS["weather"]], -1)
+    of_pixels = batch.x["weather"][batch.index["weather"]].numpy()
+    np.testing.assert_array_equal(of_pixels[here], raw[cells[chosen]][here])
     np.testing.assert_array_equal(batch.available[:, 2].numpy(), within[chosen])
 
 
@@ -226,6 +229,11 @@ def test_any_tiling_gives_the_same_pixels() -> None:
         batch = batch_of_stack(part, SPEC, np.ones(tile.geobox.shape, bool), whole=GRID)
         places = torch.from_numpy(flat[tile.y, tile.x].ravel())
         assert torch.equal(batch.available, whole.available[places])
-        for name in ("optical", "radar", "topography"):
-            np.testing.assert_array_equal(batch.x[name].numpy(), whole.x[name][places].numpy())
-        np.testing.assert_array_equal(batch.index["weather"].numpy(), whole.index["weather"][places].numpy())
+        for name in SPEC.modalities:
+            here, there = batch.rows(name), whole.rows(name)[places]
+            np.testing.assert_array_equal(batch.x[name][here].numpy(), whole.x[name][there].numpy())
+        here, there = batch.around["weather"], whole.around["weather"][places]
+        assert torch.equal(here.weights, there.weights)
+        np.testing.assert_array_equal(
+            batch.x["weather"][here.rows].numpy(), whole.x["weather"][there.rows].numpy()
+        )

@@ -4,13 +4,14 @@ The processor stands in for a GPU: its streams are stand-ins that do nothing, th
 """
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from geocomiss import staging
-from geocomiss.batch import Batch, Spec, batch_of_values, default_min_steps
+from geocomiss.batch import Around, Batch, Spec, batch_of_values, default_min_steps
 from geocomiss.inference import device_named, predict
 from geocomiss.mapping.crew import number_of
 from geocomiss.methods import new_method
@@ -26,7 +27,9 @@ def _batch(number: int) -> Batch:
     optical[rng.random((number, 4)) < 0.5] = np.nan
     weather = rng.uniform(0, 20, (3, 4, 1)).astype(np.float32)
     rows = {"weather": rng.integers(0, 3, number)}
-    return batch_of_values({"optical": optical, "weather": weather}, SPEC, rows, months=np.arange(1, 5))
+    batch = batch_of_values({"optical": optical, "weather": weather}, SPEC, rows, months=np.arange(1, 5))
+    around = Around(torch.from_numpy(rng.integers(0, 3, (number, 4))), torch.full((number, 4), 0.25))
+    return replace(batch, around={"weather": around})
 
 
 def _pieces(batch: Batch, size: int) -> list[Batch]:
@@ -38,6 +41,8 @@ def _same(one: Batch, other: Batch) -> None:
         assert mine.keys() == theirs.keys()
         for name in mine:
             torch.testing.assert_close(mine[name], theirs[name], rtol=0, atol=0, equal_nan=True)
+    assert torch.equal(one.around["weather"].rows, other.around["weather"].rows)
+    assert torch.equal(one.around["weather"].weights, other.around["weather"].weights)
     assert torch.equal(one.kept, other.kept) and torch.equal(one.min_steps, other.min_steps)
     assert one.months is not None and other.months is not None and torch.equal(one.months, other.months)
 
