@@ -51,7 +51,7 @@ def test_a_season_is_mapped_and_what_was_fetched_is_told(
     folder = tmp_path / "files"
     folder.mkdir()
     with serving(folder, page=100) as server:
-        add_season(server, SIDE, TILE, every=6)
+        add_season(server, SIDE, TILE, every=12)
         server.fail(slow=0.01)
         server.forget()
         report = make_map(request(server, tmp_path))
