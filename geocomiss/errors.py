@@ -71,6 +71,14 @@ class MapError(GeocomissError):
     """The output folder of a map or stack, and what is being written to it."""
 
 
+class NothingToMap(MapError):
+    """An area, or what a mask leaves of it, in which no pixel has its centre."""
+
+
+class NothingSeen(StackError):
+    """A stack without a single valid value where a map is wanted."""
+
+
 class TilesFailed(MapError):
     """Tiles of a map that failed again and again, while the others are done."""
 

@@ -20,7 +20,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.errors import RasterioError
 
 from geocomiss.errors import AreaError, MapError, unwritable
-from geocomiss.maps import Category, read_categories, read_summary
+from geocomiss.maps import Category, check_one_map, read_categories, read_summary
 
 CROP_TYPE: Final = "crop_type.tif"
 CONFIDENCE: Final = "confidence.tif"
@@ -116,6 +116,7 @@ def _check_out(request: FieldsRequest) -> None:
 
 def _classes(folder: Path) -> tuple[Category, ...]:
     """Classes of a map, by its sidecar or its summary."""
+    check_one_map(folder)
     if not (folder / CROP_TYPE).exists():
         raise MapError(
             f"{folder} holds no {CROP_TYPE}",

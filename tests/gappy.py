@@ -11,7 +11,7 @@ from odc.geo.geobox import GeoBox
 
 from geocomiss.batch import Spec, batch_of_stack, default_min_steps
 from geocomiss.checkpoint import Card, ClassInfo, Training, statistics_of, write_checkpoint
-from geocomiss.methods import METHODS, Method
+from geocomiss.methods import Method, new_method
 from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import RECIPES, Recipe
 from geocomiss.seasons import Calendar, Cycle
@@ -95,14 +95,15 @@ def store(folder: Path, groups: dict[str, xr.Dataset], recipe: Recipe = RECIPE, 
     return path
 
 
-def untrained(folder: Path, kind: str = "comiss", **changes: object) -> Path:
+def untrained(folder: Path, kind: str = "comiss", preset: str = "small", **changes: object) -> Path:
     """An untrained checkpoint that fits `gappy_groups`, its card changed as asked."""
     classes = len(changes.get("classes", "123"))  # type: ignore[arg-type]
-    method = _new_method(Spec(BANDS, 12, classes, default_min_steps(tuple(BANDS), 12)), kind)
+    method = _new_method(Spec(BANDS, 12, classes, default_min_steps(tuple(BANDS), 12)), kind, preset)
     for name, bands in BANDS.items():
         low, high = np.array([RANGES[band] for band in bands], "f4").T
         method.normaliser(name).mean.copy_(torch.from_numpy((low + high) / 2))
         method.normaliser(name).std.copy_(torch.from_numpy((high - low) / 4))
+    changes = {"options": {"preset": preset}} | changes
     return _write(folder / "model", method, RECIPE, RECIPE.cycle, changes)
 
 
@@ -120,10 +121,9 @@ def untrained_for(source: Path, folder: Path, cycle: Cycle, **changes: object) -
     return _write(folder / "model", method, opened.recipe, cycle, changes)
 
 
-def _new_method(spec: Spec, name: str = "comiss") -> Method:
+def _new_method(spec: Spec, name: str = "comiss", preset: str = "small") -> Method:
     torch.manual_seed(1)
-    kind = METHODS[name]
-    return kind(spec, kind.options_type(preset="small"))
+    return new_method(name, spec, {"preset": preset})
 
 
 def _write(folder: Path, method: Method, recipe: Recipe, cycle: Cycle, changes: dict[str, object]) -> Path:

@@ -118,6 +118,7 @@ def map_area(
     if dry_run:
         from geocomiss.costing import cost_of_map
 
+        # of an area in several zones, too: one grid has about as many pixels as theirs together
         say_cost(cost_of_map(request), "auto", None)
         return
     with progress_bar("mapping", "pixels") as tell:
@@ -139,11 +140,17 @@ def _say_report(report: "MapReport") -> None:
     console.print(f"season: {report.calendar}")
     unit = "degrees" if crs_of(grid).geographic else crs_of(grid).units[0]
     size = f"{grid.width} x {grid.height} pixels of {grid.resolution.x:.6g} {unit}"
-    console.print(f"grid: {size}, {crs_text(crs_of(grid))}", markup=False)
+    named = "grid of the virtual rasters over all zones" if report.zones else "grid"
+    console.print(f"{named}: {size}, {crs_text(crs_of(grid))}", markup=False)
     say_notes(report.notes, report.warnings)
     shares = ", ".join(f"{name} {share:.1%}" for name, share in report.modality_share.items())
     console.print(f"modalities available (share of pixels looked at): {shares}")
     _say_classes(report)
+    for zone in report.zones:
+        areas = f"{zone['pixels']:,} pixels with a class, {zone['area_ha']:,.2f} ha"
+        console.print(
+            f"{zone['name']} ({zone['crs']}): {areas}, in {report.folder / zone['name']}", markup=False
+        )
     console.print(f"pixels without a class: {_shares(report)}")
     console.print(f"{report.px_per_s:,.0f} pixels/s, {report.seconds:.1f} s{_time(report)}")
     for name in report.files:
@@ -162,6 +169,9 @@ def _time(report: "MapReport") -> str:
 def _shares(report: "MapReport") -> str:
     """Pixels without a class, by reason; inside the area with their share of it."""
     area = report.grid.width * report.grid.height - report.nodata["outside"]
+    if report.zones:  # its grid is none that was counted on
+        reasons = sum(pixels for reason, pixels in report.nodata.items() if reason != "outside")
+        area = reasons + sum(each["pixels"] for each in report.classes)
     return ", ".join(
         f"{reason.replace('_', ' ')} {pixels:,}"
         + ("" if reason == "outside" else f" ({pixels / max(area, 1):.1%} of the area)")

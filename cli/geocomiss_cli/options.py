@@ -106,7 +106,8 @@ Resolution = Annotated[
 Crs = Annotated[
     str,
     typer.Option(
-        help="CRS, such as EPSG:32631; 'auto': the area's UTM zone, or the local stack's own.",
+        help="CRS, such as EPSG:32631; 'auto': the area's UTM zone (`map` makes a map for each of several), "
+        "or the local stack's own.",
         rich_help_panel=GRID,
     ),
 ]

@@ -25,8 +25,11 @@ def status(
 
     The exit code is 3 where tiles failed.
     """
-    from geocomiss.tiling import read_status
+    from geocomiss.tiling import read_status, read_zones
 
+    if zones := read_zones(folder):
+        _say_zones(folder, zones)
+        return
     found = read_status(folder)
     console = screen()
     console.print(_headline(found), markup=False)
@@ -35,6 +38,40 @@ def status(
     if listed := [*found.running[:SHOWN], *found.interrupted[:SHOWN], *found.failed[:SHOWN]]:
         console.print(_named(listed, found), soft_wrap=False)
     if found.failed:
+        raise typer.Exit(FAILED_TILES)
+
+
+def _say_zones(folder: Path, zones: "tuple[tuple[str, MapStatus | None], ...]") -> None:
+    """A row a UTM zone, and the tiles that run or failed in any."""
+    from rich.table import Table
+
+    from geocomiss.tiling import ZonedFolder
+
+    console, going_on = screen(), bool(ZonedFolder(folder).planned())
+    known = [found for _, found in zones if found]
+    busy = any(found.busy for found in known)
+    state = (
+        "being mapped" if busy else "not finished, the command of the map goes on" if going_on else "finished"
+    )
+    console.print(f"{folder}: a map of {len(zones)} UTM zones, {state}", markup=False)
+    table = Table("zone", "state")
+    for heading in ("done", "running", "interrupted", "failed", "waiting", "tiles"):
+        table.add_column(heading, justify="right")
+    for zone, found in zones:
+        if found is None:
+            table.add_row(zone, "not begun, or nothing to map in it")
+        elif not found.tiles:
+            table.add_row(zone, "being planned" if found.busy else "finished")
+        else:
+            parts = (found.done, found.running, found.interrupted, found.failed)
+            numbers = (*(len(part) for part in parts), found.waiting, found.tiles)
+            words = "being mapped" if found.busy else "not finished"
+            table.add_row(zone, words, *(f"{number:,}" for number in numbers))
+    console.print(table)
+    for found in known:
+        if listed := [*found.running[:SHOWN], *found.interrupted[:SHOWN], *found.failed[:SHOWN]]:
+            console.print(_named(listed, found), soft_wrap=False)
+    if any(found.failed for found in known):
         raise typer.Exit(FAILED_TILES)
 
 

@@ -17,7 +17,7 @@ from rasterio.errors import RasterioError
 
 from geocomiss.errors import MapError
 from geocomiss.grid import Tile, centres, pixel_hectares, tiles_of
-from geocomiss.maps import read_summary
+from geocomiss.maps import check_one_map, read_summary
 
 CROP_TYPE: Final = "crop_type.tif"
 MODALITIES_USED: Final = "modalities.tif"
@@ -92,6 +92,7 @@ def open_map(folder: Path) -> MapOnDisk:
     Raises:
         MapError: The folder holds no finished map, or a damaged one.
     """
+    check_one_map(folder)
     summary = read_summary(folder)
     try:
         entries = summary["classes"]

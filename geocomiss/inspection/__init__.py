@@ -10,6 +10,7 @@ from geocomiss.inspection.learned import method_facts, model_facts, samples_fact
 from geocomiss.inspection.mapped import layer_facts, map_facts
 from geocomiss.inspection.places import area_facts, export_facts, stack_facts
 from geocomiss.maps import SUMMARY
+from geocomiss.tiling import zones_of_folder
 
 KNOWN: Final = (
     "an area (vector file, W,S,E,N or WKT), a stack, a samples table, a model, a map "
@@ -72,7 +73,7 @@ def _folder(path: Path) -> Facts:
         return map_facts(path)
     if (path / CARD).is_file():
         return model_facts(str(path))
-    if (path / UNFINISHED).is_dir():
+    if (path / UNFINISHED).is_dir() or zones_of_folder(path):
         return {
             "what": "an unfinished map",
             "how far it is": f"geocomiss status {path}",

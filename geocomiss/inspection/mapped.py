@@ -10,7 +10,7 @@ from odc.geo.geobox import GeoBox
 
 from geocomiss.grid import pixel_hectares, tiles_of
 from geocomiss.inspection.facts import Facts, grid_facts
-from geocomiss.maps import AREA_NOTE, read_categories, read_summary
+from geocomiss.maps import AREA_NOTE, read_categories, read_summary, zones_in
 
 SOFTWARE: Final = "geocomiss"
 """How the tag `software` of our layers begins."""
@@ -28,11 +28,11 @@ def map_facts(folder: Path) -> Facts:
     model, source = summary.get("model", {}), summary.get("source", {})
     made = (folder / "tiles").is_dir()
     return {
-        "what": "a map, being replaced: the same command goes on" if made else "a map",
+        "what": "a map, being replaced: the same command goes on" if made else _what(folder),
         **({"how far it is": f"geocomiss status {folder}"} if made else {}),
         "label": summary.get("label", ""),
         "season": summary.get("season"),
-        "grid": summary.get("grid"),
+        "grid of the virtual rasters" if zones_in(folder) else "grid": summary.get("grid"),
         "source": source.get("name"),
         "model": {key: model.get(key) for key in ("method", "trained_on", "simulated", "sha256")},
         "modalities available": summary.get("modality_share"),
@@ -40,9 +40,15 @@ def map_facts(folder: Path) -> Facts:
         "without": summary.get("without", []),
         "notes": summary.get("notes", []),
         "warnings": summary.get("warnings", []),
+        **({"zones": summary["zones"]} if zones_in(folder) else {}),
         "files": [name for name in summary.get("files", []) if (folder / name).exists()],
         AREA_NOTE: summary.get("classes", []),
     }
+
+
+def _what(folder: Path) -> str:
+    zones = zones_in(folder)
+    return f"a map of {len(zones)} UTM zones, one in each folder" if zones else "a map"
 
 
 def layer_facts(path: Path) -> Facts | None:

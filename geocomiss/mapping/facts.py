@@ -158,6 +158,7 @@ def _making(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[st
         "px_per_s": round(report.px_per_s, 1),
         "versions": _versions(),
         "command": plan.request.command,
+        "arguments": plan.fingerprint(),
     }
 
 

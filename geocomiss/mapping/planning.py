@@ -5,7 +5,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from geocomiss.aoi import read_aoi
+from geocomiss.aoi import Area, read_aoi
 from geocomiss.batch import Spec
 from geocomiss.calibration import Readout, caution, read_priors
 from geocomiss.checkpoint import Card, Checkpoint, read_checkpoint
@@ -37,6 +37,7 @@ from geocomiss.sources import EARTH_ENGINE, SIMULATED, sources_of
 from geocomiss.sources.base import Reading, Source
 from geocomiss.sources.resolve import Asked, future_steps, resolve_grid, source_asked, uncovered
 from geocomiss.stack import COUNT, groups_of, new_stack, origin_of, without
+from geocomiss.zones import zones_of
 
 
 def plan_map(request: MapRequest) -> Plan:
@@ -51,12 +52,12 @@ def plan_map(request: MapRequest) -> Plan:
     _check_applicability(request, checkpoint)
     request, memory = sized(request, checkpoint)
     card, cycle = checkpoint.card, _cycle(checkpoint)
-    source = source_asked(_asked(request, card))
+    source = source_of(request, card)
     _check_simulated(request, checkpoint, source)
     readout = card.readout(_priors(request, card))
-    area = read_aoi(request.aoi) if request.aoi else None
+    area, crs = _place(request)
     geometry = area.geometry if area else None
-    grid = resolve_grid(source, geometry, request.crs, request.resolution)
+    grid = resolve_grid(source, geometry, crs, request.resolution)
     calendar, other_calendar = season_of(request, source, cycle)
     shared = tuple(name for name in source.bands if name in card.bands)
     found = (*recipe_differences(source.recipe, card, shared), *band_differences(source.bands, card))
@@ -98,12 +99,27 @@ def sized(request: MapRequest, checkpoint: Checkpoint) -> tuple[MapRequest, Memo
     return replace(request, tile=side), memory
 
 
-def _asked(request: MapRequest, card: Card) -> Asked:
-    """What is asked of the source: nothing that the model does not read."""
+def source_of(request: MapRequest, card: Card) -> Source:
+    """The source that is asked for. Nothing is asked of it that the model does not read."""
     wanted = {name: bands for name, bands in card.bands.items() if name not in request.without}
     unreadable = request.max_unreadable / 100
     reading = Reading(wanted, request.max_cloud, unreadable, request.tile, request.ee, request.kept)
-    return Asked(request.source, card.recipe, request.seed, request.cloud_dilation, request.weather, reading)
+    return source_asked(
+        Asked(request.source, card.recipe, request.seed, request.cloud_dilation, request.weather, reading)
+    )
+
+
+def _place(request: MapRequest) -> tuple[Area | None, str]:
+    """The area of interest, or what it has in the zone that is asked for, and the CRS of the map."""
+    area = read_aoi(request.aoi) if request.aoi else None
+    if area is None or request.zone is None:
+        return area, request.crs
+    zones = {zone.name: zone for zone in zones_of(area.geometry)}
+    if request.zone not in zones:
+        raise MapError(
+            f"the zone {request.zone!r}", expected=" or ".join(zones), todo="name one in which the area lies"
+        )
+    return replace(area, geometry=zones[request.zone].part), zones[request.zone].crs
 
 
 def _needed(stack: xr.DataTree, spec: Spec) -> xr.DataTree:

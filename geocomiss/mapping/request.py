@@ -37,7 +37,9 @@ class MapRequest:
     resolution: float | None = None
     """Pixel size in units of the CRS; None: 10, or the local stack's own."""
     crs: str = "auto"
-    """CRS of the map; 'auto': the area's UTM zone, or the local stack's own."""
+    """CRS of the map; 'auto': the area's UTM zones, a map each, or the local stack's own."""
+    zone: str | None = None
+    """UTM zone, such as 'utm31n', whose part of the area alone is mapped; None: the whole area."""
     min_steps: Mapping[str, int] = field(default_factory=dict)
     """Valid steps from which a modality is available, where it differs from the checkpoint's."""
     without: tuple[str, ...] = ()
@@ -140,5 +142,7 @@ class MapReport:
     """Where the time of this run went (see `Clock.shares`)."""
     failed: dict[str, str] = field(default_factory=dict)
     """Why tiles failed that hold no data, by name."""
+    zones: tuple[dict[str, Any], ...] = ()
+    """`name, crs, pixels, area_ha` of each UTM zone with a map of its own; none: there is one map."""
     outside_applicability: float | None = None
     """Share of the pixels with a class that lie outside the area of applicability; None: not known."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rasterio
 
-from geocomiss.errors import MapError, StackError
+from geocomiss.errors import MapError, NothingSeen, NothingToMap
 from geocomiss.inference import device_named
 from geocomiss.mapping.assemble import Finished, assemble, total
 from geocomiss.mapping.clock import Clock
@@ -23,11 +23,8 @@ from geocomiss.maps import NOT_MAPPED, SUMMARY
 from geocomiss.tiling import TILES, WorkFolder
 
 
-def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport:
-    """Map an area of interest and write the map's folder.
-
-    An interrupted map goes on where it stopped when called again with equal arguments, and asks a metered
-    source for nothing that has come already. A tile that fails is tried again after the others.
+def map_one(request: MapRequest, progress: Progress | None = None) -> tuple[MapReport, Plan]:
+    """Map an area of interest, or its part in a zone, on one grid. Returns what was mapped and its plan.
 
     Args:
         request: What to map.
@@ -62,7 +59,7 @@ def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport
         if not queue.failed:
             work.clear()
             shutil.rmtree(request.kept, ignore_errors=True)
-    return report
+    return report, plan
 
 
 def _small_cache() -> rasterio.Env:
@@ -110,22 +107,22 @@ def _check_content(plan: Plan, finished: Finished, work: WorkFolder) -> None:
     """See to it that there is something to show.
 
     Raises:
-        MapError: No pixel is to be mapped.
-        StackError: Nothing was ever seen.
+        NothingToMap: No pixel is to be mapped.
+        NothingSeen: Nothing was ever seen.
     """
     if finished.failed:
         return
     counts = total(plan, finished.done)
     if not counts.patterns[:NOT_MAPPED].any():
         work.clear()
-        raise MapError(
+        raise NothingToMap(
             "no pixel whose centre lies in the area of interest and in the mask",
             expected="at least one",
             todo="check --aoi and --mask, or give a finer --resolution",
         )
     if not counts.patterns[1:NOT_MAPPED].any():
         work.clear()
-        raise StackError(
+        raise NothingSeen(
             "a stack without a single valid value in the area of interest",
             expected="values other than NaN or nodata",
             todo="check the file, the area, the mask and the season",

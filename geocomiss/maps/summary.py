@@ -1,6 +1,8 @@
 """What a map folder says about itself."""
 
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,6 +10,8 @@ from geocomiss.errors import MapError
 
 SUMMARY: Final = "run.json"
 """What a map folder says about itself."""
+ZONE: Final = re.compile(r"utm\d\d[ns]")
+"""Names of zones."""
 AREA_NOTE: Final = "mapped area (pixel count, not an estimate)"
 """What areas per class are called, everywhere."""
 
@@ -32,6 +36,36 @@ def read_summary(folder: Path) -> dict[str, Any]:
     if not isinstance(summary, dict):
         raise _damaged_summary(path, "it is no object")
     return summary
+
+
+def zones_in(folder: Path) -> tuple[str, ...]:
+    """Names of the UTM zones of which a folder holds a map each; none where it is one map, or none."""
+    try:
+        zones = read_summary(folder).get("zones")
+    except MapError:
+        return ()
+    listed = zones if isinstance(zones, list) else []
+    return zone_names(each.get("name") for each in listed if isinstance(each, dict))
+
+
+def zone_names(stated: Iterable[Any]) -> tuple[str, ...]:
+    """Those of the names in a file that can be a zone's folder, and no way out of the map's."""
+    return tuple(str(name) for name in stated if ZONE.fullmatch(str(name)))
+
+
+def check_one_map(folder: Path) -> None:
+    """Refuse a folder that holds a map for each of several UTM zones.
+
+    Raises:
+        MapError: It does.
+    """
+    if zones := zones_in(folder):
+        raise MapError(
+            f"{folder} holds maps of {len(zones)} UTM zones",
+            expected="the folder of one of them",
+            todo=f"give {' or '.join(str(folder / zone) for zone in zones)}, one after the other; any GIS "
+            f"and `geocomiss view {folder / 'crop_type.vrt'}` show all of them",
+        )
 
 
 def _damaged_summary(path: Path, why: str) -> MapError:

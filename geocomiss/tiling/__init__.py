@@ -4,5 +4,18 @@ from geocomiss.tiling.counts import Counts
 from geocomiss.tiling.folder import TILES, WorkFolder, changes
 from geocomiss.tiling.manifest import Manifest, Record
 from geocomiss.tiling.status import MapStatus, read_status
+from geocomiss.tiling.zoned import ZonedFolder, read_zones, zones_of_folder
 
-__all__ = ["TILES", "Counts", "Manifest", "MapStatus", "Record", "WorkFolder", "changes", "read_status"]
+__all__ = [
+    "TILES",
+    "Counts",
+    "Manifest",
+    "MapStatus",
+    "Record",
+    "WorkFolder",
+    "ZonedFolder",
+    "changes",
+    "read_status",
+    "read_zones",
+    "zones_of_folder",
+]

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Final
 
 from geocomiss.errors import MapError
-from geocomiss.tiling import TILES
+from geocomiss.maps import check_one_map
+from geocomiss.tiling import TILES, zones_of_folder
 
 CROP_TYPE: Final = "crop_type"
 """Stem of the raster that a map is about."""
@@ -17,6 +18,8 @@ def main_raster(path: Path) -> Path:
         MapError: It is not there, or not yet.
     """
     main = path / f"{CROP_TYPE}.tif" if path.is_dir() else path
+    if path.is_dir():
+        check_one_map(path)
     if main.exists():
         return main
     if still_made(path):
@@ -34,6 +37,6 @@ def main_raster(path: Path) -> Path:
 
 def still_made(path: Path) -> tuple[str, ...]:
     """What to know of a folder in which tiles are still to be made; empty where none are."""
-    if (path / TILES).is_dir():
+    if (path / TILES).is_dir() or zones_of_folder(path):
         return (f"tiles that are still to be made, see `geocomiss status {path}`",)
     return ()

@@ -28,17 +28,17 @@ SIDE = 768
 TRIED = 256
 """Pixels a side of the tiles, and of the window with which the network is timed before and after the map."""
 TARGET = 0.8
-OPTIONS = {"preset": "full"}
 
 
-def _model(folder):
+def _model(folder, preset):
+    options = {"preset": preset}
     spec = Spec(BANDS, 12, 3, default_min_steps(tuple(BANDS), 12))
     torch.manual_seed(1)
-    method = new_method("comiss", spec, OPTIONS).eval()
+    method = new_method("comiss", spec, options).eval()
     names = (("maize", "#ffd300"), ("wheat", "#a57000"), ("non_crop", "#808080"))
     card = Card(
         method="comiss",
-        options=OPTIONS,
+        options=options,
         classes=tuple(
             ClassInfo(value=number, name=name, color=color) for number, (name, color) in enumerate(names, 1)
         ),
@@ -63,11 +63,12 @@ def _rate(plan, batch):
     return len(batch) / (time.perf_counter() - start)
 
 
-def test_a_map_from_disk_reaches_most_of_the_rate_of_its_network(tmp_path):
+@pytest.mark.parametrize("preset", ["full", "compact"])
+def test_a_map_from_disk_reaches_most_of_the_rate_of_its_network(tmp_path, preset, figure):
     torch.set_num_threads(os.cpu_count() or 1)
     grid = GeoBox((SIDE, SIDE), Affine(10, 0, 640000, 0, -10, 5610000), "EPSG:32631")
     source = str(store(tmp_path, gappy_groups(grid, SEASON)))
-    model = _model(tmp_path / "model")
+    model = _model(tmp_path / "model", preset)
     request = MapRequest(source, tmp_path / "map", model=model, device="cpu", tile=TRIED)
     plan = plan_map(request)
     part = window(plan.stack, slice(0, TRIED), slice(0, TRIED), plan.grid).compute()
@@ -79,9 +80,11 @@ def test_a_map_from_disk_reaches_most_of_the_rate_of_its_network(tmp_path):
     alone = (before + _rate(plan, batch)) / 2
     timings = json.loads((tmp_path / "map" / "run.json").read_text())["timings"]
     mapping = SIDE * SIDE / (report.seconds - timings["plan"])
-    print(
-        f"\n{torch.get_num_threads()} threads, {plan.precision}: network alone {alone:,.0f} px/s, map "
-        f"{report.px_per_s:,.0f} px/s ({report.px_per_s / alone:.0%}), without planning {mapping:,.0f} px/s "
-        f"({mapping / alone:.0%}); {report.time}"
+    figure(
+        f"a map of {SIDE} x {SIDE} pixels from a stored stack, Co-Miss, {preset}, {plan.precision}, "
+        f"{torch.get_num_threads()} threads",
+        f"{report.px_per_s:,.0f} px/s, without planning {mapping:,.0f}: {mapping / alone:.0%} of the "
+        f"{alone:,.0f} of its network",
     )
-    assert mapping > TARGET * alone
+    if preset == "full":  # of a network that is twenty times as fast reading is the larger part
+        assert mapping > TARGET * alone

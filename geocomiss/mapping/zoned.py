@@ -1,0 +1,229 @@
+"""Map an area of interest: one map or, where it lies in several UTM zones, one for each and one over all."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from geocomiss.aoi import read_aoi
+from geocomiss.checkpoint import read_checkpoint
+from geocomiss.errors import GeocomissError, MapError, NothingSeen, NothingToMap, TilesFailed
+from geocomiss.mapping.clock import Clock
+from geocomiss.mapping.over import Mapped, write_over
+from geocomiss.mapping.plan import Plan
+from geocomiss.mapping.planning import model_name, plan_map, source_of
+from geocomiss.mapping.request import MapReport, MapRequest, Progress
+from geocomiss.mapping.run import check_free, map_one
+from geocomiss.maps import PARTS, SUMMARY, read_summary, zones_in
+from geocomiss.sources.resolve import DEFAULT_RESOLUTION
+from geocomiss.tiling import TILES, ZonedFolder, changes, zones_of_folder
+from geocomiss.zones import Zone, zones_of
+
+ALONE: Final = "smoothing and the minimum mapping unit look at each zone by itself: patches end at its border"
+"""What to know of neighbourhoods."""
+
+
+def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport:
+    """Map an area of interest and write the map's folder.
+
+    An interrupted map goes on where it stopped when called again with equal arguments, and asks a metered
+    source for nothing that has come already. A tile that fails is tried again after the others.
+
+    Where the area lies in several UTM zones and neither a CRS nor the grid of a local stack is to be kept,
+    each zone gets a map in a folder of its own, and the map's folder what shows them together.
+
+    Args:
+        request: What to map.
+        progress: Told (pixels done, pixels in all).
+
+    Raises:
+        GeocomissError: Input that cannot be used; nothing half-written stays, except finished
+            tiles under `tiles/`.
+        TilesFailed: Some tiles failed again and again; the others are done.
+    """
+    if zones := zones_asked(request):
+        return _Zoned(request, zones, progress).make()
+    folder = ZonedFolder(request.out)
+    if folder.planned() and not request.overwrite:
+        folder.begin((), "", give_up=False, replace=False)  # refuses
+    before, old = zones_of_folder(request.out), _files_in(request)
+    report, _ = map_one(request, progress)
+    if before:
+        _forget(request, before, set(old) - set(report.files))
+        shutil.rmtree(request.out / PARTS, ignore_errors=True)
+        folder.leave()
+    return report
+
+
+def zones_asked(request: MapRequest) -> tuple[Zone, ...]:
+    """The UTM zones that get a map each; none where there is one map.
+
+    Raises:
+        MapError: What is asked for holds for a single map.
+    """
+    if request.aoi is None or request.crs != "auto" or request.zone is not None:
+        return ()
+    zones = zones_of(read_aoi(request.aoi).geometry)
+    if len(zones) < 2:
+        return ()
+    card = read_checkpoint(model_name(request)).card
+    if source_of(request, card).grid is not None:
+        return ()
+    if request.ee.max_requests is not None or request.ee.max_eecu_hours is not None:
+        raise MapError(
+            f"--max-requests or --max-eecu-hours for an area in {len(zones)} UTM zones",
+            expected="one map: limits hold for a map, and each zone has its own",
+            todo="leave the limit out, give --crs, or map the zones one after the other, each to an --out",
+        )
+    return zones
+
+
+@dataclass
+class _Zoned:
+    """A map of several zones in the making."""
+
+    request: MapRequest
+    zones: tuple[Zone, ...]
+    progress: Progress | None
+    clock: Clock = field(default_factory=Clock)
+    mapped: dict[str, Mapped] = field(default_factory=dict)
+    """What was mapped, by zone."""
+    nothing: dict[str, GeocomissError] = field(default_factory=dict)
+    """Why zones have no map, by zone."""
+    failed: dict[str, TilesFailed] = field(default_factory=dict)
+    """What failed, by zone."""
+
+    def make(self) -> MapReport:
+        """Map the zones that are not finished yet, then write what shows all of them."""
+        request, folder = self.request, ZonedFolder(self.request.out)
+        check_free(request.out, SUMMARY, request.overwrite, "a finished map")
+        area = b"".join(zone.part.geom.wkb for zone in self.zones)
+        names = tuple(zone.name for zone in self.zones)
+        # tiles that failed may be the only reason to replace it
+        again = request.overwrite and not any((request.out / zone / TILES).exists() for zone in names)
+        digest = hashlib.sha256(area).hexdigest()[:16]
+        folder.begin(names, digest, give_up=request.overwrite, replace=again)
+        try:
+            for zone in self.zones:
+                self._map(zone, folder)
+        finally:
+            if not any((request.out / zone).exists() for zone in names):
+                folder.leave()  # nothing is to be gone on with
+        self._check()
+        before, old = zones_in(request.out), _files_in(request)
+        report = write_over(request, self.zones, self.mapped, self._notes(), self.clock)
+        _forget(request, tuple(set(before) - set(self.mapped)), set(old) - set(report.files))
+        shutil.rmtree(request.out / TILES, ignore_errors=True)
+        folder.leave()
+        return report
+
+    def _map(self, zone: Zone, folder: ZonedFolder) -> None:
+        """Map a zone, or keep what is finished of it."""
+        part = replace(self.request, zone=zone.name, out=self.request.out / zone.name)
+        try:
+            if folder.done(zone.name) and (plan := _kept(part)):
+                self.mapped[zone.name] = Mapped(plan, None)
+                return
+            report, plan = map_one(replace(part, overwrite=self._may_replace(part)), self._told(zone))
+        except (NothingToMap, NothingSeen) as error:
+            self.nothing[zone.name] = error
+        except TilesFailed as error:
+            self.failed[zone.name] = error
+        else:
+            self.mapped[zone.name] = Mapped(plan, report)
+            self.clock.add({}, report.computed)
+            if not report.failed:
+                folder.note(zone.name)
+
+    def _may_replace(self, part: MapRequest) -> bool:
+        """Whether a map of a zone may be replaced: where the user says so, or where tiles failed."""
+        return self.request.overwrite or (part.out / TILES).is_dir()
+
+    def _check(self) -> None:
+        """See to it that all zones are there.
+
+        Raises:
+            TilesFailed: In some of them tiles failed.
+            GeocomissError: There is nothing to map in any.
+        """
+        if self.failed:
+            first = next(iter(self.failed.values()))
+            raise TilesFailed(
+                "; ".join(f"{name}: {error.found}" for name, error in self.failed.items()),
+                expected=first.expected,
+                todo=first.todo,
+            ) from first
+        if not self.mapped:
+            raise next(iter(self.nothing.values()))
+
+    def _notes(self) -> tuple[str, ...]:
+        """What to know of a map of several zones."""
+        names = ", ".join(f"{zone.name} ({zone.crs})" for zone in self.zones)
+        notes = [
+            f"the area lies in {len(self.zones)} UTM zones, a map each: {names}; --crs makes one map "
+            "in a single CRS"
+        ]
+        notes += [f"{name} has no map: {error.found}" for name, error in self.nothing.items()]
+        return (*notes, ALONE) if self.request.smooth or self.request.mapping_unit else tuple(notes)
+
+    def _told(self, zone: Zone) -> Callable[[int, int], None] | None:
+        """Progress of a zone as progress of all, by the zones' areas."""
+        if self.progress is None:
+            return None
+        areas = {each.name: _square_metres(each) for each in self.zones}
+        whole = sum(areas.values())
+        before = sum(areas[each.name] for each in self.zones if each.number < zone.number)
+        side, tell = self.request.resolution or DEFAULT_RESOLUTION, self.progress
+        pixels = max(1, round(whole / side**2))
+
+        def told(done: int, total: int) -> None:
+            tell(round(pixels * (before + areas[zone.name] * done / max(total, 1)) / whole), pixels)
+
+        return told
+
+
+def _square_metres(zone: Zone) -> float:
+    return max(1.0, float(zone.part.to_crs(zone.crs).area))
+
+
+def _kept(part: MapRequest) -> Plan | None:
+    """The plan of a zone that is finished; None where it is to be mapped once more.
+
+    Raises:
+        MapError: It was mapped with other arguments.
+    """
+    if (part.out / TILES).is_dir():  # tiles failed that may work now
+        return None
+    plan = plan_map(part)
+    now = json.loads(json.dumps(plan.fingerprint()))
+    before = read_summary(part.out).get("arguments", {})
+    if before == now:
+        return plan
+    if part.overwrite:
+        return None
+    raise MapError(
+        f"{part.out} holds a map with other arguments ({'; '.join(changes(before, now))})",
+        expected="the same arguments, to go on with the other zones",
+        todo="give them, choose another --out, or start afresh with --overwrite",
+    )
+
+
+def _files_in(request: MapRequest) -> tuple[str, ...]:
+    """Files of the map that is replaced."""
+    try:
+        files = read_summary(request.out).get("files", [])
+    except MapError:
+        return ()
+    return tuple(str(each) for each in files)
+
+
+def _forget(request: MapRequest, zones: tuple[str, ...], files: set[str]) -> None:
+    """Delete what a map that was replaced has left: zones, and files that the new one does not have."""
+    for zone in zones:
+        shutil.rmtree(request.out / zone, ignore_errors=True)
+    for name in files:
+        if Path(name).name == name:  # never beyond the folder, whatever its summary says
+            (request.out / name).unlink(missing_ok=True)
