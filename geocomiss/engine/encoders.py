@@ -45,7 +45,7 @@ class FoldedTempCNN(nn.Module):
         self.others = nn.Sequential(*(Convolution(*each, dtype, True) for each in others))
         weight, bias = _folded(linear_of(trained.dense[0]), cast(BatchNorm, trained.dense[1]))
         width = pairs[-1][0].out_channels
-        by_step = weight.unflatten(1, (width, -1)).transpose(1, 2).flatten(1)  # was by channel, then step
+        by_step = weight.view(len(weight), width, -1).transpose(1, 2).flatten(1)  # was by channel, then step
         self.hidden = Dense(by_step, bias, dtype, True)
         self.last = Dense(*(last or linear_of(trained.dense[-1])), dtype, positive)
 

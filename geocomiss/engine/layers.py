@@ -106,7 +106,7 @@ class Convolution(Layer):
 @cache
 def fuses(dtype: torch.dtype) -> bool:
     """Whether this torch, on this processor, offers what oneDNN does in one step: tried once."""
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     weight = torch.zeros(16, 16, 1, KERNEL, dtype=dtype).contiguous(memory_format=torch.channels_last)
     bias, rows = torch.zeros(16, dtype=dtype), torch.zeros(2, 16, dtype=dtype)
@@ -128,9 +128,7 @@ def _convolved(lines: Tensor, packed: Tensor, bias: Tensor, after: str) -> Tenso
 
 def _packed_convolution(weight: Tensor, steps: int) -> Tensor:
     shape = [CHUNK, weight.shape[1], 1, steps]
-    packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
-        weight, [0, EDGE], [1, 1], [1, 1], 1, shape
-    )
+    packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(weight, [0, EDGE], [1, 1], [1, 1], 1, shape)
     return packed
 
 
