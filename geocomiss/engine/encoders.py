@@ -20,9 +20,13 @@ Linear = tuple[Tensor, Tensor]
 class FoldedTempCNN(nn.Module):
     """A trained `TempCNN`: its convolutions, then its two dense layers.
 
+    The first convolution is computed in float32: rounding the values themselves to bfloat16 moved
+    confidence by up to 0.014 (Canada, small and compact networks), everything after it by up to 0.007. It
+    is 3 % of the operations.
+
     Args:
         trained: The network; it stays as it is.
-        dtype: Numbers to compute with.
+        dtype: Numbers to compute with after the first convolution.
         last: Its last layer, where that is not to be the trained one.
         positive: Whether a ReLU comes after the last layer.
     """
@@ -36,9 +40,9 @@ class FoldedTempCNN(nn.Module):
             for layer, after in pairwise(trained.convolutions)
             if isinstance(layer, nn.Conv1d) and isinstance(after, BatchNorm)
         ]
-        self.convolutions = nn.Sequential(
-            *(Convolution(*_folded(linear_of(layer), norm), dtype, True) for layer, norm in pairs)
-        )
+        first, *others = (_folded(linear_of(layer), norm) for layer, norm in pairs)
+        self.first = Convolution(*first, torch.float32, True)
+        self.others = nn.Sequential(*(Convolution(*each, dtype, True) for each in others))
         weight, bias = _folded(linear_of(trained.dense[0]), cast(BatchNorm, trained.dense[1]))
         width = pairs[-1][0].out_channels
         by_step = weight.view(len(weight), width, -1).transpose(1, 2).flatten(1)  # was by channel, then step
@@ -47,7 +51,7 @@ class FoldedTempCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, T, C) to (R, D), float32."""
-        steps: Tensor = self.convolutions(x.to(self.hidden.weight.dtype))
+        steps: Tensor = self.others(self.first(x).to(self.hidden.weight.dtype))
         features: Tensor = self.last(self.hidden(steps.flatten(1)))
         return features.float()
 
