@@ -1,12 +1,15 @@
 """The Batch: gaps, validity, availability."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
-from gappy import BANDS, COARSE, GRID, NO_OPTICAL, NOTHING, SEASON, WEATHER_ONLY, gappy_groups
+from gappy import BANDS, COARSE, GRID, NO_OPTICAL, NOTHING, SEASON, WEATHER_ONLY, gappy_groups, group
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from odc.geo.geobox import GeoBox
 
 from geocomiss.batch import (
     CLOUDY_BLUE,
@@ -209,6 +212,31 @@ def test_a_stack_becomes_the_pixels_chosen_row_by_row() -> None:
     of_pixels = batch.x["weather"][batch.index["weather"]].numpy()
     np.testing.assert_array_equal(of_pixels[here], raw[cells[chosen]][here])
     np.testing.assert_array_equal(batch.available[:, 2].numpy(), within[chosen])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
+def test_series_of_chosen_pixels_are_those_of_all_of_which_the_others_are_left_out(share: float) -> None:
+    chosen = np.random.default_rng(1).random(GRID.shape) < share
+    batch = batch_of_stack(new_stack(gappy_groups(), Origin("test", RECIPE, SEASON)), SPEC, chosen)
+    groups = gappy_groups()
+    for name in ("optical", "radar", "topography"):
+        bands = [groups[name][band].values.reshape(-1, *GRID.shape) for band in BANDS[name]]
+        plain = np.moveaxis(np.stack(bands, -1), 0, 2)[chosen]  # (N, T, C)
+        valid = np.isfinite(plain).all(2)
+        np.testing.assert_array_equal(batch.valid[name].numpy(), valid)
+        np.testing.assert_array_equal(batch.x[name].numpy()[valid], plain[valid])
+
+
+def test_what_is_not_chosen_takes_no_memory() -> None:
+    grid = GeoBox((400, 400), GRID.affine, GRID.crs)
+    groups = {"topography": group("topography", grid, SEASON, np.random.default_rng(2))}
+    stack, chosen = new_stack(groups, Origin("test", RECIPE, SEASON)), np.zeros(grid.shape, bool)
+    chosen[200, :50] = True
+    tracemalloc.start()
+    batch_of_stack(stack, SPEC, chosen)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert taken < 0.5 * groups["topography"].nbytes
 
 
 def test_pixels_with_less_and_less_are_seen_as_such() -> None:
