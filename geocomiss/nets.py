@@ -17,6 +17,8 @@ from geocomiss.modalities import MODALITIES
 CHUNK: Final = 512
 """Rows a network sees at once in evaluation mode: always this many, so that matrix products of one
 shape give one pixel the same bits whatever its neighbours are."""
+FEW: Final = 64
+"""The same of rows that many pixels share: a part of a map lies in few weather cells."""
 
 BLOCKS: Final = 3
 KERNEL: Final = 5
@@ -235,7 +237,7 @@ def per_pixel(
         result[wanted] = _between_cells(function, batch, modality, wanted)
     elif modality in batch.index:
         rows, place = torch.unique(batch.index[modality][wanted], return_inverse=True)
-        result[wanted] = in_chunks(function, x[rows])[place]
+        result[wanted] = in_chunks(function, x[rows], chunk=FEW)[place]
     else:
         result[wanted] = in_chunks(function, x[wanted])
     return result
@@ -252,7 +254,7 @@ def _between_cells(
     weights = around.weights * batch.enough(modality)[around.rows]
     rows = torch.where(weights > 0, around.rows, batch.index[modality][wanted][:, None])
     used, place = torch.unique(rows, return_inverse=True)
-    of_cells = in_chunks(function, batch.x[modality][used])
+    of_cells = in_chunks(function, batch.x[modality][used], chunk=FEW)
     shares = weights / _added(weights)[:, None]
     return _added(of_cells[place] * shares[..., None])
 

@@ -1,4 +1,4 @@
-"""Labels as people write them."""
+"""Labels as people write them, and addresses as they may be shown."""
 
 import re
 
@@ -6,3 +6,9 @@ import re
 def plain(label: str) -> str:
     """A label without case, spaces at its ends, and the difference between space, '-' and '_'."""
     return re.sub(r"[\s_-]+", " ", label.strip()).casefold()
+
+
+def without_secrets(text: str) -> str:
+    """Text whose web addresses lack names, passwords and queries: these may hold keys and tokens."""
+    text = re.sub(r"(\w://)[^\s/@]*@", r"\1", text)
+    return re.sub(r"(\w://[^\s?,'\"]*|\burl: /[^\s?,'\"]*)\?[^\s,'\")]*", r"\1", text)

@@ -33,7 +33,15 @@ class Service:
     def __init__(self, folder: Path, page: int, signed: bool) -> None:
         self.folder, self.page, self.signed = folder, page, signed
         self.items: list[dict[str, Any]] = []
-        self.faults: dict[str, Any] = {"gone": [], "once": {}, "slow": 0.0, "broken": {}, "whole": False}
+        self.faults: dict[str, Any] = {
+            "gone": [],
+            "once": {},
+            "slow": 0.0,
+            "broken": {},
+            "whole": False,
+            "more": 0,
+            "off": 0,
+        }
         self.requests: list[tuple[str, str, int]] = []
         self.lock = threading.Lock()
         self.httpd = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -182,6 +190,8 @@ class Service:
                     return
                 first, _, last = asked.removeprefix("bytes=").partition("-")
                 start, end = int(first), min(int(last or size), size - 1)
+                start += server.faults["off"]
+                end = min(end + server.faults["more"] + server.faults["off"], size - 1)
                 if start >= size:
                     self._send(b"", "image/tiff", 416)
                     return
@@ -261,6 +271,8 @@ class StacServer:
         slow: float = 0.0,
         broken: Mapping[str, int] | None = None,
         whole: bool = False,
+        more: int = 0,
+        off: int = 0,
     ) -> None:
         """Change what goes wrong.
 
@@ -270,9 +282,12 @@ class StacServer:
             slow: Seconds before a file.
             broken: Path -> how often an answer stops halfway.
             whole: Whether files are only sent whole.
+            more: Bytes that come beyond those asked for.
+            off: Bytes by which answers begin later than asked for.
         """
         once, broken = dict(once or {}), dict(broken or {})
-        self.tell(faults={"gone": list(gone), "once": once, "slow": slow, "broken": broken, "whole": whole})
+        faults = {"gone": list(gone), "once": once, "slow": slow, "broken": broken, "whole": whole}
+        self.tell(faults=faults | {"more": more, "off": off})
 
     def forget(self) -> None:
         """Count anew."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from geocomiss.modalities import IMAGING
+from geocomiss.wording import without_secrets
 from geocomiss_cli import checks
 from geocomiss_cli import earth_engine as engine
 from geocomiss_cli import options as given
@@ -113,7 +114,7 @@ def map_area(
             s1_pass=checks.radar_pass_of(s1_pass),
             cloud_score=cloud_score,
         ),
-        command=shlex.join(["geocomiss", *sys.argv[1:]]),
+        command=without_secrets(shlex.join(["geocomiss", *sys.argv[1:]])),
     )
     if dry_run:
         from geocomiss.costing import cost_of_map

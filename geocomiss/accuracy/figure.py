@@ -1,13 +1,14 @@
 """An assessment as a picture: where the map is wrong, and how much of each class there is."""
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from geocomiss.accuracy.request import Assessment
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 DPI: Final = 150
 DARK: Final = 0.5
@@ -16,6 +17,8 @@ DARK: Final = 0.5
 
 def write_figure(found: Assessment, path: Path) -> None:
     """Draw the confusion matrix and, of a probability sample, areas with their intervals."""
+    from matplotlib.figure import Figure
+
     number = len(found.whole.classes)
     wide = 2 if found.design else 1
     figure = Figure(figsize=(wide * (3.2 + 0.5 * number), 2.6 + 0.45 * number), layout="constrained")
@@ -29,7 +32,7 @@ def write_figure(found: Assessment, path: Path) -> None:
     figure.savefig(path, dpi=DPI)
 
 
-def _draw_confusion(found: Assessment, axes: Axes) -> None:
+def _draw_confusion(found: Assessment, axes: "Axes") -> None:
     """Rows of the map, each adding up to 1: user's accuracy on the diagonal."""
     names = [each.name for each in found.whole.classes]
     rows = found.matrix_share.sum(1, keepdims=True)
@@ -43,7 +46,7 @@ def _draw_confusion(found: Assessment, axes: Axes) -> None:
     axes.set(xlabel="reference", ylabel="map", title="What is mapped as a class, and what it is")
 
 
-def _draw_areas(found: Assessment, axes: Axes) -> None:
+def _draw_areas(found: Assessment, axes: "Axes") -> None:
     """Mapped area as a bar, the estimate as a point with its advised interval."""
     classes = found.whole.classes
     y = np.arange(len(classes))

@@ -211,7 +211,7 @@ def _boosted(task: Task, seed: int) -> Any:
 
 
 def _optional(name: str) -> Any:
-    """A module of the extra `benchmark`.
+    """A module of the extra `baselines`.
 
     Raises:
         GeocomissError: It is not installed.
@@ -222,7 +222,7 @@ def _optional(name: str) -> Any:
         raise GeocomissError(
             f"the package {name.split('.')[0]} cannot be used ({error})",
             expected="the packages of the baselines, installed",
-            todo='install them with: pip install "geocomiss[benchmark]", or leave these baselines out',
+            todo='install them with: pip install "geocomiss[baselines]", or leave these baselines out',
         ) from error
 
 

@@ -24,9 +24,13 @@ PROJECTED: Final = (500_000.0, 0.0)
 NEAR: Final = 1e-3
 """Metres."""
 EXTRAS: Final = {
-    "scikit-learn": ("benchmark", "tree baselines of `geocomiss benchmark`"),
-    "lightgbm": ("benchmark", "tree baselines of `geocomiss benchmark`"),
+    "scikit-learn": ("baselines", "tree baselines of `geocomiss benchmark`"),
+    "lightgbm": ("baselines", "tree baselines of `geocomiss benchmark`"),
+    "cfgrib": ("grib", "weather in GRIB files"),
+    "eccodes": ("grib", "weather in GRIB files"),
     "exactextract": ("zonal", "`geocomiss fields`"),
+    "titiler.core": ("serve", "`geocomiss serve`"),
+    "uvicorn": ("serve", "`geocomiss serve`"),
 }
 """Packages of an extra: its name, and what needs it."""
 DRIVERS: Final = ("GTiff", "COG", "GPKG")

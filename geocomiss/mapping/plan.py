@@ -43,6 +43,7 @@ from geocomiss.seasons import Calendar
 from geocomiss.sources.base import Accounting, Source
 from geocomiss.sources.resolve import files_state
 from geocomiss.stack import bands_of
+from geocomiss.wording import without_secrets
 
 BASIC: Final = ("crop_type", "confidence", "modalities", EXPECTED_ACCURACY)
 """Layers that every tile has."""
@@ -176,7 +177,11 @@ class Plan:
             "grid": f"{self.grid.width} x {self.grid.height} pixels, {crs_text(crs_of(self.grid))}, "
             f"{list(self.grid.affine)[:6]}",
             "season": str(self.calendar),
-            "source": [self.request.source, self.request.seed, *files_state(Path(self.request.source))],
+            "source": [
+                without_secrets(self.request.source),
+                self.request.seed,
+                *files_state(Path(self.request.source)),
+            ],
             "found": self.source.state if isinstance(self.source, Accounting) else None,
             "weather": [self.request.weather, *files_state(Path(self.request.weather))]
             if self.request.weather

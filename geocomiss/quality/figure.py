@@ -1,13 +1,14 @@
 """A check of samples as a picture: where they lie, which look wrong, how many there are of each class."""
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from geocomiss.quality.result import Checked
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 DPI: Final = 150
 DARK: Final = 0.5
@@ -19,6 +20,8 @@ MOST: Final = 2.5
 
 def write_figure(found: Checked, path: Path) -> None:
     """Draw places, classes, the confident joint and distances to the nearest neighbour."""
+    from matplotlib.figure import Figure
+
     number = len(found.classes)
     figure = Figure(figsize=(13, 8 + 0.22 * max(0, number - 6)), layout="constrained")
     axes = figure.subplots(2, 2)
@@ -33,7 +36,7 @@ def write_figure(found: Checked, path: Path) -> None:
     figure.savefig(path, dpi=DPI)
 
 
-def _draw_places(found: Checked, axes: Axes) -> None:
+def _draw_places(found: Checked, axes: "Axes") -> None:
     samples = found.samples
     for place, each in enumerate(found.classes):
         mine = found.y == place
@@ -58,7 +61,7 @@ def _draw_places(found: Checked, axes: Axes) -> None:
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 
 
-def _draw_classes(found: Checked, axes: Axes) -> None:
+def _draw_classes(found: Checked, axes: "Axes") -> None:
     y = np.arange(len(found.classes))
     axes.barh(y, [each.n for each in found.classes], color=[each.color for each in found.classes])
     wrong = [each.suspicious for each in found.classes]
@@ -72,7 +75,7 @@ def _draw_classes(found: Checked, axes: Axes) -> None:
     axes.legend(fontsize=8, frameon=False, loc="lower right")
 
 
-def _draw_joint(found: Checked, axes: Axes) -> None:
+def _draw_joint(found: Checked, axes: "Axes") -> None:
     """The confident joint, each row adding up to 1."""
     names, joint = [each.name for each in found.classes], found.confident.joint
     share = joint / np.maximum(joint.sum(1, keepdims=True), 1)
@@ -85,7 +88,7 @@ def _draw_joint(found: Checked, axes: Axes) -> None:
     axes.set(xlabel="confidently looks like", ylabel="label", title="Confident joint (samples)")
 
 
-def _draw_distances(found: Checked, axes: Axes) -> None:
+def _draw_distances(found: Checked, axes: "Axes") -> None:
     nearest = np.maximum(found.spread.nearest[np.isfinite(found.spread.nearest)], 1.0)
     if nearest.size:
         edges = np.geomspace(nearest.min() * 0.9, nearest.max() * 1.1, 40)

@@ -21,6 +21,7 @@ from geocomiss.seasons import Calendar
 from geocomiss.sources.base import Reading, Source
 from geocomiss.sources.resolve import Asked, files_state, future_steps, resolve_season, source_asked
 from geocomiss.stack import window
+from geocomiss.wording import without_secrets
 
 NOT_HELD = "season not held by the source"
 FETCHED: Final = "fetched"
@@ -112,7 +113,7 @@ class Plan:
         return {
             "points": self.features.sha256,
             "seasons": sorted(self.calendars),
-            "source": [request.source, request.sim_seed, *files_state(Path(request.source))],
+            "source": [without_secrets(request.source), request.sim_seed, *files_state(Path(request.source))],
             "weather": weather,
             "recipe": asdict(self.source.recipe),
             "images": [request.max_cloud, request.max_unreadable, request.ee.s1_pass],

@@ -130,7 +130,7 @@ class Traffic:
     """Requests for images that were sent, those sent again included."""
     fewest_requests: int = 0
     """One for the header of each image and, window by window, one for each row of blocks that lie one after
-    the file and that no window before it touched."""
+    the other in the file and that no window before it touched."""
     uncounted: int = 0
     """Windows that GDAL read by its own means, of files laid out in other ways: not counted above."""
 

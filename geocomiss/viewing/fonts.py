@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Final
 
-from matplotlib.font_manager import fontManager, get_font
-
 PLACEHOLDERS: Final = "Last Resort"
 """Begins the name of a font that comes with matplotlib and draws a box for every letter."""
 FIRST: Final = "DejaVu Sans"
@@ -17,6 +15,8 @@ def fonts_for(texts: Iterable[str]) -> tuple[list[str], str]:
     Args:
         texts: What is to be written.
     """
+    from matplotlib.font_manager import fontManager
+
     wanted = {letter for text in texts for letter in text if letter.isprintable() and letter != " "}
     families = [FIRST]
     left = wanted - _drawn(fontManager.findfont(FIRST), wanted)
@@ -33,6 +33,8 @@ def fonts_for(texts: Iterable[str]) -> tuple[list[str], str]:
 
 def _drawn(path: str, letters: set[str]) -> set[str]:
     """Those letters that a font has."""
+    from matplotlib.font_manager import get_font
+
     try:
         font = get_font(path)
     except (OSError, RuntimeError):  # a broken font is like none

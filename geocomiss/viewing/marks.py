@@ -1,15 +1,16 @@
 """Marks on a printed map: scale bar, north arrow, and what it is no map of."""
 
 from math import cos, floor, log10, radians
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.patches import FancyArrow, Rectangle
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from geocomiss.grid import crs_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 METRES_PER_DEGREE: Final = 111_320.0
 """Length of a degree of latitude."""
@@ -29,7 +30,7 @@ PAPER: Final = 0.82
 """Opacity of the white behind a mark: the map shines through."""
 
 
-def draw_scale_bar(axes: Axes, grid: GeoBox, shape: tuple[int, ...], inches: tuple[float, float]) -> None:
+def draw_scale_bar(axes: "Axes", grid: GeoBox, shape: tuple[int, ...], inches: tuple[float, float]) -> None:
     """A bar of a round length, about a fifth of the map, with its length above.
 
     Args:
@@ -38,6 +39,8 @@ def draw_scale_bar(axes: Axes, grid: GeoBox, shape: tuple[int, ...], inches: tup
         shape: Rows and columns shown.
         inches: Size of the map, across and down.
     """
+    from matplotlib.patches import Rectangle
+
     metres = _metres_across(grid)
     length = _round_length(metres * max(0.2, min(0.7, 0.8 / inches[0])))
     text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
@@ -72,7 +75,7 @@ def _round_length(metres: float) -> float:
     return max(step * power for step in (1, 2, 5) if step * power <= metres * 1.0000001)
 
 
-def draw_north(axes: Axes, grid: GeoBox, inches: tuple[float, float]) -> None:
+def draw_north(axes: "Axes", grid: GeoBox, inches: tuple[float, float]) -> None:
     """An arrow to true north, which grid north is not everywhere.
 
     Args:
@@ -80,6 +83,8 @@ def draw_north(axes: Axes, grid: GeoBox, inches: tuple[float, float]) -> None:
         grid: The map's own pixels.
         inches: Size of the map, across and down.
     """
+    from matplotlib.patches import FancyArrow, Rectangle
+
     across, down = inches
     smaller = min(1.0, 0.8 * down / ARROW[1], 0.8 * across / ARROW[0])
     size = (ARROW[0] * smaller / across, ARROW[1] * smaller / down)
@@ -109,7 +114,7 @@ def _north(grid: GeoBox) -> tuple[float, float]:
     return float(right), float(up)
 
 
-def draw_label(axes: Axes, label: str, inches: tuple[float, float]) -> None:
+def draw_label(axes: "Axes", label: str, inches: tuple[float, float]) -> None:
     """Words that go with a map wherever it goes, such as SIMULATED WORLD, in its corner.
 
     Args:

@@ -2,18 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 import rasterio
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.patches import Patch
-from matplotlib.textpath import text_to_path
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
@@ -23,6 +16,11 @@ from geocomiss.viewing.fonts import fonts_for
 from geocomiss.viewing.frames import COARSER
 from geocomiss.viewing.marks import draw_label, draw_north, draw_scale_bar
 from geocomiss.viewing.opened import OpenedMap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
 SIDE: Final = 1400
 """Most pixels a side that are drawn."""
@@ -86,6 +84,8 @@ def write_preview(path: Path, opened: OpenedMap, low: float) -> list[str]:
     Raises:
         MapError: The classes cannot be read.
     """
+    from matplotlib import rc_context
+
     crop = _read(*opened.main)
     if crop is None:
         raise MapError(
@@ -106,7 +106,9 @@ def write_preview(path: Path, opened: OpenedMap, low: float) -> list[str]:
     )
 
 
-def _figure(opened: OpenedMap, crop: Raster, low: float) -> Figure:
+def _figure(opened: OpenedMap, crop: Raster, low: float) -> "Figure":
+    from matplotlib.figure import Figure
+
     tall = crop.values.shape[0] / crop.values.shape[1]
     legend = min(HEIGHTS[0], (len(opened.areas) + 1) * ENTRY + (PANEL if opened.named("modalities") else 0))
     height = float(np.clip(WIDE * tall, legend, HEIGHTS[1]))
@@ -140,8 +142,10 @@ def _read(path: Path, layer: Layer, side: int = SIDE) -> Raster | None:
     return None
 
 
-def _draw_classes(axes: Axes, raster: Raster) -> None:
+def _draw_classes(axes: "Axes", raster: Raster) -> None:
     """Colours of classes, without axes but with a frame."""
+    from matplotlib.colors import ListedColormap
+
     table = np.full((256, 3), np.array([int(EMPTY[at : at + 2], 16) for at in (1, 3, 5)]) / 255)
     for each in raster.layer.categories:
         table[each.value] = np.array(each.rgb) / 255
@@ -155,7 +159,7 @@ def _draw_classes(axes: Axes, raster: Raster) -> None:
         spine.set_color("#8a9499")
 
 
-def _hatch(axes: Axes, opened: OpenedMap, shape: tuple[int, ...], low: float) -> bool:
+def _hatch(axes: "Axes", opened: OpenedMap, shape: tuple[int, ...], low: float) -> bool:
     """Hatch where confidence, averaged over blocks, is low. Returns whether anything is."""
     found = opened.named("confidence")
     raster = _read(*found, side=BLOCKS * 8) if found else None
@@ -185,7 +189,7 @@ def _blocks(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     return np.asarray(np.add.reduceat(np.add.reduceat(values, rows, 0), cols, 1))
 
 
-def _side(axes: Axes, opened: OpenedMap, low: float | None, height: float) -> None:
+def _side(axes: "Axes", opened: OpenedMap, low: float | None, height: float) -> None:
     """Legend with areas, and below it the panel of modalities.
 
     Args:
@@ -217,8 +221,10 @@ def _side(axes: Axes, opened: OpenedMap, low: float | None, height: float) -> No
         _modalities(axes, opened, height)
 
 
-def _handles(opened: OpenedMap, shown: list[Any], low: float | None, lines: int) -> list[Patch]:
+def _handles(opened: OpenedMap, shown: list[Any], low: float | None, lines: int) -> "list[Patch]":
     """Entries of the legend: classes, what was left out, no class, and the hatching."""
+    from matplotlib.patches import Patch
+
     total = sum(hectares for _, _, hectares in opened.areas)
     thin: dict[str, Any] = {"linewidth": 0.5}
     handles = [
@@ -253,6 +259,9 @@ def fitting(text: str, points: float) -> str:
 
 
 def _points_across(text: str) -> float:
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
     return float(text_to_path.get_text_width_height_descent(text, FontProperties(size=POINTS), False)[0])
 
 
@@ -261,7 +270,7 @@ def _cut(text: str, letters: int) -> str:
     return one_line if len(one_line) <= letters else one_line[: letters - 1].rstrip() + "…"
 
 
-def _modalities(axes: Axes, opened: OpenedMap, height: float) -> None:
+def _modalities(axes: "Axes", opened: OpenedMap, height: float) -> None:
     """A small map of what pixels were decided on, at the foot.
 
     Args:
@@ -269,6 +278,8 @@ def _modalities(axes: Axes, opened: OpenedMap, height: float) -> None:
         opened: The map.
         height: Inches of the axes.
     """
+    from matplotlib.patches import Patch
+
     found = opened.named("modalities")
     raster = _read(*found, side=400) if found else None
     if raster is None:

@@ -176,5 +176,5 @@ def test_what_cannot_be_trained(batch: Batch, y: np.ndarray, monkeypatch: pytest
 
     monkeypatch.setattr(importlib, "import_module", absent)
     for key in SERIES:
-        with pytest.raises(GeocomissError, match=r'pip install "geocomiss\[benchmark\]"'):
+        with pytest.raises(GeocomissError, match=r'pip install "geocomiss\[baselines\]"'):
             fit_baseline(key, batch, y, 0)

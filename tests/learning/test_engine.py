@@ -1,16 +1,25 @@
 """Networks made fast for prediction say what the trained ones say."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
 from gappy import BANDS
 
 from geocomiss.batch import Spec, batch_of_values, default_min_steps
+from geocomiss.calibration import Readout
+from geocomiss.checkpoint import read_checkpoint
 from geocomiss.engine import FoldedTempCNN, precision_of, prepared
+from geocomiss.engine.layers import fuses
 from geocomiss.errors import MethodError
 from geocomiss.methods import METHODS, new_method
+from geocomiss.methods.gaps import drop_steps
 from geocomiss.modalities import MODALITIES
 from geocomiss.nets import SIZES, BatchNorm, TempCNN
+from geocomiss.samples.simulated import simulated_samples
+from geocomiss.samples.tensors import batch_of_samples
 
 
 def trained(bands, steps, preset="small", seed=0):
@@ -77,7 +86,122 @@ def test_every_method_gives_nearly_the_same_logits_in_bfloat16(name):
     assert (found[~batch.available.any(1)] == 0).all()
     assert (found - wanted).abs().max() < 0.1 * wanted.std()
     assert (found.argmax(1) == wanted.argmax(1)).float().mean() > 0.97
-    assert prepared(method, "float32") is method
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("galileo", "anysat")])
+def test_folding_alone_changes_nothing_but_the_last_digits(name):
+    spec, batch = a_batch(300)
+    torch.manual_seed(0)
+    method = new_method(name, spec, {"preset": "small"}).eval()
+    settle(method, torch.Generator().manual_seed(1))
+    before = {key: tensor.clone() for key, tensor in method.state_dict().items()}
+    with torch.inference_mode():
+        wanted, found = method(batch), prepared(method, "float32")(batch)
+    assert (found - wanted).abs().max() < 1e-4 * wanted.std()
+    assert all((method.state_dict()[key] == tensor).all() for key, tensor in before.items())
+
+
+@pytest.mark.parametrize(
+    "changed", [{"unused": "kept"}, {"discriminated": "specific+unused"}, {"head": "mlp"}]
+)
+def test_what_classifiers_do_not_read_is_not_computed(changed):
+    spec, batch = a_batch(100)
+    method = new_method("comiss", spec, {"preset": "small", **changed}).eval()
+    settle(method, torch.Generator().manual_seed(1))
+    fast = prepared(method, "float32")
+    for pair in (fast.branches[name].features for name in spec.modalities):
+        assert len(pair.own.last.weight) == len(pair.common.last.weight) == SIZES["small"].features // 2
+    with torch.inference_mode():
+        wanted = method(batch)
+        assert (fast(batch) - wanted).abs().max() < 1e-4 * wanted.std()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_torch_that_lacks_the_fused_layers_gives_nearly_the_same(precision, monkeypatch):
+    spec, batch = a_batch(100)
+    method = new_method("comiss", spec, {"preset": "small"}).eval()
+    settle(method, torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        fused = prepared(method, precision)(batch)
+        monkeypatch.setattr("geocomiss.engine.layers.fuses", lambda dtype: False)
+        public = prepared(method, precision)(batch)
+    assert (fused - public).abs().max() < (1e-4 if precision == "float32" else 0.05) * public.std()
+
+
+def test_an_operator_with_other_arguments_counts_as_lacking(monkeypatch):
+    def changed(*arguments):
+        raise TypeError("other arguments")
+
+    monkeypatch.setattr("geocomiss.engine.layers._convolved", changed)
+    fuses.cache_clear()
+    assert not fuses(torch.float32)
+    fuses.cache_clear()
+
+
+def test_a_prepared_method_travels_to_other_processes():
+    spec, batch = a_batch(100)
+    fast = prepared(new_method("comiss", spec, {"preset": "small"}).eval(), "bfloat16")
+    with torch.inference_mode():
+        here = fast(batch)
+        there = pickle.loads(pickle.dumps(fast))
+        assert (there(batch) == here).all() and (copy.deepcopy(fast)(batch) == here).all()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_threads_do_not_change_a_bit(precision):
+    spec, batch = a_batch(700)
+    fast = prepared(new_method("comiss", spec, {"preset": "small"}).eval(), precision)
+    with torch.inference_mode():
+        one = fast(batch)
+        torch.set_num_threads(2)
+        try:
+            two = fast(batch)
+        finally:
+            torch.set_num_threads(1)
+    assert (one == two).all()
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    """The shipped model and samples of its world, whole and with random holes."""
+    known = read_checkpoint("simulated")
+    batch = batch_of_samples(simulated_samples(240, 11, known.card.recipe), known.card.spec)
+    generator, parts = torch.Generator().manual_seed(5), [batch]
+    for _ in range(8):
+        some = torch.rand(len(batch), generator=generator) < 0.7
+        there = torch.rand(len(batch), len(batch.modalities), generator=generator) < 0.8
+        parts.append(drop_steps(batch, some, 0.5, generator).keep(there))
+    return known, parts
+
+
+@pytest.mark.parametrize("kind", ["trained", "random"])
+def test_bfloat16_agrees_with_float32(kind, shipped):
+    known, parts = shipped
+    method, readout = known.method, known.card.readout()
+    if kind == "random":
+        torch.manual_seed(0)
+        method, readout = new_method("comiss", known.card.spec, {"preset": "full"}).eval(), Readout()
+        method.fit_normalisation(parts[0])
+    agreed = [compared(method, readout, part) for part in parts]
+    same, margin, apart = (torch.cat(each) for each in zip(*agreed, strict=True))
+    assert same.float().mean() >= 0.995
+    assert same[margin > 0.02].float().mean() >= 0.9995
+    assert apart[same].max() <= 0.01
+
+
+def compared(method, readout, part):
+    """Per pixel: the same class? By which margin was it the most probable one? How far apart are confidences?
+
+    A calibrated confidence is that of the class written: where that is another one, so is the confidence.
+    """
+    exact, half = prepared(method, "float32"), prepared(method, "bfloat16")
+    some = part.available.any(1)
+    with torch.inference_mode():
+        wanted, found = exact(part), half(part)
+        one, other = readout.read(wanted, part), readout.read(found, part)
+    best = wanted.softmax(1).topk(2).values
+    apart = (one.confidence - other.confidence).abs()
+    return (one.index == other.index)[some], (best[:, 0] - best[:, 1])[some], apart[some]
 
 
 def test_a_pixel_has_the_same_bits_whatever_its_neighbours():
@@ -97,12 +221,12 @@ def test_the_precision_that_is_asked_for(monkeypatch):
     assert precision_of("bfloat16", "cpu", method) == "bfloat16"
     assert precision_of("auto", "cuda", method) == "bfloat16"
     for able, wanted in (("avx512_bf16", "bfloat16"), ("amx_bf16", "bfloat16"), ("avx2", "float32")):
-        monkeypatch.setattr("geocomiss.engine._capabilities", lambda able=able: {able: True})
+        monkeypatch.setattr("geocomiss.engine.precision._capabilities", lambda able=able: {able: True})
         assert precision_of("auto", "cpu", method) == wanted
 
 
 def test_pretrained_encoders_compute_with_what_is_stated(monkeypatch):
-    monkeypatch.setattr("geocomiss.engine._capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setattr("geocomiss.engine.precision._capabilities", lambda: {"avx512_bf16": True})
     bands = {name: modality.band_names for name, modality in MODALITIES.items()}
     spec = Spec(bands, 12, 4, default_min_steps(tuple(bands), 12), False, "classes")
     anysat = new_method("anysat", spec, {"preset": "small", "weights": "fresh"})

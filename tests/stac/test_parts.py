@@ -1,6 +1,8 @@
 """Parts of images: the bytes that a window needs and no others, and what becomes of them."""
 
+import os
 import pickle
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from stac_server import StacServer, serving
 from geocomiss.seasons import Calendar
 from geocomiss.sources import open_source
 from geocomiss.sources.base import Reading
+from geocomiss.sources.stac import parts
 from geocomiss.sources.stac.kept import KeptBlocks
 from geocomiss.sources.stac.parts import LONGEST
 from geocomiss.sources.stac.source import StacSource
@@ -170,6 +173,40 @@ def test_a_server_without_ranges_is_read_by_gdal(radar: StacServer) -> None:
     assert source.traffic.uncounted == 4 and not source.account()[1]
 
 
+@pytest.mark.parametrize("fault", [{"more": 10**6}, {"off": 40}])
+def test_other_bytes_than_asked_for_are_not_used(radar: StacServer, fault: dict[str, int]) -> None:
+    expected, _ = read(radar)
+    source = open_source(f"stac+{radar.url}", reading=RADAR)
+    assert isinstance(source, StacSource)
+    source.open(GRID[:16, :16], MAY).compute()  # headers, as they are
+    radar.fail(**fault)  # type: ignore[arg-type]
+    radar.tell(faults={"whole": "off" in fault})  # GDAL then reads the whole file
+    found = groups_of(source.open(GRID, MAY).compute())["radar"]["VV"].values
+    np.testing.assert_array_equal(found, expected)
+    assert source.traffic.uncounted == 4 and not source.account()[1]
+
+
+def test_headers_in_memory_are_bounded(radar: StacServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "HEADERS", 3_000)
+    _, source = read(radar)
+    held = source._images.parts
+    assert held._held == sum(image.layout.memory for image in held._images.values())
+    assert 1 <= len(held._images) < 4 and (held._held <= 3_000 or len(held._images) == 1)
+
+
+def test_blocks_that_share_bytes_are_fetched_whole_and_giants_are_left_to_gdal(tmp_path: Path) -> None:
+    content = stored(tmp_path / "a.tif", KINDS["cog"])
+    layout = parsed(content, 16)
+    nested = replace(layout, starts=layout.starts.copy(), lengths=layout.lengths.copy())
+    nested.starts[1], nested.lengths[1] = nested.starts[0] + 4, 8
+    (group,) = nested.ranges([0, 1])
+    assert nested.span(group) == (int(layout.starts[0]), int(layout.lengths[0]))
+    damaged = bytearray(content)
+    damaged[layout.sizes.at : layout.sizes.at + 4] = b"\xff\xff\xff\x7f"
+    with pytest.raises(Foreign):
+        layout_of(bytes(damaged))
+
+
 def test_coarse_grids_are_read_from_smaller_copies(radar: StacServer) -> None:
     coarse = GeoBox((20, 18), GRID.affine * Affine.scale(4), GRID.crs)
     found, source = read(radar, coarse)
@@ -204,18 +241,20 @@ def test_blocks_of_one_window_are_there_for_the_next_and_for_other_processes(
     assert not radar.sent() or len(inside) <= 4, "blocks wholly within the first window are not kept"
     for file in (tmp_path / "kept").rglob("*"):
         if file.is_file():
-            file.write_bytes(file.read_bytes()[:-3])  # cut short by a power cut
+            content = file.read_bytes()  # cut short by a power cut, or only its length was written
+            file.write_bytes(content[:-3] if file.name == "head" else bytes(len(content)))
     fresh = open_source(f"stac+{radar.url}", reading=Reading(RADAR.wanted, keep=tmp_path / "kept"))
     found = groups_of(fresh.open(GRID, MAY).compute())["radar"]
     np.testing.assert_array_equal(found["VV"].values, groups_of(whole.compute())["radar"]["VV"].values)
 
 
 def test_the_oldest_blocks_go_and_a_disk_that_takes_none_does_no_harm(tmp_path: Path) -> None:
-    kept = KeptBlocks(tmp_path / "a", most=250)
-    for number in range(4):
-        kept.keep("image", str(number), bytes(100))
-        kept.read("image", "0" if number < 2 else "none")
-    assert [kept.read("image", str(n)) is not None for n in range(4)] == [False, False, True, True]
+    for number in range(6):  # a process for each, as where runs are interrupted
+        KeptBlocks(tmp_path / "a", most=300).keep("image", str(number), bytes(90))
+        (path,) = tmp_path.glob(f"a/*/{number}")
+        os.utime(path, (number, number))
+    kept = KeptBlocks(tmp_path / "a", most=300)
+    assert [kept.read("image", str(n)) is not None for n in range(6)] == [n >= 3 for n in range(6)]
     (tmp_path / "file").write_text("")
     nowhere = KeptBlocks(tmp_path / "file")
     nowhere.keep("image", "0", b"x")

@@ -19,6 +19,7 @@ from geocomiss.seasons import Calendar
 from geocomiss.sources import open_source
 from geocomiss.sources.base import Reading
 from geocomiss.stack import groups_of, origin_of
+from geocomiss.wording import without_secrets
 from geocomiss_cli import main as entry
 
 GRID = GeoBox((80, 72), Affine(10, 0, 640_000, 0, -10, 5_610_000), "EPSG:32631")
@@ -70,6 +71,29 @@ def test_search_shows_what_exists_and_keeps_it(world: StacServer, tmp_path: Path
     with pytest.raises(SeasonError, match="beyond the saved search"):
         source.open(part, Calendar(date(2021, 7, 1), "month", 1))
     assert CliRunner().invoke(entry.app, [*arguments, "--save", str(save)]).exit_code != 0, "it is there"
+
+
+def test_names_and_keys_in_an_address_are_not_kept_or_shown(world: StacServer, tmp_path: Path) -> None:
+    address = f"stac+{world.url.replace('://', '://me:hidden@')}/?key=hidden"
+    asked = ["--aoi", area(), "--season", "2021-05:2021-05"]
+    saved = tmp_path / "items.json"
+    ran = CliRunner().invoke(entry.app, ["search", "--source", address, *asked, "--save", str(saved)])
+    assert ran.exit_code == 0, ran.output
+    assert "hidden" not in ran.output + saved.read_text()
+    with pytest.raises(SourceError) as told:
+        open_source("stac+http://me:hidden@127.0.0.1:1/a?key=hidden")
+    assert "hidden" not in str(told.value) and "127.0.0.1:1/a" in str(told.value)
+    command = without_secrets(
+        "geocomiss map --source 'radar=stac+https://me:a@b.c/d?key=x,optical=e' --out f"
+    )
+    assert command == "geocomiss map --source 'radar=stac+https://b.c/d,optical=e' --out f"
+
+
+def test_a_search_that_found_nothing_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "none.json"
+    path.write_text('{"type": "FeatureCollection", "geocomiss": {}, "features": []}')
+    with pytest.raises(SourceError, match="holds 0 items"):
+        open_source(str(path))
 
 
 def test_a_source_for_each_modality(world: StacServer, tmp_path: Path) -> None:

@@ -47,11 +47,11 @@ def window_in_image(file: Any, box: tuple[float, ...], margin: int) -> tuple[lis
 def test_a_season_is_mapped_and_what_was_fetched_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(SIZES, "small", EncoderSize(8, 16, 8))
+    monkeypatch.setitem(SIZES, "small", EncoderSize(4, 8, 4))
     folder = tmp_path / "files"
     folder.mkdir()
     with serving(folder, page=100) as server:
-        add_season(server, SIDE, TILE, every=6)
+        add_season(server, SIDE, TILE, every=18)
         server.fail(slow=0.01)
         server.forget()
         report = make_map(request(server, tmp_path))
@@ -91,7 +91,7 @@ def request(server: StacServer, folder: Path) -> MapRequest:
 def test_three_months_without_radar_are_missing_and_the_map_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(SIZES, "small", EncoderSize(8, 16, 8))
+    monkeypatch.setitem(SIZES, "small", EncoderSize(4, 8, 4))
     folder = tmp_path / "files"
     folder.mkdir()
     with serving(folder, page=100) as server:

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
@@ -25,6 +23,10 @@ from geocomiss.benchmarking.reporting.pooled import METRICS, Pooled
 from geocomiss.benchmarking.reporting.rows import Row
 from geocomiss.benchmarking.reporting.tables import named, style_of
 from geocomiss.benchmarking.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS: Final = (
     "#2a6f97", "#d89c2b", "#3d8168", "#8e5ea2", "#5aa9d6", "#9c6644", "#b5608f", "#7a8b2f", "#4b4e9e",
@@ -83,7 +85,7 @@ def gaps_figure(results: Results, pooled: Pooled, reference: str) -> bytes | Non
     return png(draw_lines(results, pooled, rows, reference, "optical steps left by natural gaps"))
 
 
-def draw_lines(results: Results, pooled: Pooled, rows: Sequence[Row], reference: str, head: str) -> Figure:
+def draw_lines(results: Results, pooled: Pooled, rows: Sequence[Row], reference: str, head: str) -> "Figure":
     """A line per contender over the rows, named at its right end.
 
     Args:
@@ -93,6 +95,8 @@ def draw_lines(results: Results, pooled: Pooled, rows: Sequence[Row], reference:
         reference: Key of the contender drawn broadly, with its spread over seeds.
         head: What the x axis is.
     """
+    from matplotlib.figure import Figure
+
     style = style_of(METRICS[results.task][0], results)
     width = 7.7 + max(name_width(results), 1.0)
     figure = Figure(figsize=(width, 5.4), facecolor="white")
@@ -138,7 +142,7 @@ def apart(values: Sequence[float], gap: float, low: float, high: float) -> NDArr
     return np.asarray(np.clip(level, low, max(low, high - steps[-1])) + steps)
 
 
-def _line(axes: Axes, values: NDArray[np.float64], spread: NDArray[np.float64] | None, look: Look) -> None:
+def _line(axes: "Axes", values: NDArray[np.float64], spread: NDArray[np.float64] | None, look: Look) -> None:
     axes.plot(
         values, marker="o", color=look.colour, lw=look.width, ls=look.dash, ms=look.dot, zorder=look.layer
     )
@@ -148,7 +152,7 @@ def _line(axes: Axes, values: NDArray[np.float64], spread: NDArray[np.float64] |
         )
 
 
-def _dress(axes: Axes, rows: Sequence[Row], head: str) -> None:
+def _dress(axes: "Axes", rows: Sequence[Row], head: str) -> None:
     axes.set_xticks(range(len(rows)), [row.title for row in rows])
     axes.set_xlim(-0.025 * len(rows), len(rows) - 1 + 0.012 * len(rows))
     axes.set_xlabel(head, color=INK, fontsize=10)
@@ -156,7 +160,7 @@ def _dress(axes: Axes, rows: Sequence[Row], head: str) -> None:
     bare(axes)
 
 
-def _name_ends(axes: Axes, ends: list[End], last: int) -> None:
+def _name_ends(axes: "Axes", ends: list[End], last: int) -> None:
     """Names at the right, moved apart as little as needed, each joined to the end of its line."""
     ordered = sorted(ends, key=lambda each: each.y)
     if not ordered:

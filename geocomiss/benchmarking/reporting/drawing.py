@@ -1,15 +1,17 @@
 """What the benchmark's pictures share: colours, the headline, PNG bytes."""
 
 import io
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from geocomiss.benchmarking.folds import RANDOM, SPATIAL
 from geocomiss.benchmarking.reporting.parity import WARNING
 from geocomiss.benchmarking.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 DPI: Final = 150
 """Pixels per inch."""
@@ -25,7 +27,7 @@ BEST: Final = "#c8553d"
 """The best, and the contender that the others are compared with."""
 
 
-def headline(figure: Figure, results: Results, title: str) -> None:
+def headline(figure: "Figure", results: Results, title: str) -> None:
     """Title, and below it what the samples and folds are; loud where the folds are random."""
     width, height = figure.get_size_inches()
     figure.text(0.2 / width, 1 - 0.32 / height, title, fontsize=13, color=INK, fontweight="bold", va="center")
@@ -45,14 +47,14 @@ def name_width(results: Results) -> float:
     return 0.085 * max(len(each.title) for each in results.contenders)
 
 
-def bare(axes: Axes) -> None:
+def bare(axes: "Axes") -> None:
     """No frame and no ticks, only their names."""
     axes.tick_params(length=0, labelsize=9, colors=INK)
     for spine in axes.spines.values():
         spine.set_visible(False)
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: "Figure") -> bytes:
     """The picture as PNG; the same picture gives the same bytes."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})

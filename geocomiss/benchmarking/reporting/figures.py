@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from geocomiss.benchmarking.contenders import NOTES
@@ -25,6 +23,10 @@ from geocomiss.benchmarking.reporting.pooled import METRICS, Cell, Pooled
 from geocomiss.benchmarking.reporting.rows import ordered_patterns
 from geocomiss.benchmarking.reporting.tables import NOTHING, Style, named, noted, style_of
 from geocomiss.benchmarking.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LEFT, RIGHT, TOP, BOTTOM = 0.35, 0.3, 1.2, 0.45
 """Margins in inches; names of contenders come on top of the left one."""
@@ -72,8 +74,10 @@ def table_figure(results: Results, pooled: Pooled) -> bytes:
     return png(draw_table(results, pooled))
 
 
-def draw_table(results: Results, pooled: Pooled) -> Figure:
+def draw_table(results: Results, pooled: Pooled) -> "Figure":
     """The picture of `table_figure`."""
+    from matplotlib.figure import Figure
+
     plot = _Plot(results, pooled, style_of(METRICS[results.task][0], results))
     lines = LINE * len(results.contenders)
     left = LEFT + max(name_width(results), 1.0)
@@ -108,7 +112,7 @@ def _caption(results: Results) -> str:
     return "; ".join([f"{spread}the darker a cell, the nearer to the best of its column", *notes])
 
 
-def _dot_panel(axes: Axes, plot: _Plot, cells: list[Cell | None]) -> None:
+def _dot_panel(axes: "Axes", plot: _Plot, cells: list[Cell | None]) -> None:
     """A dot per contender, with its spread over seeds, and the number at the right."""
     factor = plot.style.factor
     for row, (contender, cell, best) in enumerate(
@@ -131,7 +135,7 @@ def _number(cell: Cell | None, style: Style) -> str:
     return style.number(cell.mean) + ("*" if cell.partial else "") if cell else NOTHING
 
 
-def _dress_panel(axes: Axes, lines: int) -> None:
+def _dress_panel(axes: "Axes", lines: int) -> None:
     axes.set_ylim(lines - 0.5, -0.5)
     axes.set_yticks(range(lines))
     axes.margins(x=0.08)
@@ -142,7 +146,7 @@ def _dress_panel(axes: Axes, lines: int) -> None:
     axes.tick_params(axis="x", labelsize=7.5)
 
 
-def _matrix(axes: Axes, plot: _Plot) -> None:
+def _matrix(axes: "Axes", plot: _Plot) -> None:
     """Contenders by patterns; the darker, the nearer to the best of the column."""
     columns = [plot.cells((each,)) for each in plot.patterns]
     behind = _behind(columns, plot.style)
@@ -172,7 +176,7 @@ def _behind(columns: list[list[Cell | None]], style: Style) -> NDArray[np.float6
     return np.asarray((best - values).T)
 
 
-def _pattern_heads(axes: Axes, plot: _Plot) -> None:
+def _pattern_heads(axes: "Axes", plot: _Plot) -> None:
     """A dot per modality above each column, dark where it is available."""
     for row, name in enumerate(reversed(plot.results.modalities)):
         y = -0.5 - (row + 0.7) * DOT / LINE
@@ -188,7 +192,7 @@ def _pattern_heads(axes: Axes, plot: _Plot) -> None:
             )  # fmt: skip
 
 
-def _separate(axes: Axes, plot: _Plot) -> None:
+def _separate(axes: "Axes", plot: _Plot) -> None:
     """White rules between cells, broad ones where one more modality is missing."""
     groups = [len(group) for group in plot.groups.values()]
     for edge in range(1, sum(groups)):

@@ -7,15 +7,20 @@ block at 20 m meets up to nine tiles. Files are small and many; the oldest go wh
 import hashlib
 import tempfile
 import threading
-from collections import OrderedDict
+import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 MOST: Final = 8_000_000_000
-"""Bytes kept at most, by each process."""
+"""Bytes in a folder at most, whichever process or earlier run wrote them."""
 MOST_TEMPORARY: Final = 1_000_000_000
 """Likewise in a temporary folder, which may lie in memory."""
+LOOKS: Final = 16
+"""A process looks at the folder's size whenever it has written this part of what there may be."""
+CHECK: Final = 4
+"""Bytes before the content by which it is seen whether it is whole."""
 
 
 class KeptBlocks:
@@ -23,7 +28,7 @@ class KeptBlocks:
 
     Args:
         folder: Where; shared with other processes. None: a folder of its own that goes with it.
-        most: Bytes; None: `MOST`, or `MOST_TEMPORARY`.
+        most: Bytes; None: `MOST`, or `MOST_TEMPORARY`. Each process may go beyond it by a part of `LOOKS`.
     """
 
     def __init__(self, folder: Path | None, most: int | None = None) -> None:
@@ -31,54 +36,68 @@ class KeptBlocks:
         self._most = (MOST if folder else MOST_TEMPORARY) if most is None else most
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._lock = threading.Lock()
-        self._sizes: OrderedDict[Path, int] = OrderedDict()
-        self._total = 0
+        self._written = self._most  # the first look is at what an earlier run left
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy for another process looks into the same folder, where there is one."""
         return KeptBlocks, (self._folder, self._most)
 
     def read(self, image: str, name: str) -> bytes | None:
-        """What is kept, or None. It may be cut short where another process is writing it, or was killed."""
-        path = self._path(image, name)
+        """What is kept, or None: also where another process is writing it, or was killed while it was."""
         try:
-            content = path.read_bytes()
+            stored = self._path(image, name).read_bytes()
         except OSError:
             return None
-        with self._lock:
-            if path in self._sizes:
-                self._sizes.move_to_end(path)
-        return content
+        content = stored[CHECK:]
+        return content if stored[:CHECK] == _check(content) else None
 
     def keep(self, image: str, name: str, content: bytes) -> None:
         """Keep something, and let the oldest go where there is no room."""
         path = self._path(image, name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            path.write_bytes(_check(content) + content)
         except OSError:  # a full disk, or none that is writable
             with suppress(OSError):
                 path.unlink()
             return
-        for old in self._noted(path, len(content)):
-            with suppress(OSError):
-                old.unlink()
-
-    def _noted(self, path: Path, size: int) -> list[Path]:
-        """Take notice of a file; those for which there is no room."""
-        gone = []
         with self._lock:
-            self._total += size - self._sizes.pop(path, 0)
-            self._sizes[path] = size
-            while self._total > self._most and len(self._sizes) > 1:
-                old, freed = self._sizes.popitem(last=False)
-                self._total -= freed
-                gone.append(old)
-        return gone
+            self._written += CHECK + len(content)
+            if self._written * LOOKS < self._most:
+                return
+            self._written = 0
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Let the oldest go until there is as much room as is written before the next look."""
+        files = sorted(_files(self._root()))
+        total = sum(size for _, size, _ in files)
+        for _, size, path in files:
+            if total <= self._most - self._most // LOOKS:
+                break
+            with suppress(OSError):
+                path.unlink()
+            total -= size
 
     def _path(self, image: str, name: str) -> Path:
+        return self._root() / hashlib.sha256(image.encode()).hexdigest()[:32] / name
+
+    def _root(self) -> Path:
+        if self._folder:
+            return self._folder
         with self._lock:
-            if self._folder is None and self._temporary is None:
+            if self._temporary is None:
                 self._temporary = tempfile.TemporaryDirectory(prefix="geocomiss-")
-        folder = self._folder or Path(self._temporary.name if self._temporary else "")
-        return folder / hashlib.sha256(image.encode()).hexdigest()[:32] / name
+            return Path(self._temporary.name)
+
+
+def _check(content: bytes) -> bytes:
+    return zlib.crc32(content).to_bytes(CHECK)
+
+
+def _files(folder: Path) -> Iterator[tuple[int, int, Path]]:
+    """(when it was written, bytes, path) of each file; other processes may take them away meanwhile."""
+    for path in folder.glob("*/*"):
+        with suppress(OSError):
+            facts = path.stat()
+            yield facts.st_mtime_ns, facts.st_size, path

@@ -24,8 +24,10 @@ UNIT: Final = 1024
 """Beginnings are asked for in multiples of this."""
 LONGEST: Final = 4_000_000
 """Bytes of a header beyond which a file is left to GDAL: its directory stands at the end."""
-HEADERS: Final = 2048
-"""Images whose headers stay in memory, 4 to 40 KB each."""
+MOST_FIRST: Final = 65_536
+"""Bytes with which an image is begun at most, whatever a single one of its kind took."""
+HEADERS: Final = 100_000_000
+"""Bytes of headers that stay in memory: those of some 2000 images, 4 to 40 KB each."""
 LOCKS: Final = 1024
 """Of two images that share one, one waits for the other: with so many that is rare."""
 HEAD: Final = "head"
@@ -89,10 +91,7 @@ class Parts:
                 except (Foreign, Unranged):
                     self._foreign.add(address)
                     return None
-                with self._lock:
-                    self._images[address] = known
-                    while len(self._images) > HEADERS:
-                        self._images.popitem(last=False)
+                self._remember(address, known)
         return known
 
     @contextmanager
@@ -101,11 +100,16 @@ class Parts:
 
         Raises:
             Unreadable: A block cannot be fetched.
+            Unranged: The server has stopped to send parts of files: GDAL has to read it from now on.
         """
         wanted = image.layout.blocks(rows, cols)
         self._ledger.needs(address, image.layout, wanted)
         with self._locks[hash(address) % LOCKS]:
-            blocks = self._blocks(address, image, wanted, rows, cols)
+            try:
+                blocks = self._blocks(address, image, wanted, rows, cols)
+            except Unranged:
+                self._foreign.add(address)
+                raise
         with MemoryFile(part_of(image.layout, blocks)) as memory, memory.open() as file:
             yield file
 
@@ -114,6 +118,7 @@ class Parts:
         self._lock = threading.Lock()
         self._locks = [threading.Lock() for _ in range(LOCKS)]
         self._images: OrderedDict[str, Image] = OrderedDict()
+        self._held = 0
         self._foreign: set[str] = set()
         self._longest: dict[str, int] = {}
 
@@ -122,6 +127,14 @@ class Parts:
             if address in self._images:
                 self._images.move_to_end(address)
             return self._images.get(address)
+
+    def _remember(self, address: str, image: Image) -> None:
+        with self._lock:
+            self._images[address] = image
+            self._held += image.layout.memory
+            while self._held > HEADERS and len(self._images) > 1:
+                _, old = self._images.popitem(last=False)
+                self._held -= old.layout.memory
 
     def _begun(self, address: str, kind: str) -> Image:
         """The header of an image, kept or fetched."""
@@ -145,7 +158,8 @@ class Parts:
             raise Foreign("its directory is damaged")
         if stored[SIZE:] != head:
             self._kept.keep(address, HEAD, size.to_bytes(SIZE) + head)
-        self._longest[kind] = max(self._longest.get(kind, 0), ceil(layout.end / UNIT) * UNIT)
+        took = min(ceil(layout.end / UNIT) * UNIT, MOST_FIRST)
+        self._longest[kind] = max(self._longest.get(kind, 0), took)
         layout = _without_rest(layout)
         with MemoryFile(part_of(layout, {})) as memory, memory.open() as file:
             grid = GeoBox((file.height, file.width), file.transform, file.crs)

@@ -9,6 +9,7 @@ Pixels keep their values: each takes the cell in which its centre lies (bilinear
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final
@@ -33,7 +34,7 @@ from geocomiss.sources.stac.kept import KeptBlocks
 from geocomiss.sources.stac.ledger import Ledger
 from geocomiss.sources.stac.parts import Parts
 from geocomiss.sources.stac.signing import Signer
-from geocomiss.sources.stac.web import Unreadable
+from geocomiss.sources.stac.web import Unranged, Unreadable
 
 THREADS: Final = 8
 """Images of a block that are read side by side: waiting for a server needs no processor."""
@@ -84,8 +85,9 @@ class _Reader:
         if image and need and need.shrink == 1:
             if need.empty:
                 return NOWHERE, np.empty((0, 0), cfg.dtype)
-            with parts.opened(address, image, need.rows, need.cols) as file:
-                return need.where, self._values(file, band, need, cfg, grid, counted=True)
+            with suppress(Unranged):  # else it is read as a whole, below
+                with parts.opened(address, image, need.rows, need.cols) as file:
+                    return need.where, self._values(file, band, need, cfg, grid, counted=True)
         with rasterio.open(self._images.sign(address), sharing=False) as file:
             need = _needed(_grid_of(file), cfg, grid)
             if need.empty:

@@ -14,6 +14,7 @@ from geocomiss.errors import SourceError
 from geocomiss.seasons import Calendar
 from geocomiss.sources.passes import Box, Cell
 from geocomiss.sources.stac.catalogues import product_of
+from geocomiss.wording import without_secrets
 
 OURS: Final = "geocomiss"
 """Member of the file that says what was searched for."""
@@ -42,6 +43,8 @@ def recognise(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     features = content.get("features") if isinstance(content, dict) else None
+    if isinstance(features, list) and OURS in content:
+        return True  # also a search that found nothing: reading it says so
     return isinstance(features, list) and any(
         "stac_version" in each for each in features if isinstance(each, dict)
     )
@@ -80,7 +83,7 @@ def write_items(path: Path, items: Sequence[Item], searched: Searched) -> None:
     content = {
         "type": "FeatureCollection",
         OURS: told,
-        "features": [item.to_dict(include_self_link=False, transform_hrefs=False) for item in items],
+        "features": [_told(item) for item in items],
     }
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(json.dumps(content))
@@ -114,10 +117,18 @@ def read_items(path: Path) -> Saved:
         raise SourceError(
             f"{path.name} holds {len(items)} items, none of a collection that can be read",
             expected="items of Sentinel-2 L2A, Sentinel-1 RTC or an elevation model",
-            todo="save the search again with `geocomiss search --save`",
+            todo="search again with `geocomiss search --save`: another area, season or catalogue",
         )
     box = (west, south, east, north) if None not in (west, south, east, north) else None
     return Saved(understood, box, (days[0], days[1]) if len(days) == 2 else None, directions)
+
+
+def _told(item: Item) -> dict[str, Any]:
+    """An item as JSON; links to where it was found, without a user's name and keys."""
+    told: dict[str, Any] = item.to_dict(include_self_link=False, transform_hrefs=False)
+    for link in told["links"]:
+        link["href"] = without_secrets(link["href"])
+    return told
 
 
 def _cell(text: str) -> Cell:

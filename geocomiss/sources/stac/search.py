@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Final
+from urllib.parse import urlsplit
 
 import requests
 from pystac import Item
@@ -18,6 +19,7 @@ from urllib3 import Retry
 from geocomiss.errors import SourceError
 from geocomiss.sources.passes import Box
 from geocomiss.sources.stac.catalogues import CATALOGUES, PRODUCTS, Catalogue
+from geocomiss.wording import without_secrets
 
 PAGE: Final = 100
 """Items asked for at once: pages of a few MB, which no API refuses."""
@@ -68,11 +70,12 @@ class Api:
         if not found:
             wanted = sorted({product.collection for product in PRODUCTS.values()})
             raise SourceError(
-                f"{url} has none of the collections that can be read (it has {len(there)} others)",
+                f"{without_secrets(url)} has none of the collections that can be read "
+                f"(it has {len(there)} others)",
                 expected=" or ".join(wanted),
                 todo="give another catalogue",
             )
-        return Catalogue(url.partition("://")[2].split("/")[0], url, found, {})
+        return Catalogue(urlsplit(without_secrets(url)).netloc, url, found, {})
 
     def items(self, collections: Sequence[str], box: Box, days: Days, most: int | None = None) -> list[Item]:
         """Items of some collections that meet a box, each once, in the order of the answer.
@@ -103,7 +106,7 @@ def _address(text: str) -> str:
     url = text.removeprefix(PREFIX)
     if not re.match(r"https?://[^/]", url):
         raise SourceError(
-            f"the catalogue {text!r}",
+            f"the catalogue {without_secrets(text)!r}",
             expected=f"{PREFIX} and the address of a STAC API, such as {PREFIX}https://example.org/stac",
             todo="correct --source",
         )
@@ -123,9 +126,9 @@ def _explained(url: str) -> Iterator[None]:
     try:
         yield
     except FAILURES as error:
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        reason = without_secrets(" ".join(str(error).split()))[:160] or type(error).__name__
         raise SourceError(
-            f"the catalogue {url} does not answer a search ({reason})",
+            f"the catalogue {without_secrets(url)} does not answer a search ({reason})",
             expected="a STAC API with item search",
             todo="check the address and the network, or map a search saved with `geocomiss search`",
         ) from error

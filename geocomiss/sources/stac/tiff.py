@@ -4,6 +4,7 @@ GDAL decodes; which ranges of a file are asked for is decided here, so that each
 byte is counted. The structure is that of TIFF 6.0 and BigTIFF: a directory of 12 (20) byte entries, two of
 which say where each block (tile or strip) begins and how long it is.
 """
+# Not read by tifffile (2026.3.3, tried): of a file's beginning it drops entries whose values lie beyond.
 
 import struct
 from collections.abc import Iterable, Mapping
@@ -53,6 +54,10 @@ GHOST: Final = b"GDAL_STRUCTURAL_METADATA"
 """Begins GDAL's promise of how blocks lie in a COG: no longer true of a part of it."""
 GAP: Final = 64
 """Bytes between blocks that are fetched with them: COGs state a block's size before and after it."""
+
+
+BIGGEST: Final = 64_000_000
+"""Bytes of a block beyond which GDAL reads a file: whole images as one strip, or a damaged header."""
 
 
 class Incomplete(Exception):
@@ -107,6 +112,11 @@ class Layout:
     lengths: NDArray[np.uint64]
     """(B,) bytes of each block."""
 
+    @property
+    def memory(self) -> int:
+        """Bytes that this takes."""
+        return len(self.head) + self.starts.nbytes + self.lengths.nbytes
+
     def blocks(self, rows: slice, cols: slice) -> list[int]:
         """Numbers of the stored blocks that a window touches."""
         height, width = self.block
@@ -134,14 +144,13 @@ class Layout:
                 groups[-1].append(number)
             else:
                 groups.append([number])
-            end = start + int(self.lengths[number])
+            end = max(end, start + int(self.lengths[number]))  # blocks may share bytes
         return groups
 
     def span(self, group: list[int]) -> tuple[int, int]:
         """(first byte, number of bytes) of blocks that lie one after the other."""
-        first, last = group[0], group[-1]
-        start = int(self.starts[first])
-        return start, int(self.starts[last] + self.lengths[last]) - start
+        start = int(self.starts[group[0]])
+        return start, max(int(self.starts[each]) + int(self.lengths[each]) for each in group) - start
 
 
 def layout_of(head: bytes) -> Layout:
@@ -182,6 +191,8 @@ def layout_of(head: bytes) -> Layout:
     across = ceil(width / block[1])
     if not len(starts) == len(lengths) == across * ceil(height / block[0]):
         raise Foreign("another number of blocks than its size says")
+    if lengths.max(initial=0) > BIGGEST:
+        raise Foreign("blocks too large to hold in memory side by side")
     stated = entries[needed[0]], entries[needed[1]]
     return Layout(head, order, directory, following, end, block, across, *stated, starts, lengths)
 

@@ -1,5 +1,6 @@
 """Byte ranges of files over HTTP: connections are kept, what passes is tried again, requests are counted."""
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Final
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
+from urllib3.exceptions import ReadTimeoutError
 
 CONNECTIONS: Final = 32
 """Kept open for each server: as many as blocks in work read images side by side."""
@@ -25,6 +27,12 @@ RETRIES: Final = Retry(
 """After 0.5, 1, 2, 4, 8 s, or what the server asks for; less often where nothing answers at all."""
 BROKEN: Final = 3
 """How often a range is asked for whose answer breaks off."""
+PIECE: Final = 65_536
+"""Bytes taken from the network at a time."""
+
+
+RANGE: Final = re.compile(r"bytes (?P<first>\d+)-\d+/(?P<size>\d+|\*)")
+"""Which bytes an answer holds, and of how many."""
 
 
 class Unreadable(Exception):
@@ -32,7 +40,7 @@ class Unreadable(Exception):
 
 
 class Unranged(Exception):
-    """A server that sends whole files only."""
+    """A server that does not send the part of a file that is asked for."""
 
 
 @dataclass(frozen=True)
@@ -69,25 +77,40 @@ class Web:
             except requests.exceptions.ChunkedEncodingError as error:
                 if attempt == BROKEN:
                     raise Unreadable("the answer breaks off") from error
+            except requests.exceptions.ConnectionError as error:
+                if attempt == BROKEN or not _stalled(error):
+                    raise Unreadable(_words(error)) from error
             except requests.RequestException as error:
                 raise Unreadable(_words(error)) from error
         raise Unreadable("the answer breaks off")
 
     def _get(self, address: str, first: int, number: int) -> Answer:
         wanted = {"Range": f"bytes={first}-{first + number - 1}", "Accept-Encoding": "identity"}
+        self._count(0, 1)  # also where no answer comes
         with self._opened().get(address, headers=wanted, timeout=TIMEOUT, stream=True) as answer:
-            tried = getattr(answer.raw.retries, "history", ())
-            self._count(0, 1 + len(tried) + len(answer.history))
+            hops = (*answer.history, answer)
+            tried = sum(len(getattr(hop.raw.retries, "history", ())) for hop in hops)
+            self._count(0, tried + len(answer.history))
             if answer.status_code == 200:
                 raise Unranged
             if answer.status_code == 416:
                 raise Unreadable("the file ends too early")
             if answer.status_code != 206:
                 raise Unreadable(f"HTTP {answer.status_code}")
-            content = answer.content
-            self._count(len(content), 0)
-            told = answer.headers.get("Content-Range", "").rpartition("/")[2]
-            return Answer(content, int(told) if told.isdecimal() else 0)
+            told = RANGE.match(answer.headers.get("Content-Range", ""))
+            if told is None or int(told["first"]) != first:
+                raise Unranged  # several parts, or other bytes than were asked for
+            return Answer(self._content(answer, number), int(told["size"]) if told["size"] != "*" else 0)
+
+    def _content(self, answer: requests.Response, number: int) -> bytes:
+        """What comes, counted as it comes; not more than was asked for, whatever a server sends."""
+        content = bytearray()
+        for piece in answer.iter_content(PIECE):
+            self._count(len(piece), 0)
+            content += piece
+            if len(content) > number:
+                raise Unranged
+        return bytes(content)
 
     def _opened(self) -> requests.Session:
         with self._lock:
@@ -99,9 +122,16 @@ class Web:
             return self._session
 
 
+def _stalled(error: requests.ConnectionError) -> bool:
+    """Whether an answer had begun, and nothing more of it came in time."""
+    return bool(error.args) and isinstance(error.args[0], ReadTimeoutError)
+
+
 def _words(error: requests.RequestException) -> str:
     """What went wrong, without the address, which may hold a token."""
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout) or (
+        isinstance(error, requests.ConnectionError) and _stalled(error)
+    ):
         return "no answer in time"
     if isinstance(error, requests.ConnectionError):
         return "no connection"

@@ -1,0 +1,137 @@
+"""Linear layers and convolutions that can only predict, each with its ReLU in one step.
+
+On processors oneDNN computes them, with weights that are laid out for it once. What it offers for that has
+no public name in torch; where a version of torch lacks it, the public functions do the same in two steps,
+0.85 times as fast.
+
+R rows, T steps, C bands or channels, W channels, D features.
+"""
+
+from functools import cache
+from typing import Any, Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from geocomiss.nets import CHUNK, KERNEL
+
+EDGE: Final = KERNEL // 2
+
+
+class Layer(nn.Module):
+    """Weights of a layer, and the same laid out for oneDNN.
+
+    Args:
+        weight: As the public function of torch takes it.
+        bias: (W,).
+        dtype: Numbers to compute with.
+        positive: Whether a ReLU comes after it.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype, positive: bool) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight.to(dtype))
+        self.register_buffer("bias", bias.to(dtype))
+        self.positive = positive
+        self._packed: Tensor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the packed weights: they can neither be copied nor sent to another process."""
+        return self.__dict__ | {"_packed": None}
+
+    @property
+    def after(self) -> str:
+        """What oneDNN does with the sums."""
+        return "relu" if self.positive else "none"
+
+    def rectified(self, sums: Tensor) -> Tensor:
+        """The sums, not below 0 where a ReLU comes after."""
+        return sums.relu_() if self.positive else sums
+
+    def packed(self, steps: int) -> Tensor:
+        """The weights as oneDNN wants them for chunks of rows with so many steps."""
+        if self._packed is None:
+            self._packed = self.pack(steps)
+        return self._packed
+
+    def pack(self, steps: int) -> Tensor:
+        """Lay out the weights for chunks of rows with so many steps."""
+        raise NotImplementedError
+
+
+class Dense(Layer):
+    """A linear layer from (R, D) to (R, W). Its weight is (W, D)."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(R, D) to (R, W)."""
+        if rows.is_cpu and fuses(rows.dtype):
+            packed = self.packed(1)
+            done: Tensor = torch.ops.mkldnn._linear_pointwise(rows, packed, self.bias, self.after, [], "")
+            return done
+        return self.rectified(F.linear(rows, self.weight, self.bias))
+
+    def pack(self, steps: int) -> Tensor:
+        """Lay out the weights; a row is one step."""
+        return _packed_dense(self.weight)
+
+
+class Convolution(Layer):
+    """A convolution over time. Its weight is (W, C, 5).
+
+    Rows are held step by step, as (R, T, C) says: as images of one line whose channels come last.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype, positive: bool) -> None:
+        lines = weight[:, :, None].contiguous(memory_format=torch.channels_last)
+        super().__init__(lines, bias, dtype, positive)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, T, C) to (R, T, W)."""
+        lines = x.transpose(1, 2)[:, :, None]  # (R, C, 1, T)
+        if x.is_cpu and fuses(x.dtype):
+            done = _convolved(lines, self.packed(x.shape[1]), self.bias, self.after)
+        else:
+            done = self.rectified(F.conv2d(lines, self.weight, self.bias, padding=(0, EDGE)))
+        return done[:, :, 0].transpose(1, 2)
+
+    def pack(self, steps: int) -> Tensor:
+        """Lay out the weights."""
+        return _packed_convolution(self.weight, steps)
+
+
+@cache
+def fuses(dtype: torch.dtype) -> bool:
+    """Whether this torch, on this processor, offers what oneDNN does in one step: tried once."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    weight = torch.zeros(16, 16, 1, KERNEL, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    bias, rows = torch.zeros(16, dtype=dtype), torch.zeros(2, 16, dtype=dtype)
+    try:
+        _convolved(rows[:, :, None, None], _packed_convolution(weight, 1), bias, "relu")
+        torch.ops.mkldnn._linear_pointwise(rows, _packed_dense(weight[:, :, 0, 0]), bias, "none", [], "")
+    except (AttributeError, RuntimeError, TypeError):  # not there, not for this processor, other arguments
+        return False
+    return True
+
+
+def _convolved(lines: Tensor, packed: Tensor, bias: Tensor, after: str) -> Tensor:
+    """(R, C, 1, T) to (R, W, 1, T)."""
+    done: Tensor = torch.ops.mkldnn._convolution_pointwise(
+        lines, packed, bias, [0, EDGE], [1, 1], [1, 1], 1, after, [], ""
+    )
+    return done
+
+
+def _packed_convolution(weight: Tensor, steps: int) -> Tensor:
+    shape = [CHUNK, weight.shape[1], 1, steps]
+    packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(weight, [0, EDGE], [1, 1], [1, 1], 1, shape)
+    return packed
+
+
+def _packed_dense(weight: Tensor) -> Tensor:
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), CHUNK)
+    return packed
