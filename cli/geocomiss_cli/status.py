@@ -55,9 +55,10 @@ def _say_zones(folder: Path, zones: "tuple[tuple[str, MapStatus | None], ...]") 
     console, going_on = screen(), bool(ZonedFolder(folder).planned())
     known = [found for _, found in zones if found]
     busy = any(found.busy for found in known)
-    state = (
-        "being mapped" if busy else "not finished, the command of the map goes on" if going_on else "finished"
-    )
+    state = "being mapped" if busy else "not finished, the command of the map goes on"
+    if not (busy or going_on):
+        lacking = any(found.failed for found in known)
+        state = "finished without the tiles that failed" if lacking else "finished"
     console.print(f"{folder}: a map of {len(zones)} UTM zones, {state}", markup=False)
     table = Table("zone", "state")
     for heading in ("done", "running", "interrupted", "failed", "waiting", "tiles"):
@@ -70,7 +71,8 @@ def _say_zones(folder: Path, zones: "tuple[tuple[str, MapStatus | None], ...]") 
         else:
             parts = (found.done, found.running, found.interrupted, found.failed)
             numbers = (*(len(part) for part in parts), found.waiting, found.tiles)
-            words = "being mapped" if found.busy else "not finished"
+            words = "without failed tiles" if found.finished else "not finished"
+            words = "being mapped" if found.busy else words
             table.add_row(zone, words, *(f"{number:,}" for number in numbers))
     console.print(table)
     for found in known:

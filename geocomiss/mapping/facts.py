@@ -15,6 +15,7 @@ from geocomiss.mapping.clock import overlap
 from geocomiss.mapping.memory import peak
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.request import MapReport
+from geocomiss.mapping.sums import over
 from geocomiss.maps import AREA_NOTE, SUMMARY
 from geocomiss.sources.base import Metered
 from geocomiss.stack import origin_of
@@ -196,14 +197,10 @@ def _fetching(plan: Plan, timings: dict[str, float]) -> dict[str, Any] | None:
     traffic = plan.source.traffic
     crew = bool(plan.request.workers or plan.request.scheduler)
     return asdict(traffic) | {
-        "bytes_over_needed": _over(traffic.bytes, traffic.needed_bytes),
-        "requests_over_fewest": _over(traffic.requests, traffic.fewest_requests),
+        "bytes_over_needed": over(traffic.bytes, traffic.needed_bytes),
+        "requests_over_fewest": over(traffic.requests, traffic.fewest_requests),
         "overlap": None if crew else overlap(timings),
     }
-
-
-def _over(taken: int, least: int) -> float | None:
-    return round(taken / least, 4) if least else None
 
 
 def _applicability(plan: Plan, report: MapReport) -> dict[str, Any] | None:

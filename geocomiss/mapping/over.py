@@ -129,7 +129,9 @@ def _side(path: Path) -> float:
 def _statistics(out: Path, zones: tuple[Zone, ...], layer: Layer) -> Statistics:
     """The lowest and the highest value of a layer's first band, from the zones' STAC Items."""
     items = (_item(out / zone.name) for zone in zones)
-    stated = [item["assets"][layer.name]["bands"][0]["statistics"] for item in items]
+    # a zone may lack the layer: no picture without optical images
+    assets = (item["assets"].get(layer.name) for item in items)
+    stated = [asset["bands"][0]["statistics"] for asset in assets if asset]
     low = [each["minimum"] for each in stated if "minimum" in each]
     high = [each["maximum"] for each in stated if "maximum" in each]
     return Statistics(min(low, default=None), max(high, default=None), None, None, 0.0)

@@ -23,12 +23,16 @@ from geocomiss.maps import NOT_MAPPED, SUMMARY
 from geocomiss.tiling import TILES, WorkFolder
 
 
-def map_one(request: MapRequest, progress: Progress | None = None) -> tuple[MapReport, Plan]:
+def map_one(
+    request: MapRequest, progress: Progress | None = None, *, again: bool = False
+) -> tuple[MapReport, Plan]:
     """Map an area of interest, or its part in a zone, on one grid. Returns what was mapped and its plan.
 
     Args:
         request: What to map.
         progress: Told (pixels done, pixels in all).
+        again: Whether a finished map with the same arguments may be replaced, as one without tiles that
+            failed.
 
     Raises:
         GeocomissError: Input that cannot be used; nothing half-written stays, except finished
@@ -38,7 +42,7 @@ def map_one(request: MapRequest, progress: Progress | None = None) -> tuple[MapR
     clock = Clock()
     work = WorkFolder(request.out / TILES)
     work.forget_published(request.out / SUMMARY)
-    check_free(request.out, SUMMARY, request.overwrite, "a finished map")
+    check_free(request.out, SUMMARY, request.overwrite or again, "a finished map")
     device_named(request.device)
     with work.held(), _small_cache():
         with clock.measure("plan"):

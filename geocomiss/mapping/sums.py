@@ -1,12 +1,17 @@
 """What the maps of several zones state, taken together: counts and hectares add up, shares are means."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from typing import Any, Final
+
+from geocomiss.sources.base import Traffic
 
 Summary = dict[str, Any]
 """The content of a map's `run.json`."""
 OUTSIDE: Final = ("outside", "masked", "failed")
 """Reasons for a pixel to have no class for which it was not even looked at."""
+COUNTED: Final = tuple(each.name for each in fields(Traffic))
+"""What is counted of reading over a network."""
 PLACES: Final = 4
 """Decimals of hectares and of observations."""
 
@@ -37,6 +42,7 @@ def summed(parts: Mapping[str, Summary]) -> Summary:
         "notes": _said(parts, "notes"),
         "warnings": _said(parts, "warnings"),
         "tiles": _tiles(parts),
+        "fetching": _fetching(several),
         "memory": _highest(each["memory"] for each in several),
         "timings": _added(each["timings"] for each in several),
         "versions": first["versions"],
@@ -137,6 +143,30 @@ def _said(parts: Mapping[str, Summary], kind: str) -> list[str]:
     ]
     own = [f"{name}: {text}" for name, part in parts.items() for text in part[kind] if text not in everywhere]
     return [*everywhere, *own]
+
+
+def _fetching(several: list[Summary]) -> dict[str, Any] | None:
+    """What reading over a network took in all zones; None where nothing was.
+
+    How much of it ran beside computing is the mean over the zones that tell, by the bytes of each.
+    """
+    stated = [each["fetching"] for each in several if each["fetching"]]
+    if not stated:
+        return None
+    whole = _added({key: each[key] for key in COUNTED} for each in stated)
+    known = [each for each in stated if each["overlap"] is not None]
+    weights = sum(each["bytes"] for each in known)
+    beside = sum(each["overlap"] * each["bytes"] for each in known)
+    return whole | {
+        "bytes_over_needed": over(whole["bytes"], whole["needed_bytes"]),
+        "requests_over_fewest": over(whole["requests"], whole["fewest_requests"]),
+        "overlap": round(beside / weights, 4) if weights else None,
+    }
+
+
+def over(taken: int, least: int) -> float | None:
+    """How often the least that could have been taken was taken; None of nothing."""
+    return round(taken / least, 4) if least else None
 
 
 def _tiles(parts: Mapping[str, Summary]) -> dict[str, Any]:

@@ -99,6 +99,7 @@ class _Zoned:
     def make(self) -> MapReport:
         """Map the zones that are not finished yet, then write what shows all of them."""
         request, folder = self.request, ZonedFolder(self.request.out)
+        unfinished = zones_of_folder(request.out)  # of another area, too, where it is given up
         check_free(request.out, SUMMARY, request.overwrite, "a finished map")
         area = b"".join(zone.part.geom.wkb for zone in self.zones)
         names = tuple(zone.name for zone in self.zones)
@@ -115,7 +116,7 @@ class _Zoned:
         self._check()
         before, old = zones_in(request.out), _files_in(request)
         report = write_over(request, self.zones, self.mapped, self._notes(), self.clock)
-        _forget(request, tuple(set(before) - set(self.mapped)), set(old) - set(report.files))
+        _forget(request, tuple({*before, *unfinished} - set(self.mapped)), set(old) - set(report.files))
         shutil.rmtree(request.out / TILES, ignore_errors=True)
         folder.leave()
         return report
@@ -127,7 +128,8 @@ class _Zoned:
             if folder.done(zone.name) and (plan := _kept(part)):
                 self.mapped[zone.name] = Mapped(plan, None)
                 return
-            report, plan = map_one(replace(part, overwrite=self._may_replace(part)), self._told(zone))
+            # a map without tiles that failed is replaced, but never tiles made with other arguments
+            report, plan = map_one(part, self._told(zone), again=(part.out / TILES).is_dir())
         except (NothingToMap, NothingSeen) as error:
             self.nothing[zone.name] = error
         except TilesFailed as error:
@@ -137,10 +139,6 @@ class _Zoned:
             self.clock.add({}, report.computed)
             if not report.failed:
                 folder.note(zone.name)
-
-    def _may_replace(self, part: MapRequest) -> bool:
-        """Whether a map of a zone may be replaced: where the user says so, or where tiles failed."""
-        return self.request.overwrite or (part.out / TILES).is_dir()
 
     def _check(self) -> None:
         """See to it that all zones are there.
