@@ -26,9 +26,9 @@ class Fact:
 
 
 MODELS = {
-    "`comiss` (published size)": Fact("", 15_800, "px/s", "`test_compact_speed.py`"),
-    "`comiss+` (the default)": Fact("", 31_000, "px/s", "`test_compact_speed.py`"),
-    "`comiss+`, compact": Fact("", 326_000, "px/s", "likewise"),
+    "`comiss` (published size)": Fact("", 18_200, "px/s", "`test_inference_speed.py`"),
+    "`comiss+` (the default)": Fact("", 37_800, "px/s", "`test_compact_speed.py`"),
+    "`comiss+`, compact": Fact("", 411_000, "px/s", "likewise"),
 }
 """Pixels a second and core of the networks, from raw values to class and confidence."""
 DEFAULT = "`comiss+` (the default)"
