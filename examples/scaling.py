@@ -35,13 +35,13 @@ DEFAULT = "`comiss+` (the default)"
 FACTS = {
     "share": Fact(
         "share of the network's rate that a whole map reaches, from a stack on disk",
-        0.83,
+        0.78,
         "",
         "`test_map_rate.py`",
     ),
     "compact": Fact(
         "a whole map with a compact model, from a stack on disk: reading, batches and writing are most of it",
-        92_000,
+        49_000,
         "pixels a second and core",
         "`test_map_rate.py`",
     ),
