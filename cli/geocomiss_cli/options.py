@@ -98,6 +98,18 @@ Season = Annotated[
         rich_help_panel=GRID,
     ),
 ]
+NeededAoi = Annotated[
+    str,
+    typer.Option(
+        help="Area of interest: a vector file, W,S,E,N in degrees, or WKT.",
+        show_default=False,
+        rich_help_panel=GRID,
+    ),
+]
+NeededSeason = Annotated[
+    str,
+    typer.Option(help="2021, 2020-11:2021-10, or days.", show_default=False, rich_help_panel=GRID),
+]
 Resolution = Annotated[
     float | None,
     typer.Option(

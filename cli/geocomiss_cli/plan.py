@@ -47,18 +47,8 @@ Price = Annotated[
 
 
 def plan(
-    aoi: Annotated[
-        str,
-        typer.Option(
-            help="Area of interest: a vector file, W,S,E,N or WKT.",
-            show_default=False,
-            rich_help_panel=panels.GRID,
-        ),
-    ],
-    season: Annotated[
-        str,
-        typer.Option(help="2021, 2020-11:2021-10, or days.", show_default=False, rich_help_panel=panels.GRID),
-    ],
+    aoi: given.NeededAoi,
+    season: given.NeededSeason,
     model: Annotated[
         str | None,
         typer.Option(

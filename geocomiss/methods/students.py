@@ -39,7 +39,7 @@ def is_student(options: Mapping[str, JsonValue]) -> bool:
 
 
 def with_student(name: str, options: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """Options as they are, or those of the student where one is asked for.
+    """Options as they are; of a student with what it has otherwise, unless they say something else.
 
     Raises:
         MethodError: The method teaches none.
@@ -52,7 +52,7 @@ def with_student(name: str, options: Mapping[str, JsonValue]) -> dict[str, JsonV
             expected=" or ".join(STUDENTS),
             todo="choose one of these with --method, or another --preset",
         )
-    return {**options, **STUDENTS[name]}
+    return {**STUDENTS[name], **options}
 
 
 def of_teacher(options: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

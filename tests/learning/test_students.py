@@ -88,6 +88,12 @@ def test_sizes_a_compact_model_needs_a_fifth_of_the_work_at_most(name):
 
 
 @pytest.mark.parametrize("name", sorted(STUDENTS))
+def test_an_option_that_is_given_holds_for_the_student_too(name):
+    assert checked_options(name, COMPACT).dropout == STUDENTS[name]["dropout"]
+    assert checked_options(name, COMPACT | {"dropout": 0.3}).dropout == 0.3
+
+
+@pytest.mark.parametrize("name", sorted(STUDENTS))
 def test_a_student_says_what_its_teacher_says_for_every_pattern(spec, labelled, name):
     train, validation = _parts(labelled)
     learnt = learn(name, COMPACT, spec, train, validation, SETTINGS)
