@@ -37,6 +37,7 @@ from geocomiss.sources import EARTH_ENGINE, SIMULATED, sources_of
 from geocomiss.sources.base import Reading, Source
 from geocomiss.sources.resolve import Asked, future_steps, resolve_grid, source_asked, uncovered
 from geocomiss.stack import COUNT, groups_of, new_stack, origin_of, without
+from geocomiss.wording import without_secrets
 from geocomiss.zones import zones_of
 
 
@@ -169,9 +170,9 @@ def model_name(request: MapRequest) -> str:
     if request.source == SIMULATED:
         return SHIPPED_MODEL
     raise CheckpointError(
-        "no model for real data",
-        expected="--model, a folder written by `geocomiss train`",
-        todo="train one with `geocomiss train --samples ...`",
+        f"no model for the source {without_secrets(request.source)!r}",
+        expected=f"--model, a folder written by `geocomiss train`; only {SIMULATED!r} has one of its own",
+        todo="train one with `geocomiss train --samples ...`, or correct --source",
     )
 
 
