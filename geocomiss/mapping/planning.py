@@ -19,6 +19,7 @@ from geocomiss.mapping.checks import (
     season_of,
     sensor_warnings,
     unit_differences,
+    windows_in,
 )
 from geocomiss.mapping.contract import Contract, band_differences, recipe_differences, settle
 from geocomiss.mapping.mapping_unit import check_mapping_unit
@@ -138,7 +139,8 @@ def _checked(plan: Plan, contract: Contract) -> Plan:
     """The plan after a look at values, with all that its user should know."""
     request, card, source, grid = plan.request, plan.checkpoint.card, plan.source, plan.grid
     shared = set(source.bands) & set(card.bands)
-    samples, unread = sample_stacks(plan.stack, source, grid, plan.wanted) if shared else ([], ())
+    windows = windows_in(grid, plan.covering, plan.wanted)
+    samples, unread = sample_stacks(plan.stack, source, grid, windows) if shared else ([], ())
     wrong = unit_differences(samples, tuple(card.bands))
     units = settle(wrong, request.on_mismatch, request.without)
     stack = without(plan.stack, units.dropped)
