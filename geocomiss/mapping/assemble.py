@@ -110,7 +110,7 @@ def assemble(plan: Plan, finished: Finished, clock: Clock, work: WorkFolder) -> 
 
 def total(plan: Plan, done: Mapping[str, Record]) -> Counts:
     """What all tiles hold together."""
-    counts = [done[tile.name].counts for tile in plan.tiles() if tile.name in done]
+    counts = (done[tile.name].counts for tile in plan.tiles() if tile.name in done)
     nothing = Counts.nothing((len(IMAGING), plan.calendar.number))
     return reduce(add, (each for each in counts if each is not None), nothing)
 
