@@ -10,11 +10,20 @@ from typing import Final
 
 from geocomiss.aoi import read_aoi
 from geocomiss.checkpoint import read_checkpoint
-from geocomiss.errors import GeocomissError, MapError, NothingSeen, NothingToMap, TilesFailed
+from geocomiss.errors import (
+    GeocomissError,
+    MapError,
+    NothingSeen,
+    NothingToMap,
+    SourceError,
+    StackError,
+    TilesFailed,
+)
 from geocomiss.mapping.clock import Clock
-from geocomiss.mapping.over import Mapped, write_over
+from geocomiss.mapping.over import Lacking, Mapped, write_over
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.planning import model_name, plan_map, source_of
+from geocomiss.mapping.queue import ENDING, TRY_AGAIN, reason_of
 from geocomiss.mapping.request import MapReport, MapRequest, Progress
 from geocomiss.mapping.run import check_free, map_one
 from geocomiss.maps import PARTS, SUMMARY, read_summary, zones_in
@@ -93,8 +102,8 @@ class _Zoned:
     """What was mapped, by zone."""
     nothing: dict[str, GeocomissError] = field(default_factory=dict)
     """Why zones have no map, by zone."""
-    failed: dict[str, TilesFailed] = field(default_factory=dict)
-    """What failed, by zone."""
+    failed: dict[str, Exception] = field(default_factory=dict)
+    """What failed, by zone: some tiles, or all that was tried of it."""
 
     def make(self) -> MapReport:
         """Map the zones that are not finished yet, then write what shows all of them."""
@@ -103,10 +112,10 @@ class _Zoned:
         check_free(request.out, SUMMARY, request.overwrite, "a finished map")
         area = b"".join(zone.part.geom.wkb for zone in self.zones)
         names = tuple(zone.name for zone in self.zones)
-        # tiles that failed may be the only reason to replace it
-        again = request.overwrite and not any((request.out / zone / TILES).exists() for zone in names)
+        # tiles or zones that failed may be the only reason to replace it
+        lacking = folder.failed() or any((request.out / zone / TILES).exists() for zone in names)
         digest = hashlib.sha256(area).hexdigest()[:16]
-        folder.begin(names, digest, give_up=request.overwrite, replace=again)
+        folder.begin(names, digest, give_up=request.overwrite, replace=request.overwrite and not lacking)
         try:
             for zone in self.zones:
                 self._map(zone, folder)
@@ -115,8 +124,9 @@ class _Zoned:
                 folder.leave()  # nothing is to be gone on with
         self._check()
         before, old = zones_in(request.out), _files_in(request)
-        report = write_over(request, self.zones, self.mapped, self._notes(), self.clock)
-        _forget(request, tuple({*before, *unfinished} - set(self.mapped)), set(old) - set(report.files))
+        report = write_over(request, self.zones, self.mapped, self._lacking(), self._notes(), self.clock)
+        gone = {*before, *unfinished} - {*self.mapped, *self.failed}
+        _forget(request, tuple(gone), set(old) - set(report.files))
         shutil.rmtree(request.out / TILES, ignore_errors=True)
         folder.leave()
         return report
@@ -132,8 +142,11 @@ class _Zoned:
             report, plan = map_one(part, self._told(zone), again=(part.out / TILES).is_dir())
         except (NothingToMap, NothingSeen) as error:
             self.nothing[zone.name] = error
-        except TilesFailed as error:
+        except Exception as error:  # whatever it is, other zones may be none the worse for it
+            if _ends(error):
+                raise
             self.failed[zone.name] = error
+            folder.note_failure(zone.name, reason_of(error))
         else:
             self.mapped[zone.name] = Mapped(plan, report)
             self.clock.add({}, report.computed)
@@ -141,21 +154,32 @@ class _Zoned:
                 folder.note(zone.name)
 
     def _check(self) -> None:
-        """See to it that all zones are there.
+        """See to it that all zones are there, or some where a map without the others is asked for.
 
         Raises:
             TilesFailed: In some of them tiles failed.
             GeocomissError: There is nothing to map in any.
+            Exception: What failed first, where no zone has a finished tile: it is not the zones.
         """
-        if self.failed:
+        if self.failed and not (self.mapped and self.request.skip_failed):
             first = next(iter(self.failed.values()))
+            told = next((each for each in self.failed.values() if isinstance(each, TilesFailed)), None)
+            if not (self.mapped or told):
+                raise first
             raise TilesFailed(
-                "; ".join(f"{name}: {error.found}" for name, error in self.failed.items()),
-                expected=first.expected,
-                todo=first.todo,
+                "; ".join(f"{name}: {reason_of(error)}" for name, error in self.failed.items()),
+                expected=told.expected if told else "input that can be read",
+                todo=told.todo if told else TRY_AGAIN,
             ) from first
         if not self.mapped:
             raise next(iter(self.nothing.values()))
+
+    def _lacking(self) -> Lacking:
+        """The zones of the area that have no map."""
+        return Lacking(
+            {name: reason_of(error) for name, error in self.failed.items()},
+            tuple(name for name, error in self.nothing.items() if isinstance(error, NothingSeen)),
+        )
 
     def _notes(self) -> tuple[str, ...]:
         """What to know of a map of several zones."""
@@ -181,6 +205,14 @@ class _Zoned:
             tell(round(pixels * (before + areas[zone.name] * done / max(total, 1)) / whole), pixels)
 
         return told
+
+
+def _ends(error: Exception) -> bool:
+    """Whether an error has nothing to do with the zone: arguments that fit none, a full disk, no memory."""
+    if isinstance(error, TilesFailed | StackError):
+        return False
+    own = isinstance(error, GeocomissError) and not isinstance(error, SourceError)
+    return own or isinstance(error, ENDING)
 
 
 def _square_metres(zone: Zone) -> float:
