@@ -28,6 +28,7 @@ from geocomiss.mapping.request import MapReport, MapRequest, Progress
 from geocomiss.mapping.run import check_free, map_one
 from geocomiss.maps import PARTS, SUMMARY, read_summary, zones_in
 from geocomiss.sources.resolve import DEFAULT_RESOLUTION
+from geocomiss.sources.zoned import stacks_in
 from geocomiss.tiling import TILES, ZonedFolder, changes, zones_of_folder
 from geocomiss.zones import Zone, zones_of
 
@@ -53,8 +54,11 @@ def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport
             tiles under `tiles/`.
         TilesFailed: Some tiles failed again and again; the others are done.
     """
+    stacks = _stacks_of(request)
     if zones := zones_asked(request):
-        return _Zoned(request, zones, progress).make()
+        return _Zoned(request, zones, progress, stacks).make()
+    if stacks:  # a part of the area that was fetched, within one zone
+        request = replace(request, source=str(next(iter(stacks.values()))))
     folder = ZonedFolder(request.out)
     if folder.planned() and not request.overwrite:
         folder.begin((), "", give_up=False, replace=False)  # refuses
@@ -78,6 +82,8 @@ def zones_asked(request: MapRequest) -> tuple[Zone, ...]:
     zones = zones_of(read_aoi(request.aoi).geometry)
     if len(zones) < 2:
         return ()
+    if stacks_in(Path(request.source)):
+        return zones
     card = read_checkpoint(model_name(request)).card
     if source_of(request, card).grid is not None:
         return ()
@@ -90,6 +96,31 @@ def zones_asked(request: MapRequest) -> tuple[Zone, ...]:
     return zones
 
 
+def _stacks_of(request: MapRequest) -> dict[str, Path]:
+    """The stacks of the area's zones, where the source is a folder with one for each; else none.
+
+    Raises:
+        MapError: They do not fit what is asked for.
+    """
+    stacks = stacks_in(Path(request.source))
+    if not stacks:
+        return {}
+    if request.aoi is None or request.crs != "auto":
+        raise MapError(
+            f"{'no --aoi' if request.aoi is None else '--crs'} for the stacks of {len(stacks)} UTM zones",
+            expected="--aoi, as they were fetched with, and no --crs: each keeps its own grid",
+            todo=f"correct it, or give one of them: {' or '.join(map(str, stacks.values()))}",
+        )
+    names = [zone.name for zone in zones_of(read_aoi(request.aoi).geometry)]
+    if lacking := [name for name in names if name not in stacks]:
+        raise MapError(
+            f"an area in {', '.join(lacking)}, of which {request.source} holds no stack",
+            expected=f"an area in {' or '.join(stacks)}",
+            todo="check --aoi, or fetch its stacks",
+        )
+    return {name: stacks[name] for name in names}
+
+
 @dataclass
 class _Zoned:
     """A map of several zones in the making."""
@@ -97,6 +128,8 @@ class _Zoned:
     request: MapRequest
     zones: tuple[Zone, ...]
     progress: Progress | None
+    stacks: dict[str, Path]
+    """The stack of each zone, where each has its own."""
     clock: Clock = field(default_factory=Clock)
     mapped: dict[str, Mapped] = field(default_factory=dict)
     """What was mapped, by zone."""
@@ -134,6 +167,8 @@ class _Zoned:
     def _map(self, zone: Zone, folder: ZonedFolder) -> None:
         """Map a zone, or keep what is finished of it."""
         part = replace(self.request, zone=zone.name, out=self.request.out / zone.name)
+        if self.stacks:
+            part = replace(part, source=str(self.stacks[zone.name]))
         try:
             if folder.done(zone.name) and (plan := _kept(part)):
                 self.mapped[zone.name] = Mapped(plan, None)
