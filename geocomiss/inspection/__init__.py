@@ -98,7 +98,7 @@ def _recognised(path: Path) -> Facts:
 
     if stacks := stacks_in(path):
         return {
-            "what": f"stacks of {len(stacks)} UTM zones, from which `geocomiss map --source` makes a map each",
+            "what": f"stacks of {len(stacks)} UTM zones, of which `geocomiss map --source` makes a map each",
             "stacks": [str(each) for each in stacks.values()],
         }
     if reader_of(path):
