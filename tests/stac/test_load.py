@@ -13,7 +13,8 @@ from odc.geo.geobox import GeoBox
 from stac_season import model_for
 from stac_server import StacServer
 
-from geocomiss.mapping import MapRequest, plan_map
+from geocomiss.errors import NothingSeen
+from geocomiss.mapping import MapRequest, make_map, plan_map
 from geocomiss.recipes import RECIPES
 from geocomiss.seasons import Calendar
 from geocomiss.sources.base import Scenes
@@ -108,3 +109,20 @@ def test_a_map_from_a_catalogue_counts_what_compositing_takes(world: StacServer,
     alone = plan.memory.process + plan.memory.pixel * plan.request.tile**2
     assert alone < plan.memory.taken(plan.request.tile) <= 1_200_000_000
     assert plan.source.query.reading.tile == plan.request.tile  # type: ignore[attr-defined]
+
+
+def test_a_catalogue_without_images_of_the_season_is_named(world: StacServer, tmp_path: Path) -> None:
+    request = MapRequest(
+        f"stac+{world.url}",
+        tmp_path / "map",
+        aoi="4.98,50.617,4.981,50.6175",
+        season="2019",
+        model=str(model_for(tmp_path)),
+        require=(),
+        without=("topography",),
+    )
+    with pytest.raises(
+        NothingSeen, match=rf"source stac\+{world.url} without a .*no acquisition in the whole"
+    ):
+        make_map(request)
+    assert not request.out.exists()
