@@ -279,7 +279,8 @@ Device = Annotated[
     str,
     typer.Option(
         metavar="auto|cpu|cuda|cuda:N",
-        help="Where networks run; auto: on a GPU where there is one. Of several workers each takes the next.",
+        help="Where networks run; auto: on a GPU where there is one. Of several workers each takes the next; "
+        "with --scheduler it is their machines that need it.",
         autocompletion=completing.devices,
         rich_help_panel=RUN,
     ),

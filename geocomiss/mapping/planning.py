@@ -11,8 +11,8 @@ from geocomiss.calibration import Readout, caution, read_priors
 from geocomiss.checkpoint import Card, Checkpoint, read_checkpoint
 from geocomiss.engine import precision_of
 from geocomiss.errors import CheckpointError, MapError
-from geocomiss.inference import device_named
 from geocomiss.mapping.checks import (
+    device_of,
     drift_warnings,
     model_warnings,
     sample_stacks,
@@ -79,7 +79,7 @@ def plan_map(request: MapRequest) -> Plan:
         _classes(request, card),
         (*(area.notes if area else ()), *_readout_notes(readout), *_unmasked(checkpoint)),
         readout=readout,
-        precision=precision_of(request.precision, device_named(request.device), checkpoint.method),
+        precision=precision_of(request.precision, device_of(request), checkpoint.method),
         memory=memory,
     )
     return _checked(plan, contract)

@@ -9,9 +9,8 @@ import rasterio
 
 from geocomiss.errors import MapError, NothingSeen, NothingToMap
 from geocomiss.grid import lonlat
-from geocomiss.inference import device_named
 from geocomiss.mapping.assemble import Finished, assemble, total
-from geocomiss.mapping.checks import required_bits
+from geocomiss.mapping.checks import device_of, required_bits
 from geocomiss.mapping.clock import Clock
 from geocomiss.mapping.mapping_unit import apply_mapping_unit
 from geocomiss.mapping.memory import CACHE
@@ -51,7 +50,7 @@ def map_one(
     work = WorkFolder(request.out / TILES)
     work.forget_published(request.out / SUMMARY)
     check_free(request.out, SUMMARY, request.overwrite or again, "a finished map")
-    device_named(request.device)
+    device_of(request)
     with work.held(), _small_cache():
         with clock.measure("plan"):
             plan = plan_map(request)
