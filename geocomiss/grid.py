@@ -166,7 +166,7 @@ def pixel_hectares(grid: GeoBox) -> NDArray[np.float64]:
     """
     rows = np.unique(np.linspace(0, grid.height - 1, AREA_NODES).astype(int))
     cols = np.unique(np.linspace(0, grid.width - 1, AREA_NODES).astype(int))
-    nodes = np.array([[_hectares(grid, row, col) for col in cols] for row in rows])
+    nodes = _hectares(grid, *np.meshgrid(rows, cols, indexing="ij"))
     return np.asarray(_between(rows, grid.height) @ nodes @ _between(cols, grid.width).T)
 
 
@@ -224,13 +224,17 @@ def _pixels(grid: GeoBox, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float6
     return inverse.a * x + inverse.b * y + inverse.c, inverse.d * x + inverse.e * y + inverse.f
 
 
-def _hectares(grid: GeoBox, row: int, col: int) -> float:
-    dx, dy = np.array([0, 1, 1, 0]), np.array([0, 0, 1, 1])
+def _hectares(grid: GeoBox, row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.float64]:
+    """True areas of some pixels, in hectares, in the shape of their rows and columns."""
+    col, row = col[..., None] + np.array([0, 1, 1, 0]), row[..., None] + np.array([0, 0, 1, 1])
     affine = grid.affine
-    x = affine.c + affine.a * (col + dx) + affine.b * (row + dy)
-    y = affine.f + affine.d * (col + dx) + affine.e * (row + dy)
-    lon, lat = Transformer.from_crs(crs_of(grid).proj, 4326, always_xy=True).transform(x, y)
-    return float(abs(Geod(ellps="WGS84").polygon_area_perimeter(lon, lat)[0]) / 1e4)
+    x = affine.c + affine.a * col + affine.b * row
+    y = affine.f + affine.d * col + affine.e * row
+    corners = Transformer.from_crs(crs_of(grid).proj, 4326, always_xy=True).transform(x, y)
+    lon, lat = (each.reshape(-1, 4) for each in corners)
+    geod = Geod(ellps="WGS84")
+    areas = [geod.polygon_area_perimeter(*each)[0] for each in zip(lon, lat, strict=True)]
+    return np.abs(areas).reshape(row.shape[:-1]) / 1e4
 
 
 def crs_of(grid: GeoBox) -> CRS:

@@ -28,7 +28,9 @@ from geocomiss.staging import PIXELS_AT_ONCE
 AHEAD: Final = 1
 """Tiles that are read while another is computed."""
 STRIP: Final = 2 * PIXELS_AT_ONCE
-"""Pixels of a tile that are made a batch at a time."""
+"""Pixels of a tile that are made batches at a time, by all threads together."""
+FEWEST: Final = 4096
+"""Those of one thread, where there are many: each batch encodes its few weather cells anew."""
 PROCESS: Final = 550e6
 """Bytes of a process that has planned a map: Python, libraries, the graph of a large stack. 470 MB at 1,100
 pixels a side."""
@@ -116,7 +118,7 @@ def memory_of(method: Method, spec: Spec, probabilities: bool, smooth: bool, ahe
     if probabilities or smooth:
         mapped += CLASS * spec.classes
     smoothed = SMOOTHED * spec.classes if smooth else 0.0
-    network = SCRATCH * tensors_of(method, spec, PIXELS_AT_ONCE)
+    network = SCRATCH * tensors_of(method, spec, STRIP)
     cells = CELLS if COARSE in spec.bands else 0.0
     fixed = PROCESS + CACHE * 1e6 + BLOCKS + (BATCH * values + cells) * STRIP + network
     return Memory(fixed, max(mapped, smoothed))
