@@ -177,9 +177,11 @@ def _memory(plan: Plan) -> dict[str, float | None]:
     most = peak()
     facts: dict[str, float | None] = {"peak_mb": most and round(most / 1e6, 1)}
     if plan.memory and plan.request.memory:
+        side, pixels = plan.request.tile, plan.grid.height * plan.grid.width
+        whole = plan.memory.whole(pixels, side) if plan.request.mapping_unit else 0.0
         facts |= {
             "budget_mb": round(plan.request.memory / 1e6, 1),
-            "reckoned_mb": round(plan.memory.taken(plan.request.tile) / 1e6, 1),
+            "reckoned_mb": round(max(plan.memory.taken(side), whole) / 1e6, 1),
             "process_mb": round(plan.memory.process / 1e6, 1),
             "bytes_per_tile_pixel": round(plan.memory.pixel, 1),
         }

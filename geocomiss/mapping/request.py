@@ -97,6 +97,11 @@ class MapRequest:
     """The command line, for `run.json`."""
 
     @property
+    def needs_probabilities(self) -> bool:
+        """Whether the probability of every class is asked for, smoothed, or decides on small patches."""
+        return self.probabilities or self.smooth > 0 or self.mapping_unit > 0
+
+    @property
     def kept(self) -> Path:
         """Folder for what a metered source has sent, until the map is finished."""
         return self.out / "fetched"
