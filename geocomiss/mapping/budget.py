@@ -8,6 +8,8 @@ from geocomiss.checkpoint import Checkpoint
 from geocomiss.errors import MapError
 from geocomiss.mapping.memory import AHEAD, PROCESS, Memory, memory_of
 from geocomiss.mapping.request import MapRequest
+from geocomiss.maps import read_summary
+from geocomiss.tiling import TILES, WorkFolder
 
 
 def sized(request: MapRequest, checkpoint: Checkpoint) -> tuple[MapRequest, Memory | None]:
@@ -33,12 +35,40 @@ def sized(request: MapRequest, checkpoint: Checkpoint) -> tuple[MapRequest, Memo
 def fitted(request: MapRequest, memory: Memory) -> tuple[MapRequest, Memory]:
     """The request with the tiles that its memory allows, if each process takes so much.
 
+    An unfinished map keeps its tiles where they fit: else it could not go on with other --workers.
+
     Raises:
-        MapError: It allows none.
+        MapError: It allows none, or not those of the unfinished map.
     """
     most = request.memory or 0
     each = (most - PROCESS) / request.workers if request.workers else most
-    return replace(request, tile=memory.side(each, f"--memory of {most / 1e6:,.0f} MB")), memory
+    asked, begun = f"--memory of {most / 1e6:,.0f} MB", _begun_with(request)
+    if begun and memory.taken(begun) <= each:
+        return replace(request, tile=begun), memory
+    side = memory.side(each, asked)
+    if begun and not request.overwrite:
+        crew = f" and --workers {request.workers}" if request.workers else ""
+        more = (memory.taken(begun) - each) * max(1, request.workers)
+        raise MapError(
+            f"{asked}{crew} allows tiles of {side} pixels a side, and {request.out} holds an unfinished map "
+            f"in tiles of {begun}",
+            expected=f"{more / 1e6:,.0f} MB more, to go on with these",
+            todo="give more --memory or fewer --workers, or start afresh with --overwrite",
+        )
+    return replace(request, tile=side), memory
+
+
+def _begun_with(request: MapRequest) -> int:
+    """Pixels a side of the tiles of an unfinished map, or of a zone that is finished; 0: there is none."""
+    known = WorkFolder(request.out / TILES).request()
+    if not known and request.zone:
+        try:
+            known = read_summary(request.out)
+        except MapError:
+            known = {}
+    arguments = known.get("arguments")
+    tile = arguments.get("tile") if isinstance(arguments, dict) else None
+    return tile if isinstance(tile, int) and tile > 0 else 0
 
 
 def check_whole(request: MapRequest, memory: Memory | None, grid: GeoBox) -> None:

@@ -25,6 +25,7 @@ from geocomiss.mapping.budget import check_whole, sized
 from geocomiss.mapping.memory import SIDES, Memory, _Counted, bytes_of_series, memory_of, tensors_of
 from geocomiss.methods import new_method
 from geocomiss.stack import swept
+from geocomiss.tiling import WorkFolder
 from geocomiss_cli import main as entry
 
 SPEC = Spec(BANDS, 12, 3, default_min_steps(tuple(BANDS), 12))
@@ -85,6 +86,21 @@ def test_what_is_read_counted_and_kept_adds_up() -> None:
     assert (
         memory_of(new_method("comiss", many, {"preset": "small"}).eval(), many, True, True, 1).pixel == 4800
     )
+
+
+def test_an_unfinished_map_keeps_its_tiles_where_the_memory_allows_them(tmp_path: Path) -> None:
+    checkpoint = read_checkpoint(str(untrained(tmp_path)))
+    alone = MapRequest("a stack", tmp_path / "map", memory=4_000_000_000)
+    crew = replace(alone, workers=3)
+    free = [sized(each, checkpoint)[0].tile for each in (alone, crew)]
+    assert free[0] > free[1]
+    WorkFolder(tmp_path / "map" / "tiles").claim({"tile": free[1]}, 4, discard=False)
+    assert [sized(each, checkpoint)[0].tile for each in (alone, crew)] == [free[1]] * 2
+    WorkFolder(tmp_path / "map" / "tiles").claim({"tile": free[0]}, 4, discard=True)
+    told = rf"--memory of 4,000 MB and --workers 3 allows tiles of {free[1]} .* in tiles of {free[0]}; "
+    with pytest.raises(MapError, match=told + r"expected [\d,]+ MB more"):
+        sized(crew, checkpoint)
+    assert sized(replace(crew, overwrite=True), checkpoint)[0].tile == free[1]
 
 
 def test_probabilities_and_the_whole_map_of_a_minimum_mapping_unit_are_counted(tmp_path: Path) -> None:
