@@ -156,7 +156,7 @@ def _making(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[st
         "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
         "time": report.time,
         "seconds": round(report.seconds, 3),
-        "px_per_s": round(report.px_per_s, 1),
+        "px_per_s": report.px_per_s and round(report.px_per_s, 1),
         "versions": _versions(),
         "command": plan.request.command,
         "arguments": plan.fingerprint(),
