@@ -71,6 +71,10 @@ class MapError(GeocomissError):
     """The output folder of a map or stack, and what is being written to it."""
 
 
+class MapStopped(MapError):
+    """Why nothing further can be computed or written, whatever the tile: a full disk, no scheduler."""
+
+
 class NothingToMap(MapError):
     """An area, or what a mask leaves of it, in which no pixel has its centre."""
 
@@ -83,9 +87,9 @@ class TilesFailed(MapError):
     """Tiles of a map that failed again and again, while the others are done."""
 
 
-def unwritable(folder: Path, error: OSError) -> MapError:
+def unwritable(folder: Path, error: OSError) -> MapStopped:
     """What to say when a folder cannot be written."""
-    return MapError(
+    return MapStopped(
         f"{folder} cannot be written ({error.strerror or error})",
         expected="a writable folder with free space",
         todo="free space or choose another --out; the same command then goes on where it stopped",

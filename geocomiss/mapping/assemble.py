@@ -225,7 +225,8 @@ def _without_class(plan: Plan, finished: Finished, counts: Counts) -> dict[str, 
     for tile in plan.tiles():
         looked_at += tile.geobox.height * tile.geobox.width
         if tile.name not in finished.done:
-            area, wanted = plan.within_area(tile), plan.wanted(tile)
+            area = plan.within_area(tile)
+            wanted = area & plan.mask.read_or_all(tile.geobox, plan.grid) if plan.mask else area
             outside += int((~area).sum())
             masked += int((area & ~wanted).sum())
             failed += int(wanted.sum())

@@ -23,7 +23,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from distributed.scheduler import KilledWorker
 
 from geocomiss import __version__
-from geocomiss.errors import MapError
+from geocomiss.errors import MapError, MapStopped
 from geocomiss.grid import Tile
 from geocomiss.inference import device_named
 from geocomiss.mapping.memory import CACHE
@@ -208,7 +208,7 @@ def _result(future: Any) -> Outcome:
     except KilledWorker as error:
         raise RuntimeError("workers died while they computed it, perhaps for lack of memory") from error
     except distributed.CancelledError as error:
-        raise MapError(
+        raise MapStopped(
             "the scheduler has forgotten what it was asked for",
             expected="a scheduler that runs on",
             todo="start it again and give the same command again: it goes on",
