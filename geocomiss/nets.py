@@ -17,6 +17,8 @@ from geocomiss.modalities import MODALITIES
 CHUNK: Final = 512
 """Rows a network sees at once in evaluation mode: always this many, so that matrix products of one
 shape give one pixel the same bits whatever its neighbours are."""
+CHUNK_ON_GPU: Final = 32 * CHUNK
+"""The same on a GPU: what it does with 512 rows is over before it can be told what to do next."""
 FEW: Final = 64
 """The same of rows that many pixels share: a part of a map lies in few weather cells."""
 
@@ -188,15 +190,16 @@ class MLPHead(nn.Sequential):
         )
 
 
-def in_chunks(function: Callable[..., Tensor], *rows: Tensor, chunk: int = CHUNK) -> Tensor:
+def in_chunks(function: Callable[..., Tensor], *rows: Tensor, chunk: int | None = None) -> Tensor:
     """Apply a function of rows to `chunk` of them at a time, the last chunk padded with zeros.
 
     Args:
         function: Maps tensors of R rows to one of R rows, each row by itself (evaluation mode).
         rows: Tensors of R rows, R > 0.
-        chunk: Rows at once.
+        chunk: Rows at once; None: as many as suit the device.
     """
     number = len(rows[0])
+    chunk = chunk or (CHUNK if rows[0].is_cpu else CHUNK_ON_GPU)
     done = []
     for start in range(0, number, chunk):
         parts = [tensor[start : start + chunk] for tensor in rows]
@@ -239,7 +242,8 @@ def per_pixel(
         rows, place = torch.unique(batch.index[modality][wanted], return_inverse=True)
         result[wanted] = in_chunks(function, x[rows], chunk=FEW)[place]
     else:
-        result[wanted] = in_chunks(function, x[wanted])
+        # gathered a chunk at a time, rows are still in the cache when they are computed with
+        result[wanted] = in_chunks(lambda rows: function(x[rows]), wanted)
     return result
 
 

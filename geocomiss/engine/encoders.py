@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from geocomiss.engine.layers import Convolution, Dense
+from geocomiss.engine.layers import Convolution, Dense, NarrowConvolution
 from geocomiss.methods.features import FeaturePair, Features
 from geocomiss.nets import BatchNorm, StaticEncoder, TempCNN
 
@@ -41,7 +41,7 @@ class FoldedTempCNN(nn.Module):
             if isinstance(layer, nn.Conv1d) and isinstance(after, BatchNorm)
         ]
         first, *others = (_folded(linear_of(layer), norm) for layer, norm in pairs)
-        self.first = Convolution(*first, torch.float32, True)
+        self.first = NarrowConvolution(*first, torch.float32, True)
         self.others = nn.Sequential(*(Convolution(*each, dtype, True) for each in others))
         weight, bias = _folded(linear_of(trained.dense[0]), cast(BatchNorm, trained.dense[1]))
         width = pairs[-1][0].out_channels

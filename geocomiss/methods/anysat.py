@@ -4,6 +4,7 @@ N pixels, R rows, T steps, C bands, M modalities, D features.
 """
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -16,7 +17,7 @@ from geocomiss.errors import MethodError
 from geocomiss.methods.base import OPTIONS, MethodOptions
 from geocomiss.methods.late import placed
 from geocomiss.methods.pretrained import Pretrained, PretrainedOptions, months_of
-from geocomiss.nets import in_chunks
+from geocomiss.nets import CHUNK, in_chunks
 from geocomiss.pretrained.anysat import (
     PUBLISHED,
     SIZES,
@@ -94,9 +95,9 @@ class AnySat(Pretrained):
             wanted = torch.nonzero(keep[:, self.spec.modalities.index(name)]).squeeze(1)
             if len(wanted):
                 series = self._series(batch, name, wanted)
-                token[wanted] = in_chunks(lambda *rows, name=name: self._token(name, *rows), *series)
+                token[wanted] = in_chunks(partial(self._token, name), *series, chunk=CHUNK)
             tokens.append(token)
-        return in_chunks(self._encoder, torch.stack(tokens, 1), keep[:, self._columns])
+        return in_chunks(self._encoder, torch.stack(tokens, 1), keep[:, self._columns], chunk=CHUNK)
 
     @property
     def _encoder(self) -> AnySatEncoder:

@@ -16,7 +16,7 @@ from geocomiss.batch import Batch, Spec
 from geocomiss.errors import MethodError
 from geocomiss.methods.base import OPTIONS, MethodOptions
 from geocomiss.methods.pretrained import Pretrained, PretrainedOptions, months_of
-from geocomiss.nets import in_chunks
+from geocomiss.nets import CHUNK, in_chunks
 from geocomiss.pretrained.galileo import (
     PUBLISHED,
     SIZES,
@@ -98,7 +98,8 @@ class Galileo(Pretrained):
                 work = partial(
                     self._encoded, batch=batch, keep=keep, projections=projections, length=int(length)
                 )
-                result[pixels] = in_chunks(work, distinct, chunk=ROWS)[place].float()
+                chunk = ROWS if keep.is_cpu else CHUNK
+                result[pixels] = in_chunks(work, distinct, chunk=chunk)[place].float()
         return result
 
     @property

@@ -31,13 +31,14 @@ from sklearn.ensemble import RandomForestClassifier
 from geocomiss.benchmarking.baselines import features_of
 from geocomiss.calibration import Readout
 from geocomiss.engine import precision_of, prepared
+from geocomiss.engine.layers import Dense
 from geocomiss.inference import predict
 from geocomiss.methods import new_method
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("GEOCOMISS_BENCHMARKS"), reason="measures speed: set GEOCOMISS_BENCHMARKS=1"
 )
-PIXELS, FEW = 4096, 128
+PIXELS, FEW = 16384, 128
 """Pixels that networks and the forest see at once, and those that slow ones do."""
 ROUNDS, SLOW = 15, 3
 """Tries of what is to be compared closely, and of the others."""
@@ -61,15 +62,17 @@ def _fastest(works, rounds):
 
 
 def _products(dtype):
-    """Matrix products, in the two ways that torch has for them, and their floating-point operations."""
+    """Matrix products, in torch's two ways and by oneDNN with packed weights, and their operations."""
     works, operations = {}, {}
     for rows, inner, columns in PRODUCTS:
         a, b = torch.randn(rows, inner).to(dtype), torch.randn(inner, columns).to(dtype)
         out, turned = torch.empty(rows, columns, dtype=dtype), b.T.contiguous()
         # about as long as the network: what is short finds the processor at its best more often
-        times = 1 + (5 if dtype == torch.bfloat16 else 2) * 10**10 // (rows * inner * columns)
+        times = 1 + (20 if dtype == torch.bfloat16 else 10) * 10**10 // (rows * inner * columns)
+        packed = Dense(b.T.double(), torch.zeros(columns), dtype, positive=False)
         ways = {"mm": lambda a=a, b=b, out=out: torch.mm(a, b, out=out)}
         ways["linear"] = lambda a=a, turned=turned: F.linear(a, turned)
+        ways["packed"] = lambda a=a, packed=packed: packed(a)
         for way, work in ways.items():
             key = (way, rows, inner, columns)
             works[key] = lambda work=work, times=times: [work() for _ in range(times)]
@@ -108,8 +111,11 @@ def test_the_network_computes_as_fast_as_the_best_matrix_product(precision, figu
         pytest.skip("this processor has no fast bfloat16")
     with torch.inference_mode():
         works, operations = _products(NUMBERS[precision])
-        seconds = _fastest({**works, "network": _network(precision)}, ROUNDS)
-    best = max(operations[key] / seconds[key] for key in works)
+        first = _fastest(works, SLOW)
+        chosen = max(works, key=lambda key: operations[key] / first[key])
+        # as many tries of the one as of the other: among many a lucky one is found more often
+        seconds = _fastest({"product": works[chosen], "network": _network(precision)}, ROUNDS)
+    best = operations[chosen] / seconds["product"]
     flops = PIXELS * operations_of_a_pixel() / seconds["network"]
     figure(
         f"Co-Miss, full, {precision}, from a batch to class and confidence",

@@ -6,18 +6,19 @@ import pickle
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from gappy import BANDS
 
 from geocomiss.batch import Spec, batch_of_values, default_min_steps
 from geocomiss.calibration import Readout
 from geocomiss.checkpoint import read_checkpoint
-from geocomiss.engine import FoldedTempCNN, precision_of, prepared
+from geocomiss.engine import FoldedTempCNN, layers, precision_of, prepared
 from geocomiss.engine.layers import fuses
 from geocomiss.errors import MethodError
 from geocomiss.methods import METHODS, new_method
 from geocomiss.methods.gaps import drop_steps
 from geocomiss.modalities import MODALITIES
-from geocomiss.nets import SIZES, BatchNorm, TempCNN
+from geocomiss.nets import CHUNK, CHUNK_ON_GPU, SIZES, BatchNorm, TempCNN, in_chunks
 from geocomiss.samples.simulated import simulated_samples
 from geocomiss.samples.tensors import batch_of_samples
 
@@ -136,6 +137,27 @@ def test_an_operator_with_other_arguments_counts_as_lacking(monkeypatch):
     fuses.cache_clear()
     assert not fuses(torch.float32)
     fuses.cache_clear()
+
+
+def test_layers_of_a_gpu_are_called_as_this_torch_has_them():
+    rows, weight, bias = torch.randn(5, 16), torch.randn(8, 16), torch.randn(8)
+    assert (layers._multiplied_on_gpu(rows, weight, bias) == F.linear(rows, weight, bias).relu()).all()
+    lines, taps = torch.zeros(2, 16, 1, 12), torch.zeros(16, 16, 1, 5)
+    with pytest.raises(NotImplementedError, match="CPU"):  # not TypeError: its arguments are right
+        layers._convolved_on_gpu(lines, taps, torch.zeros(16))
+
+
+def test_a_gpu_gets_more_rows_at_once():
+    seen = []
+
+    def noted(rows):
+        seen.append(len(rows))
+        return rows
+
+    rows = torch.empty(CHUNK_ON_GPU + 1, 1, device="meta")
+    assert in_chunks(noted, rows).shape == rows.shape and seen == [CHUNK_ON_GPU] * 2
+    seen.clear()
+    assert in_chunks(noted, torch.zeros(CHUNK + 1, 1)).shape == (CHUNK + 1, 1) and seen == [CHUNK] * 2
 
 
 def test_a_prepared_method_travels_to_other_processes():
