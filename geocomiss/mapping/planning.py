@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import xarray as xr
+from odc.geo import Geometry
 
 from geocomiss.aoi import Area, read_aoi
 from geocomiss.batch import Spec
@@ -53,11 +54,11 @@ def plan_map(request: MapRequest) -> Plan:
     _check_applicability(request, checkpoint)
     request, memory = sized(request, checkpoint)
     card, cycle = checkpoint.card, _cycle(checkpoint)
-    source = source_of(request, card)
-    _check_simulated(request, checkpoint, source)
-    readout = card.readout(_priors(request, card))
     area, crs = _place(request)
     geometry = area.geometry if area else None
+    source = source_of(request, card, geometry)
+    _check_simulated(request, checkpoint, source)
+    readout = card.readout(_priors(request, card))
     grid = resolve_grid(source, geometry, crs, request.resolution)
     calendar, other_calendar = season_of(request, source, cycle)
     shared = tuple(name for name in source.bands if name in card.bands)
@@ -100,11 +101,17 @@ def sized(request: MapRequest, checkpoint: Checkpoint) -> tuple[MapRequest, Memo
     return replace(request, tile=side), memory
 
 
-def source_of(request: MapRequest, card: Card) -> Source:
-    """The source that is asked for. Nothing is asked of it that the model does not read."""
+def source_of(request: MapRequest, card: Card, area: Geometry | None = None) -> Source:
+    """The source that is asked for. Nothing is asked of it that the model does not read.
+
+    Args:
+        request: What to map.
+        card: Of the model.
+        area: Where values will be used; None: everywhere.
+    """
     wanted = {name: bands for name, bands in card.bands.items() if name not in request.without}
     unreadable = request.max_unreadable / 100
-    reading = Reading(wanted, request.max_cloud, unreadable, request.tile, request.ee, request.kept)
+    reading = Reading(wanted, request.max_cloud, unreadable, request.tile, request.ee, request.kept, area)
     return source_asked(
         Asked(request.source, card.recipe, request.seed, request.cloud_dilation, request.weather, reading)
     )

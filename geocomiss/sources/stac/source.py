@@ -28,6 +28,7 @@ from geocomiss.sources.stac.kept import KeptBlocks
 from geocomiss.sources.stac.ledger import Counted, Ledger
 from geocomiss.sources.stac.reading import Images
 from geocomiss.sources.stac.signing import Signer
+from geocomiss.sources.within import Within
 from geocomiss.stack import Origin, new_stack
 
 BLOCKS: Final = "blocks"
@@ -148,7 +149,9 @@ class StacSource:
     ) -> xr.Dataset:
         bands, pixel = self.query.bands(name), _metres(grid)
         series = Series(name, observations, bands, self._images, season, self.recipe, pixel, directions)
-        return lazy_steps(name, self._made(name, bands), grid, season, self.query.reading.tile, series.step)
+        area, tile = self.query.reading.area, self.query.reading.tile
+        step = Within(series.step, area, grid) if area else series.step
+        return lazy_steps(name, self._made(name, bands), grid, season, tile, step)
 
     def _found(self, grid: GeoBox, season: Calendar) -> Found:
         """The search for an area; a window of the last one is not searched for again."""
