@@ -8,6 +8,7 @@ N pixels, T steps, C bands, M modalities; U distinct rows of a modality whose ro
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Final, Literal
 
 import numpy as np
@@ -218,7 +219,8 @@ def batch_of_values(
         else:
             rows = np.full((1, *spec.shape(name)), np.nan, np.float32)
             index[name] = np.zeros(number, np.int64)
-        here: Bools = np.asarray(np.isfinite(rows).all(2))
+        # a band after the other: along a short last axis it took 3 times as long
+        here: Bools = reduce(np.logical_and, (np.isfinite(rows[..., band]) for band in range(rows.shape[2])))
         if spec.screened:
             here = here & ~screen(name, rows, here, spec)
         valid[name] = torch.from_numpy(here)
@@ -278,25 +280,23 @@ def fill_gaps(x: Tensor, valid: Tensor) -> Tensor:
     if bool(valid.all()):
         return x.contiguous()
     steps = x.shape[1]
-    here = torch.arange(steps, device=x.device)
+    here = torch.arange(steps, device=x.device, dtype=torch.int16)
     before = torch.where(valid, here, -1).cummax(1).values  # (N, T) last valid step, -1 none
     after = torch.where(valid, here, steps).flip(1).cummin(1).values.flip(1)  # steps: none
+    row, step = torch.nonzero(~valid, as_tuple=True)  # (G,) gaps: the rest stays as it is
+    before, after = before[row, step].long(), after[row, step].long()
     inner = (before >= 0) & (after < steps)
     to_before = torch.where(before >= 0, before, after)
     to_after = torch.where(after < steps, after, before)
-    near = torch.where(inner, after - before - 1 <= FILL_INSIDE, (to_before - here).abs() <= FILL_ENDS)
+    near = torch.where(inner, after - before - 1 <= FILL_INSIDE, (to_before - step).abs() <= FILL_ENDS)
     near &= (before >= 0) | (after < steps)
-    low, high = _at(x, to_before.clamp(0, steps - 1)), _at(x, to_after.clamp(0, steps - 1))
-    share = (here - before).double() / (after - before).clamp(min=1)  # rounded once, to float32
-    share = torch.where(inner, share, 0.0).float()[..., None]
+    low, high = (x[row, nearest.clamp(0, steps - 1)] for nearest in (to_before, to_after))
+    share = (step - before).double() / (after - before).clamp(min=1)  # rounded once, to float32
+    share = torch.where(inner, share, 0.0).float()[:, None]
     filled = low + (high - low) * share
-    return torch.where(valid[..., None], x, torch.where(near[..., None], filled, torch.nan))
-
-
-def _at(x: Tensor, steps: Tensor) -> Tensor:
-    """The values of (N, T, C) at the steps (N, T) of each row."""
-    first = torch.arange(len(x), device=x.device)[:, None] * x.shape[1]
-    return x.flatten(0, 1).index_select(0, (first + steps).flatten()).view_as(x)
+    result = x.clone(memory_format=torch.contiguous_format)
+    result[row, step] = torch.where(near[:, None], filled, torch.nan)
+    return result
 
 
 def screen(name: str, x: Floats, valid: Bools, spec: Spec) -> Bools:

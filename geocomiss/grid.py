@@ -72,8 +72,13 @@ def grid_of(aoi: Geometry, crs: str = "auto", resolution: float = 10.0) -> GeoBo
     return GeoBox((height, width), affine, target)
 
 
-def crop(grid: GeoBox, aoi: Geometry) -> GeoBox:
+def crop(grid: GeoBox, aoi: Geometry, name: str = "") -> GeoBox:
     """The part of a given grid that covers an area, on the same pixels.
+
+    Args:
+        grid: The grid.
+        aoi: The area.
+        name: Of whose grid it is, to be said.
 
     Raises:
         AreaError: The area lies outside the grid.
@@ -85,8 +90,8 @@ def crop(grid: GeoBox, aoi: Geometry) -> GeoBox:
     cols = slice(max(0, floor(x0)), min(grid.width, ceil(x1)))
     if rows.start >= rows.stop or cols.start >= cols.stop:
         raise AreaError(
-            f"the area of interest ({_lonlat(aoi)}) lies outside the stack",
-            expected=f"an area within {_lonlat(grid.extent)}",
+            f"the area of interest ({lonlat(aoi)}) lies outside the stack{f' ({name})' if name else ''}",
+            expected=f"an area within {lonlat(grid.extent)}",
             todo="check the AOI, or leave --aoi out to map the whole stack",
         )
     return grid[rows, cols]
@@ -161,8 +166,7 @@ def pixel_hectares(grid: GeoBox) -> NDArray[np.float64]:
     """
     rows = np.unique(np.linspace(0, grid.height - 1, AREA_NODES).astype(int))
     cols = np.unique(np.linspace(0, grid.width - 1, AREA_NODES).astype(int))
-    nodes = _hectares(grid, *(each.ravel() for each in np.meshgrid(rows, cols, indexing="ij")))
-    nodes = nodes.reshape(rows.size, cols.size)
+    nodes = _hectares(grid, *np.meshgrid(rows, cols, indexing="ij"))
     return np.asarray(_between(rows, grid.height) @ nodes @ _between(cols, grid.width).T)
 
 
@@ -221,17 +225,16 @@ def _pixels(grid: GeoBox, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float6
 
 
 def _hectares(grid: GeoBox, row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.float64]:
-    """True area of some pixels (N,) in hectares, each as the polygon of its corners."""
-    dx, dy = np.array([0, 1, 1, 0]), np.array([0, 0, 1, 1])
+    """True areas of some pixels, in hectares, in the shape of their rows and columns."""
+    col, row = col[..., None] + np.array([0, 1, 1, 0]), row[..., None] + np.array([0, 0, 1, 1])
     affine = grid.affine
-    col, row = col[:, None] + dx, row[:, None] + dy  # (N, 4)
     x = affine.c + affine.a * col + affine.b * row
     y = affine.f + affine.d * col + affine.e * row
-    # made once for all of them: to make it takes a millisecond
-    lon, lat = Transformer.from_crs(crs_of(grid).proj, 4326, always_xy=True).transform(x, y)
-    earth = Geod(ellps="WGS84")
-    corners = zip(lon, lat, strict=True)
-    return np.array([abs(earth.polygon_area_perimeter(*each)[0]) / 1e4 for each in corners])
+    corners = Transformer.from_crs(crs_of(grid).proj, 4326, always_xy=True).transform(x, y)
+    lon, lat = (each.reshape(-1, 4) for each in corners)
+    geod = Geod(ellps="WGS84")
+    areas = [geod.polygon_area_perimeter(*each)[0] for each in zip(lon, lat, strict=True)]
+    return np.abs(areas).reshape(row.shape[:-1]) / 1e4
 
 
 def crs_of(grid: GeoBox) -> CRS:
@@ -286,6 +289,7 @@ def densify(aoi: Geometry) -> float:
     return max(box.span_x, box.span_y, 1e-9) / 64
 
 
-def _lonlat(area: Geometry) -> str:
+def lonlat(area: Geometry) -> str:
+    """Where an area lies, in words: 'W,S,E,N' in degrees."""
     box = area.to_crs("EPSG:4326").boundingbox
     return f"{box.left:.4f},{box.bottom:.4f},{box.right:.4f},{box.top:.4f}"

@@ -119,7 +119,6 @@ def map_area(
     if dry_run:
         from geocomiss.costing import cost_of_map
 
-        # of an area in several zones, too: one grid has about as many pixels as theirs together
         say_cost(cost_of_map(request), "auto", None)
         return
     with progress_bar("mapping", "pixels") as tell:

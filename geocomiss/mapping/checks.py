@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
+import torch
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
@@ -12,6 +13,7 @@ from odc.geo.geobox import GeoBox
 from geocomiss.checkpoint import Card
 from geocomiss.errors import GeocomissError, SeasonError
 from geocomiss.grid import Tile, tiles_of
+from geocomiss.inference import device_named, no_device
 from geocomiss.mapping.queue import ENDING
 from geocomiss.mapping.request import MapRequest
 from geocomiss.modalities import MODALITIES
@@ -186,6 +188,20 @@ def model_warnings(request: MapRequest, card: Card, source: Source, season: Cale
             yield f"the season ends in {season.last_day.year}, those of the training samples in {trained}"
     if request.mask is None and not any(_is_non_crop(each.name) for each in card.classes):
         yield "neither a mask (--mask) nor a non-crop class: every pixel is given a crop"
+
+
+def device_of(request: MapRequest) -> torch.device:
+    """Where networks run; what is on this machine says nothing of the workers of a scheduler.
+
+    Raises:
+        MapError: There is no such device, on this machine or, where workers elsewhere compute, at all.
+    """
+    if not request.scheduler or request.device == "auto":
+        return device_named(request.device)
+    try:
+        return torch.device(request.device)  # each worker looks for it when it joins
+    except RuntimeError as error:
+        raise no_device(request.device, error) from error
 
 
 def required_bits(names: tuple[str, ...]) -> int:

@@ -42,6 +42,11 @@ class Clock:
             self.seconds[what] = self.seconds.get(what, 0.0) + spent
         self.pixels += pixels
 
+    def passed(self) -> dict[str, float]:
+        """The seconds since the start, in the proportions of what several threads measured meanwhile."""
+        together = sum(self.seconds.values())
+        return {what: spent / together * self.total for what, spent in self.seconds.items()}
+
     def shares(self) -> dict[str, float]:
         """Where the time went, by kind of work as a user knows it; the shares add up to 1.
 

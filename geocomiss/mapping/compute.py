@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,12 @@ from geocomiss.mapping.checks import required_bits
 from geocomiss.mapping.clock import Clock
 from geocomiss.mapping.far import stored_index
 from geocomiss.mapping.illustrate import IMAGING, MANY, count_observations, illustrate, picked
-from geocomiss.mapping.memory import STRIP
+from geocomiss.mapping.memory import FEWEST, STRIP
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.tiles import TileResult
 from geocomiss.maps import APPLICABILITY, NOT_MAPPED, PROBABILITIES, STEP, Layer
 from geocomiss.stack import read_spots, window
+from geocomiss.threads import side_by_side, threads_for
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,14 @@ class Window:
     grid: GeoBox
     """Their own grid."""
 
-    def strips(self) -> "Iterator[Window]":
-        """Full rows at a time with about `STRIP` pixels to classify, without those that have none."""
+    def strips(self, pixels: int) -> "Iterator[Window]":
+        """Full rows at a time with about so many pixels to classify, without those that have none."""
         ends = np.cumsum(self.wanted.sum(1))
         height = len(ends)
         first = 0
         while first < height:
             before = ends[first - 1] if first else 0
-            end = min(height, max(first + 1, int(np.searchsorted(ends, before + STRIP, "right"))))
+            end = min(height, max(first + 1, int(np.searchsorted(ends, before + pixels, "right"))))
             rows, whole = slice(first, end), slice(None)
             if self.wanted[rows].any():
                 stack = window(self.stack, rows, whole, self.grid)
@@ -107,7 +109,6 @@ def map_tile(
     if here is None:
         return _nothing(plan, gathered.tile, counts)
     prediction = _classified(plan, here, device, clock, tell)
-    clock.pixels += len(prediction.value)
     with clock.measure("layers"):
         result = _result(prediction, wanted, required_bits(plan.request.require), counts)
         return _with_further(plan, gathered, result, prediction, here)
@@ -116,25 +117,30 @@ def map_tile(
 def _classified(
     plan: Plan, here: Window, device: torch.device, clock: Clock, tell: Callable[[int, int], None]
 ) -> Prediction:
-    """Classify the wanted pixels of a window, a strip at a time: a batch takes several times its pixels."""
-    parts, done, number = [], 0, int(here.wanted.sum())
-
-    def tick(pixels: int) -> None:
-        nonlocal done
-        done += pixels
-        tell(done, number)
-
-    for strip in here.strips():
-        with clock.measure("batch"):
-            batch = batch_of_stack(strip.stack, plan.spec, strip.wanted, strip.grid, plan.grid)
-        with clock.measure("inference"):
-            shares = plan.needs_probabilities
-            found = predict(plan.method, batch, device, tick, plan.readout, shares)
-        if known := plan.applicability:
-            with clock.measure("applicability"):
-                found = replace(found, dissimilarity=dissimilarity_of(known, batch, device))
+    """Classify the wanted pixels of a window in strips: a batch takes several times its pixels."""
+    threads, abreast, parts = threads_for(device), Clock(), []
+    strips = here.strips(max(FEWEST, STRIP // threads))
+    for found, seconds in side_by_side(partial(_predicted, plan, device), strips, threads):
+        abreast.add(seconds, len(found.value))
         parts.append(found)
+        tell(abreast.pixels, int(here.wanted.sum()))
+    clock.add(abreast.passed(), abreast.pixels)
     return joined(parts)
+
+
+def _predicted(plan: Plan, device: torch.device, strip: Window) -> tuple[Prediction, dict[str, float]]:
+    """What is said of the wanted pixels of a strip, and the seconds that it took."""
+    clock = Clock()
+    with clock.measure("batch"):
+        batch = batch_of_stack(strip.stack, plan.spec, strip.wanted, strip.grid, plan.grid)
+    with clock.measure("inference"):
+        found = predict(
+            plan.method, batch, device, readout=plan.readout, probabilities=plan.needs_probabilities
+        )
+    if known := plan.applicability:
+        with clock.measure("applicability"):
+            found = replace(found, dissimilarity=dissimilarity_of(known, batch, device))
+    return found, clock.seconds
 
 
 def _result(

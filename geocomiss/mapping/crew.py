@@ -88,8 +88,18 @@ class MapWorker(WorkerPlugin):
         os.environ.setdefault("GDAL_CACHEMAX", str(CACHE))  # before the first image is read
         torch.set_num_threads(self._threads)
         self._store = TileStore(self._folder, own_file())
-        self._device = device_named(self._plan.request.device, number_of(worker.name))
+        self._device = self._own_device(worker)
         gc.freeze()
+
+    def _own_device(self, worker: Any) -> torch.device:
+        try:
+            return device_named(self._plan.request.device, number_of(worker.name))
+        except MapError as error:
+            raise MapError(
+                f"on the worker {worker.address} {error.found}",
+                expected=f"{error.expected}, what each worker has",
+                todo="start workers where it is, or correct --device",
+            ) from error
 
     def teardown(self, worker: Any) -> None:
         """Leave the process as it was."""

@@ -12,8 +12,8 @@ from geocomiss.calibration import Readout, caution, read_priors
 from geocomiss.checkpoint import Card, Checkpoint, read_checkpoint
 from geocomiss.engine import precision_of
 from geocomiss.errors import CheckpointError, MapError
-from geocomiss.inference import device_named
 from geocomiss.mapping.checks import (
+    device_of,
     drift_warnings,
     model_warnings,
     sample_stacks,
@@ -24,7 +24,7 @@ from geocomiss.mapping.checks import (
 from geocomiss.mapping.contract import Contract, band_differences, recipe_differences, settle
 from geocomiss.mapping.mapping_unit import check_mapping_unit
 from geocomiss.mapping.mask import read_mask
-from geocomiss.mapping.memory import AHEAD, PROCESS, Memory, bands_read, memory_of
+from geocomiss.mapping.memory import AHEAD, PROCESS, Memory, bands_read, composited, memory_of
 from geocomiss.mapping.plan import Plan, classes_of
 from geocomiss.mapping.request import SHIPPED_MODEL, MapRequest
 from geocomiss.maps import (
@@ -35,7 +35,7 @@ from geocomiss.maps import (
 from geocomiss.modalities import MODALITIES
 from geocomiss.seasons import Cycle
 from geocomiss.sources import EARTH_ENGINE, SIMULATED, sources_of
-from geocomiss.sources.base import Reading, Source
+from geocomiss.sources.base import Compositing, Reading, Source
 from geocomiss.sources.resolve import Asked, future_steps, resolve_grid, source_asked, uncovered
 from geocomiss.stack import COUNT, groups_of, new_stack, origin_of, without
 from geocomiss.wording import without_secrets
@@ -61,6 +61,9 @@ def plan_map(request: MapRequest) -> Plan:
     readout = card.readout(_priors(request, card))
     grid = resolve_grid(source, geometry, crs, request.resolution)
     calendar, other_calendar = season_of(request, source, cycle)
+    if memory and isinstance(source, Compositing) and (scenes := source.scenes(grid, calendar)):
+        request, memory = fitted(request, composited(memory, card.spec, scenes))
+        source.cut(request.tile)
     shared = tuple(name for name in source.bands if name in card.bands)
     found = (*recipe_differences(source.recipe, card, shared), *band_differences(source.bands, card))
     contract = settle((*other_calendar, *found), request.on_mismatch, request.without)
@@ -77,7 +80,7 @@ def plan_map(request: MapRequest) -> Plan:
         _classes(request, card),
         (*(area.notes if area else ()), *_readout_notes(readout), *_unmasked(checkpoint)),
         readout=readout,
-        precision=precision_of(request.precision, device_named(request.device), checkpoint.method),
+        precision=precision_of(request.precision, device_of(request), checkpoint.method),
         memory=memory,
     )
     return _checked(plan, contract)
@@ -96,19 +99,18 @@ def sized(request: MapRequest, checkpoint: Checkpoint) -> tuple[MapRequest, Memo
         request.smooth > 0,
         0 if crew else AHEAD,
     )
-    each = (request.memory - PROCESS) / request.workers if request.workers else request.memory
-    side = memory.side(each, f"--memory of {request.memory / 1e6:,.0f} MB")
-    return replace(request, tile=side), memory
+    return fitted(request, memory)
+
+
+def fitted(request: MapRequest, memory: Memory) -> tuple[MapRequest, Memory]:
+    """The request with the tiles that its memory allows, if each process takes so much."""
+    most = request.memory or 0
+    each = (most - PROCESS) / request.workers if request.workers else most
+    return replace(request, tile=memory.side(each, f"--memory of {most / 1e6:,.0f} MB")), memory
 
 
 def source_of(request: MapRequest, card: Card, area: Geometry | None = None) -> Source:
-    """The source that is asked for. Nothing is asked of it that the model does not read.
-
-    Args:
-        request: What to map.
-        card: Of the model.
-        area: Where values will be used; None: everywhere.
-    """
+    """The source that is asked for. Nothing is asked of it that the model does not read, or beyond an area."""
     wanted = {name: bands for name, bands in card.bands.items() if name not in request.without}
     unreadable = request.max_unreadable / 100
     reading = Reading(wanted, request.max_cloud, unreadable, request.tile, request.ee, request.kept, area)

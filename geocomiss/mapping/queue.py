@@ -22,6 +22,11 @@ NAMED: Final = 3
 """Failed tiles that are named in a message."""
 ENDING: Final = (MapError, SourceStopped, MemoryError)
 """Errors that have nothing to do with the tile: a full disk, a source that refuses, no memory."""
+TRY_AGAIN: Final = (
+    "mend it and give the same command again, which tries these tiles once more, or map without them with "
+    "--skip-failed"
+)
+"""What to do about tiles that failed."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ class Queue:
         first = tile.name not in self._attempts and not self._store.failed_before(tile)
         self._in_a_row, self._last = self._in_a_row + first, error
         self._attempts[tile.name] = self._attempts.get(tile.name, 0) + 1
-        reason = error.found if isinstance(error, GeocomissError) else f"{type(error).__name__}: {error}"
+        reason = reason_of(error)
         self._store.note_failure(tile, reason)
         if self._attempts[tile.name] < ATTEMPTS:
             self._waiting.append(tile)
@@ -118,6 +123,10 @@ class Queue:
         raise TilesFailed(
             f"{len(names)} tiles failed again and again: {named}{more}; {rest}",
             expected="input that can be read",
-            todo="mend it and give the same command again, which tries these tiles once more, or map without "
-            "them with --skip-failed",
+            todo=TRY_AGAIN,
         ) from self._last
+
+
+def reason_of(error: Exception) -> str:
+    """Why something failed, in a line."""
+    return error.found if isinstance(error, GeocomissError) else f"{type(error).__name__}: {error}"

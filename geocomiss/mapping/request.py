@@ -145,4 +145,5 @@ class MapReport:
     zones: tuple[dict[str, Any], ...] = ()
     """`name, crs, pixels, area_ha` of each UTM zone with a map of its own; none: there is one map."""
     outside_applicability: float | None = None
-    """Share of the pixels with a class that lie outside the area of applicability; None: not known."""
+    """Share of the pixels with a class that lie outside the area of applicability; None: not known, or there
+    are none."""

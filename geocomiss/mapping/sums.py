@@ -49,6 +49,25 @@ def summed(parts: Mapping[str, Summary]) -> Summary:
     }
 
 
+def with_lacking(summary: Summary, failed: Mapping[str, str], nodata: Mapping[str, int]) -> Summary:
+    """A summary that tells of zones without a map, too.
+
+    Args:
+        summary: Of the others.
+        failed: Why nothing came of zones, by name.
+        nodata: Pixels of all zones without a map by the reason for which they have no class.
+    """
+    warnings = [
+        f"{name} has no map, as it failed ({why}): the same command with --overwrite tries it once more"
+        for name, why in failed.items()
+    ]
+    return summary | {
+        "nodata": _added([summary["nodata"], nodata]),
+        "warnings": [*summary["warnings"], *warnings],
+        "failed_zones": dict(failed),
+    }
+
+
 def _looked_at(summary: Summary) -> int:
     """Pixels inside area and mask."""
     without = sum(pixels for reason, pixels in summary["nodata"].items() if reason not in OUTSIDE)

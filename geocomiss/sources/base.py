@@ -179,3 +179,32 @@ class Listing(Protocol):
     @property
     def items(self) -> tuple[str, ...]:
         """Addresses of the Items found last, without tokens."""
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """What compositing takes: a block of a stack is made of several scenes in each step."""
+
+    pixel: float
+    """Most bytes that a pixel of a block takes in one step."""
+    margin: int
+    """Pixels that are read beyond each side of a block."""
+    side: int
+    """Most pixels a side of a block."""
+    blocks: int
+    """Blocks that are made at a time, on however many cores."""
+
+    def taken(self, tile: int) -> float:
+        """Bytes of all blocks in work, with tiles of so many pixels a side."""
+        return self.blocks * self.pixel * (min(tile, self.side) + 2 * self.margin) ** 2
+
+
+@runtime_checkable
+class Compositing(Protocol):
+    """A source that makes stacks of scenes, each of which is read in whole blocks."""
+
+    def scenes(self, grid: GeoBox, season: Calendar) -> Scenes | None:
+        """What compositing the stack of a grid and season takes; None where no part of it is composited."""
+
+    def cut(self, tile: int) -> None:
+        """Cut what is opened from now on for tiles of so many pixels a side."""
