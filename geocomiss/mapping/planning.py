@@ -110,7 +110,7 @@ def fitted(request: MapRequest, memory: Memory) -> tuple[MapRequest, Memory]:
 
 
 def source_of(request: MapRequest, card: Card, area: Geometry | None = None) -> Source:
-    """The source that is asked for. Nothing is asked of it that the model does not read, or outside `area`."""
+    """The source that is asked for. Nothing is asked of it that the model does not read."""
     wanted = {name: bands for name, bands in card.bands.items() if name not in request.without}
     unreadable = request.max_unreadable / 100
     reading = Reading(wanted, request.max_cloud, unreadable, request.tile, request.ee, request.kept, area)
