@@ -23,7 +23,7 @@ from geocomiss.mapping.memory import FEWEST, STRIP
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.tiles import TileResult
 from geocomiss.maps import APPLICABILITY, NOT_MAPPED, PROBABILITIES, STEP, Layer
-from geocomiss.stack import window
+from geocomiss.stack import read_spots, window
 from geocomiss.threads import side_by_side, threads_for
 
 
@@ -32,7 +32,7 @@ class Window:
     """Rows and columns of a tile, read."""
 
     stack: xr.DataTree
-    """Their computed stack."""
+    """Their computed stack; blocks in which nothing is wanted were not read, and are 0."""
     wanted: NDArray[np.bool_]
     """(H, W) pixels to be classified."""
     grid: GeoBox
@@ -82,7 +82,8 @@ def gather(plan: Plan, tile: Tile) -> Gathered:
     window_read = None
     if wanted.any():
         y, x = _extent(wanted)
-        part = window(plan.stack, _within(tile.y, y), _within(tile.x, x), plan.grid).compute()
+        lazy = window(plan.stack, _within(tile.y, y), _within(tile.x, x), plan.grid)
+        part = read_spots(lazy, wanted[y, x], tile.geobox[y, x])
         window_read = Window(part, wanted[y, x], tile.geobox[y, x])
     return Gathered(tile, area, wanted, window_read, time.perf_counter() - begin)
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import xarray as xr
+from odc.geo import Geometry
 
 from geocomiss.aoi import Area, read_aoi
 from geocomiss.batch import Spec
@@ -55,11 +56,11 @@ def plan_map(request: MapRequest) -> Plan:
     _check_applicability(request, checkpoint)
     request, memory = sized(request, checkpoint)
     card, cycle = checkpoint.card, _cycle(checkpoint)
-    source = source_of(request, card)
-    _check_simulated(request, checkpoint, source)
-    readout = card.readout(_priors(request, card))
     area, crs = _place(request)
     geometry = area.geometry if area else None
+    source = source_of(request, card, geometry)
+    _check_simulated(request, checkpoint, source)
+    readout = card.readout(_priors(request, card))
     grid = resolve_grid(source, geometry, crs, request.resolution)
     calendar, other_calendar = season_of(request, source, cycle)
     if memory and isinstance(source, Compositing) and (scenes := source.scenes(grid, calendar)):
@@ -88,11 +89,11 @@ def plan_map(request: MapRequest) -> Plan:
     return _checked(plan, contract)
 
 
-def source_of(request: MapRequest, card: Card) -> Source:
+def source_of(request: MapRequest, card: Card, area: Geometry | None = None) -> Source:
     """The source that is asked for. Nothing is asked of it that the model does not read."""
     wanted = {name: bands for name, bands in card.bands.items() if name not in request.without}
     unreadable = request.max_unreadable / 100
-    reading = Reading(wanted, request.max_cloud, unreadable, request.tile, request.ee, request.kept)
+    reading = Reading(wanted, request.max_cloud, unreadable, request.tile, request.ee, request.kept, area)
     return source_asked(
         Asked(request.source, card.recipe, request.seed, request.cloud_dilation, request.weather, reading)
     )
