@@ -4,16 +4,22 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import shapely
 from gappy import GRID, gappy_groups, store, untrained
+from map_process import same
 from odc.geo import Geometry
 from typer.testing import CliRunner
 
+from geocomiss.errors import MapError
 from geocomiss.grid import Tile
 from geocomiss.mapping import MapRequest, make_map, run
+from geocomiss.mapping.assemble import Finished
+from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.queue import Outcome, Queue
 from geocomiss.mapping.tiles import TileStore
+from geocomiss.tiling import WorkFolder
 from geocomiss_cli import main as entry
 
 AREA = Geometry(
@@ -91,3 +97,27 @@ def test_tiles_that_a_worker_did_before_it_died_count_as_kept(begun: MapRequest)
     assert tile is not None and queue.kept == 0
     queue.finish(tile, Outcome(record))
     assert queue.kept == record.counts.looked_at > 0
+
+
+@pytest.mark.parametrize("layer", ["crop_type", "confidence"])
+def test_a_tile_that_is_changed_before_it_is_put_in_is_found_and_computed_anew(
+    layer: str, request_map: MapRequest, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = replace(request_map, out=tmp_path / "map")
+    checked = run._check_content
+
+    def changed(plan: Plan, finished: Finished, work: WorkFolder) -> None:
+        """Turn a layer of a tile by half a turn: all values occur as often, and the archive is whole."""
+        checked(plan, finished, work)
+        path = work.path / "00000_00000.npz"
+        with np.load(path) as stored:
+            arrays = dict(stored)
+        arrays[layer] = arrays[layer][::-1, ::-1]
+        np.savez_compressed(path, **arrays)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "_check_content", changed)
+        with pytest.raises(MapError, match=r"00000_00000 in .* is damaged .*the same command again"):
+            make_map(request)
+    assert 0 < make_map(request).computed <= 30 * 30, "one tile"
+    assert same(request.out, undisturbed)
