@@ -4,6 +4,10 @@ The library raises these; only the command line turns them into one line and an 
 """
 
 from pathlib import Path
+from typing import Final
+
+GO_ON: Final = "free space or choose another --out; the same command then goes on where it stopped"
+"""What to do about a disk on which a command that can be interrupted cannot write."""
 
 
 class GeocomissError(Exception):
@@ -92,5 +96,5 @@ def unwritable(folder: Path, error: OSError) -> MapStopped:
     return MapStopped(
         f"{folder} cannot be written ({error.strerror or error})",
         expected="a writable folder with free space",
-        todo="free space or choose another --out; the same command then goes on where it stopped",
+        todo=GO_ON,
     )
