@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 import xarray as xr
+from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
 
 from geocomiss.recipes import Recipe
@@ -63,6 +64,8 @@ class Reading:
     """How Earth Engine is reached, where it is asked at all."""
     keep: Path | None = None
     """Folder for what a remote source has sent, until the run is over. None: a temporary one."""
+    area: Geometry | None = None
+    """Where values will be used; a source may leave out the others. None: everywhere."""
 
 
 class Source(Protocol):

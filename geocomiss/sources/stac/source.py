@@ -28,6 +28,7 @@ from geocomiss.sources.stac.ledger import Counted, Ledger
 from geocomiss.sources.stac.load import scenes_of
 from geocomiss.sources.stac.reading import Images
 from geocomiss.sources.stac.signing import Signer
+from geocomiss.sources.within import Within
 from geocomiss.stack import Origin, new_stack
 
 BLOCKS: Final = "blocks"
@@ -155,8 +156,9 @@ class StacSource:
         self, name: str, observations: tuple[Observation, ...], grid: GeoBox, season: Calendar, found: Found
     ) -> xr.Dataset:
         series = self._series(name, observations, found, season, _metres(grid))
-        made = self._made(name, series.bands)
-        return lazy_steps(name, made, grid, season, self.query.reading.tile, series.step)
+        made, area = self._made(name, series.bands), self.query.reading.area
+        step = Within(series.step, area, grid) if area else series.step
+        return lazy_steps(name, made, grid, season, self.query.reading.tile, step)
 
     def _series(
         self, name: str, observations: tuple[Observation, ...], found: Found, season: Calendar, pixel: float
