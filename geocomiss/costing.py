@@ -148,7 +148,8 @@ def cost_of_map(request: "MapRequest") -> CostReport:
     _check_source(request.source)
     if request.memory is not None:
         from geocomiss.checkpoint import read_checkpoint  # trying a network needs torch
-        from geocomiss.mapping.planning import model_name, sized
+        from geocomiss.mapping.budget import sized
+        from geocomiss.mapping.planning import model_name
 
         request, _ = sized(request, read_checkpoint(model_name(request)))
     out = request.out

@@ -125,11 +125,20 @@ def same_grid(one: GeoBox, other: GeoBox) -> bool:
 
 def tiles_of(grid: GeoBox, size: int) -> Iterator[Tile]:
     """Cut a grid into tiles of at most `size` pixels a side, row by row."""
-    for row, top in enumerate(range(0, grid.height, size)):
-        for col, left in enumerate(range(0, grid.width, size)):
-            y = slice(top, min(top + size, grid.height))
-            x = slice(left, min(left + size, grid.width))
-            yield Tile(row, col, y, x, grid[y, x])
+    return (tile_at(grid, size, number) for number in range(number_of_tiles(grid, size)))
+
+
+def number_of_tiles(grid: GeoBox, size: int) -> int:
+    """Tiles of at most `size` pixels a side in a grid."""
+    return -(-grid.height // size) * -(-grid.width // size)
+
+
+def tile_at(grid: GeoBox, size: int, number: int) -> Tile:
+    """One of the tiles of `tiles_of`, counted row by row from 0."""
+    row, col = divmod(number, -(-grid.width // size))
+    y = slice(row * size, min((row + 1) * size, grid.height))
+    x = slice(col * size, min((col + 1) * size, grid.width))
+    return Tile(row, col, y, x, grid[y, x])
 
 
 def centres(grid: GeoBox, whole: GeoBox | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

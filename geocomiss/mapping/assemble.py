@@ -60,7 +60,7 @@ class Finished:
     failed: Mapping[str, str]
     """Why others are not there, by name."""
     kept: int = 0
-    """Pixels of tiles that earlier runs computed."""
+    """Pixels classified in tiles that this run did not compute."""
 
     def tiles(self, plan: Plan) -> Iterator[Tile]:
         """Those that are there, in the order of the grid."""
@@ -93,7 +93,7 @@ def assemble(plan: Plan, finished: Finished, clock: Clock, work: WorkFolder) -> 
         notes=[*plan.notes, *read, *notes],
         warnings=[*plan.warnings, *worries, *far, *failures],
         files=[*files, SUMMARY],
-        px_per_s=clock.pixels / clock.total,
+        px_per_s=clock.rate(finished.kept),
         seconds=clock.total,
         simulated_model=plan.simulated_model,
         tiles=len(finished.done) + len(finished.failed),
@@ -110,7 +110,7 @@ def assemble(plan: Plan, finished: Finished, clock: Clock, work: WorkFolder) -> 
 
 def total(plan: Plan, done: Mapping[str, Record]) -> Counts:
     """What all tiles hold together."""
-    counts = [done[tile.name].counts for tile in plan.tiles() if tile.name in done]
+    counts = (done[tile.name].counts for tile in plan.tiles() if tile.name in done)
     nothing = Counts.nothing((len(IMAGING), plan.calendar.number))
     return reduce(add, (each for each in counts if each is not None), nothing)
 
@@ -192,7 +192,7 @@ def _windows(plan: Plan, finished: Finished, layer: Layer) -> Iterator[tuple[sli
 
 def _shown(plan: Plan, finished: Finished, counts: Counts) -> dict[str, Any]:
     """Pixels and hectares per class, availability of each modality, and what is not mapped and why."""
-    looked_at = int(counts.patterns[:NOT_MAPPED].sum())
+    looked_at = counts.looked_at
     share = {
         name: float(counts.patterns[[v for v in range(16) if v & m.bit]].sum() / max(looked_at, 1))
         for name, m in MODALITIES.items()

@@ -135,7 +135,7 @@ def _predicted(plan: Plan, device: torch.device, strip: Window) -> tuple[Predict
         batch = batch_of_stack(strip.stack, plan.spec, strip.wanted, strip.grid, plan.grid)
     with clock.measure("inference"):
         found = predict(
-            plan.method, batch, device, readout=plan.readout, probabilities=plan.needs_probabilities
+            plan.method, batch, device, readout=plan.readout, probabilities=plan.request.needs_probabilities
         )
     if known := plan.applicability:
         with clock.measure("applicability"):

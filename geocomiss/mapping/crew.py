@@ -108,7 +108,7 @@ class MapWorker(WorkerPlugin):
     def compute(self, tile: Tile) -> Outcome:
         """Compute a tile, unless another worker has done so just before it died."""
         if self._store.written(tile):
-            self._store.reload()
+            self._store.look_for(tile)
             if record := self._store.record_of(tile):
                 return Outcome(record)
         # a task that computes would hand Dask's own tasks to the cluster

@@ -19,7 +19,7 @@ from geocomiss.mapping.clock import Clock
 from geocomiss.mapping.mask import read_mask
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.request import MapReport, MapRequest
-from geocomiss.mapping.sums import summed, with_lacking
+from geocomiss.mapping.sums import summed, with_lacking, with_rate
 from geocomiss.maps import (
     COLLECTION,
     ITEM,
@@ -206,7 +206,7 @@ def _summary(
 ) -> dict[str, Any]:
     """The content of `run.json`."""
     parts = {zone.name: read_summary(request.out / zone.name) for zone in zones}
-    whole = summed(parts)
+    whole = with_rate(summed(parts), clock)
     named = [
         {
             "name": zone.name,
@@ -216,13 +216,10 @@ def _summary(
         }
         for zone in zones
     ]
-    seconds = clock.total
     return whole | {
         "notes": [*notes, *whole["notes"]],
         "zones": named,
-        "seconds": round(seconds, 3),
         "time": _time(mapped),
-        "px_per_s": round(clock.pixels / seconds, 1),
         "command": request.command,
     }
 

@@ -123,7 +123,7 @@ class Plan:
         further = {layer.name: layer for layer in self.layers() if layer.name not in BASIC}
         if self.applicability:
             further[APPLICABILITY] = applicability()
-        if self.needs_probabilities:
+        if self.request.needs_probabilities:
             further[PROBABILITIES] = probabilities(self.classes)
         return tuple(further.values())
 
@@ -137,11 +137,6 @@ class Plan:
     def knows_accuracy(self) -> bool:
         """Whether it is known how often classes are right: smoothing changes which class is written."""
         return self.readout.knows_accuracy and not self.request.smooth
-
-    @property
-    def needs_probabilities(self) -> bool:
-        """Whether the probability of every class is asked for, smoothed, or decides on small patches."""
-        return self.request.probabilities or self.request.smooth > 0 or self.request.mapping_unit > 0
 
     @property
     def simulated_model(self) -> bool:

@@ -12,6 +12,7 @@ from geocomiss.calibration import Readout, caution, read_priors
 from geocomiss.checkpoint import Card, Checkpoint, read_checkpoint
 from geocomiss.engine import precision_of
 from geocomiss.errors import CheckpointError, MapError
+from geocomiss.mapping.budget import check_whole, fitted, sized
 from geocomiss.mapping.checks import (
     device_of,
     drift_warnings,
@@ -20,11 +21,12 @@ from geocomiss.mapping.checks import (
     season_of,
     sensor_warnings,
     unit_differences,
+    windows_in,
 )
 from geocomiss.mapping.contract import Contract, band_differences, recipe_differences, settle
 from geocomiss.mapping.mapping_unit import check_mapping_unit
 from geocomiss.mapping.mask import read_mask
-from geocomiss.mapping.memory import AHEAD, PROCESS, Memory, bands_read, composited, memory_of
+from geocomiss.mapping.memory import bands_read, composited
 from geocomiss.mapping.plan import Plan, classes_of
 from geocomiss.mapping.request import SHIPPED_MODEL, MapRequest
 from geocomiss.maps import (
@@ -64,6 +66,7 @@ def plan_map(request: MapRequest) -> Plan:
     if memory and isinstance(source, Compositing) and (scenes := source.scenes(grid, calendar)):
         request, memory = fitted(request, composited(memory, card.spec, scenes))
         source.cut(request.tile)
+    check_whole(request, memory, grid)
     shared = tuple(name for name in source.bands if name in card.bands)
     found = (*recipe_differences(source.recipe, card, shared), *band_differences(source.bands, card))
     contract = settle((*other_calendar, *found), request.on_mismatch, request.without)
@@ -84,29 +87,6 @@ def plan_map(request: MapRequest) -> Plan:
         memory=memory,
     )
     return _checked(plan, contract)
-
-
-def sized(request: MapRequest, checkpoint: Checkpoint) -> tuple[MapRequest, Memory | None]:
-    """The request with the tiles that its memory allows."""
-    if request.memory is None:
-        return request, None
-    crew = bool(request.workers or request.scheduler)
-    read = {name: bands for name, bands in checkpoint.card.bands.items() if name not in request.without}
-    memory = memory_of(
-        checkpoint.method,
-        replace(checkpoint.card.spec, bands=read),
-        request.probabilities or request.smooth > 0,
-        request.smooth > 0,
-        0 if crew else AHEAD,
-    )
-    return fitted(request, memory)
-
-
-def fitted(request: MapRequest, memory: Memory) -> tuple[MapRequest, Memory]:
-    """The request with the tiles that its memory allows, if each process takes so much."""
-    most = request.memory or 0
-    each = (most - PROCESS) / request.workers if request.workers else most
-    return replace(request, tile=memory.side(each, f"--memory of {most / 1e6:,.0f} MB")), memory
 
 
 def source_of(request: MapRequest, card: Card, area: Geometry | None = None) -> Source:
@@ -147,7 +127,8 @@ def _checked(plan: Plan, contract: Contract) -> Plan:
     """The plan after a look at values, with all that its user should know."""
     request, card, source, grid = plan.request, plan.checkpoint.card, plan.source, plan.grid
     shared = set(source.bands) & set(card.bands)
-    samples, unread = sample_stacks(plan.stack, source, grid, plan.wanted) if shared else ([], ())
+    windows = windows_in(grid, plan.covering, plan.wanted)
+    samples, unread = sample_stacks(plan.stack, source, grid, windows) if shared else ([], ())
     wrong = unit_differences(samples, tuple(card.bands))
     units = settle(wrong, request.on_mismatch, request.without)
     stack = without(plan.stack, units.dropped)

@@ -36,7 +36,7 @@ class Outcome:
     record: Record
     """Its line in the manifest."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """Seconds per kind of work; empty where it was done already."""
+    """Seconds per kind of work; empty where another process had done it."""
     pixels: int = 0
     """Pixels classified for it in this run."""
     account: object = None
@@ -58,7 +58,10 @@ class Queue:
         self.failed: dict[str, str] = {}
         """Why each tile failed that was set aside."""
         self.kept = 0
-        """Pixels of tiles that earlier runs computed."""
+        """Pixels classified in tiles that this run did not compute: an earlier one did, or a worker that
+        died."""
+        self.passed = 0
+        """Pixels, wanted or not, of the tiles that were done before."""
         self._attempts: dict[str, int] = {}
         self._in_a_row = 0
         self._last: Exception | None = None
@@ -69,7 +72,8 @@ class Queue:
                 missing.append(tile)
             else:
                 self.done[tile.name] = record
-                self.kept += tile.geobox.height * tile.geobox.width
+                self.kept += _classified(record)
+                self.passed += tile.geobox.height * tile.geobox.width
         # what failed before comes last: it must not keep a run from going on
         self._waiting = deque(sorted(missing, key=lambda tile: store.failed_before(tile)))
 
@@ -81,6 +85,7 @@ class Queue:
         """Note that a tile is done."""
         self._in_a_row = 0
         self.done[tile.name] = outcome.record
+        self.kept += 0 if outcome.seconds else _classified(outcome.record)
 
     def fail(self, tile: Tile, error: Exception) -> None:
         """Note that a tile failed.
@@ -125,6 +130,11 @@ class Queue:
             expected="input that can be read",
             todo=TRY_AGAIN,
         ) from self._last
+
+
+def _classified(record: Record) -> int:
+    """Pixels of a tile in the area and the mask."""
+    return record.counts.looked_at if record.counts else 0
 
 
 def reason_of(error: Exception) -> str:

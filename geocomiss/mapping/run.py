@@ -57,7 +57,8 @@ def map_one(
             work.claim(plan.fingerprint(), sum(1 for _ in plan.tiles()), discard=request.overwrite)
             store = TileStore(work.path)
             queue = Queue(plan.tiles(), store)
-        _map_tiles(plan, store, queue, clock, progress)
+        with clock.mapping():
+            _map_tiles(plan, store, queue, clock, progress)
         finished = Finished(store, queue.done, queue.failed, queue.kept)
         _check_content(plan, finished, work)
         if request.smooth:
@@ -102,7 +103,7 @@ def _map_tiles(plan: Plan, store: TileStore, queue: Queue, clock: Clock, progres
         TilesFailed: Some tiles failed, and a map without them is not asked for.
     """
     pixels = sum(tile.geobox.height * tile.geobox.width for tile in plan.tiles())
-    told = Teller(clock, pixels, queue.kept, progress)
+    told = Teller(clock, pixels, queue.passed, progress)
     if plan.request.workers or plan.request.scheduler:
         from geocomiss.mapping.crew import Crew, map_with  # one process alone needs no cluster
 

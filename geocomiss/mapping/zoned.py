@@ -185,6 +185,7 @@ class _Zoned:
         else:
             self.mapped[zone.name] = Mapped(plan, report)
             self.clock.add({}, report.computed)
+            self.clock.mapped += report.computed / report.px_per_s if report.px_per_s else 0.0
             if not report.failed:
                 folder.note(zone.name)
 
