@@ -38,6 +38,7 @@ from geocomiss.maps import (
 )
 from geocomiss.modalities import MODALITIES
 from geocomiss.sources.base import Accounting
+from geocomiss.threads import side_by_side, threads_for
 from geocomiss.tiling import Counts, Record, WorkFolder
 
 STALE: Final = (
@@ -45,6 +46,8 @@ STALE: Final = (
     *("preview.png", "report.html"),
 )
 """What not every map has, and what shows a map that is replaced."""
+LAYERS: Final = 4
+"""Layers that are written at a time: GDAL itself uses several cores only while it compresses."""
 NAMED: Final = 5
 """Failed tiles that are named in a warning."""
 
@@ -128,10 +131,11 @@ def _outside(plan: Plan, finished: Finished) -> float | None:
 def _write_layers(
     plan: Plan, finished: Finished, folder: Path, counts: Counts, failures: tuple[str, ...]
 ) -> tuple[Asset, ...]:
-    """Write all rasters, each with its style for QGIS."""
-    tags, assets = tags_of(plan, failures), []
+    """Write all rasters, some at a time, each with its style for QGIS."""
+    tags = tags_of(plan, failures)
     patterns = tuple(np.flatnonzero(counts.patterns[:NOT_MAPPED]).tolist())
-    for layer in plan.layers(patterns):
+
+    def write(layer: Layer) -> Asset:
         grid = coarse_grid(plan.grid, layer.every)
         windows = _windows(plan, finished, layer)
         if layer.name in COUNTED:
@@ -139,8 +143,9 @@ def _write_layers(
         path = folder / f"{layer.name}.tif"
         statistics = write_sparse_cog(path, layer, grid, windows, tags, finished.store.folder)
         write_style(folder / f"{layer.name}{QML_SUFFIX}", layer, statistics[0])
-        assets.append(Asset(layer, grid, statistics))
-    return tuple(assets)
+        return Asset(layer, grid, statistics)
+
+    return tuple(side_by_side(write, plan.layers(patterns), min(LAYERS, threads_for("cpu"))))
 
 
 COUNTED: Final = {"crop_type": "classes", "modalities": "patterns"}

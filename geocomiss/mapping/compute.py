@@ -118,12 +118,12 @@ def _classified(
     plan: Plan, here: Window, device: torch.device, clock: Clock, tell: Callable[[int, int], None]
 ) -> Prediction:
     """Classify the wanted pixels of a window in strips: a batch takes several times its pixels."""
-    threads, abreast, parts = threads_for(device), Clock(), []
+    threads, abreast, parts, number = threads_for(device), Clock(), [], int(here.wanted.sum())
     strips = here.strips(max(FEWEST, STRIP // threads))
     for found, seconds in side_by_side(partial(_predicted, plan, device), strips, threads):
         abreast.add(seconds, len(found.value))
         parts.append(found)
-        tell(abreast.pixels, int(here.wanted.sum()))
+        tell(abreast.pixels, number)
     clock.add(abreast.passed(), abreast.pixels)
     return joined(parts)
 
