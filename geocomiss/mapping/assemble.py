@@ -89,7 +89,7 @@ def assemble(plan: Plan, finished: Finished, clock: Clock, work: WorkFolder) -> 
             assets = _write_layers(plan, finished, folder, counts, failures)
             write_sidecars(folder, plan, assets)
         files = _publish(folder, plan.request.out)
-    notes, far = outside_in_words(outside)
+    notes, far = outside_in_words(outside, plan.applicability is not None)
     read, worries = plan.source.account() if isinstance(plan.source, Accounting) else ((), ())
     report = MapReport(
         folder=plan.request.out,
