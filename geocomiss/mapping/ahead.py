@@ -69,7 +69,7 @@ def _read_all(asked: "SimpleQueue[_Asked | None]", read: Read) -> None:
             continue
         try:
             future.set_result(read(tile))
-        except Exception as error:  # whoever waits for the tile gets it
+        except BaseException as error:  # whoever waits for the tile gets it, or would wait for ever
             future.set_exception(error)
         del each, future  # its values are as large as a tile
 

@@ -42,9 +42,11 @@ from geocomiss.sources.base import Accounting
 from geocomiss.threads import side_by_side, threads_for
 from geocomiss.tiling import Counts, Record, WorkFolder
 
+SHOWING: Final = ("preview.png", "report.html")
+"""What shows a map without being part of it."""
 STALE: Final = (
     *(f"{name}.*" for name in (EXPECTED_ACCURACY, APPLICABILITY, PROBABILITIES, "true_color", "ndvi")),
-    *("preview.png", "report.html"),
+    *SHOWING,
 )
 """What not every map has, and what shows a map that is replaced."""
 LAYERS: Final = 4

@@ -14,7 +14,7 @@ from geocomiss.aoi import read_aoi
 from geocomiss.covering import Covering
 from geocomiss.errors import unwritable
 from geocomiss.grid import crs_of, crs_text, grid_of
-from geocomiss.mapping.assemble import STALE
+from geocomiss.mapping.assemble import SHOWING
 from geocomiss.mapping.clock import Clock
 from geocomiss.mapping.mask import read_mask
 from geocomiss.mapping.plan import Plan
@@ -186,7 +186,7 @@ def _others(
 def _publish(work: Path, out: Path, layers: Iterable[Layer]) -> list[str]:
     """Give all files their names. Returns those of the folder itself, rasters first."""
     (out / SUMMARY).unlink(missing_ok=True)
-    for name in STALE[-2:]:
+    for name in SHOWING:
         (out / name).unlink(missing_ok=True)
     shutil.rmtree(out / PARTS, ignore_errors=True)
     (work / PARTS).replace(out / PARTS)

@@ -20,7 +20,7 @@ from geocomiss.calibration import Readout
 from geocomiss.checkpoint import Card, Checkpoint
 from geocomiss.covering import Covering
 from geocomiss.engine import Precision, prepared
-from geocomiss.grid import Tile, crs_of, crs_text, tiles_of
+from geocomiss.grid import Tile, crs_of, crs_text, tile_at, tiles_of
 from geocomiss.mapping.illustrate import OPTICAL, can_illustrate, every_of
 from geocomiss.mapping.mask import Mask
 from geocomiss.mapping.memory import Memory
@@ -117,7 +117,7 @@ class Plan:
         unit = self.request.mapping_unit
         return f"patches below {unit:g} ha took the class of their largest neighbour" if unit else ""
 
-    @property
+    @cached_property
     def further(self) -> tuple[Layer, ...]:
         """What tiles hold beyond class, confidence and modalities."""
         further = {layer.name: layer for layer in self.layers() if layer.name not in BASIC}
@@ -145,9 +145,15 @@ class Plan:
 
     def tiles(self) -> Iterator[Tile]:
         """The tiles that meet the area; no other is looked at."""
-        if self.covering is None:
-            return tiles_of(self.grid, self.request.tile)
-        return self.covering.tiles(self.request.tile)
+        size = self.request.tile
+        if self._numbers is None:
+            return tiles_of(self.grid, size)
+        return (tile_at(self.grid, size, int(number)) for number in self._numbers)
+
+    @cached_property
+    def _numbers(self) -> NDArray[np.int64] | None:
+        """Which tiles meet the area, as in `Covering.numbers`; None: all."""
+        return self.covering.numbers(self.request.tile) if self.covering else None
 
     @cached_property
     def covering(self) -> Covering | None:

@@ -51,7 +51,7 @@ def map_one(
     work = WorkFolder(request.out / TILES)
     work.forget_published(request.out / SUMMARY)
     check_free(request.out, SUMMARY, request.overwrite or again, "a finished map")
-    device_of(request)
+    device_of(request)  # refuses one that does not exist, before anything is read
     with work.held(), _small_cache():
         with clock.measure("plan"):
             plan = plan_map(request)

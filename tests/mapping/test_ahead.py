@@ -1,6 +1,7 @@
 """While one tile is computed the next one is read, not more, and nothing read stays."""
 
 import gc
+import signal
 import threading
 import weakref
 from collections import deque
@@ -66,6 +67,28 @@ def test_what_reading_raises_comes_with_its_tile_and_others_go_on() -> None:
             except ValueError:
                 queue.left.append(tile)
     assert seen == ["a", "c", "bad"]
+
+
+def test_a_reader_that_is_told_to_end_leaves_nobody_waiting() -> None:
+    def read(tile: str) -> Read:
+        raise SystemExit(tile)
+
+    with pytest.raises(SystemExit), ahead(Waiting("a", "b"), read) as tiles:
+        waiting = threading.Timer(WAIT, lambda: signal.raise_signal(signal.SIGINT))
+        waiting.start()  # a test that fails ends, too
+        try:
+            next(tiles)[1]()
+        finally:
+            waiting.cancel()
+
+
+def test_what_an_error_took_is_measured_too() -> None:
+    clock = Clock()
+    with pytest.raises(ValueError), clock.measure("wait"):
+        raise ValueError
+    with pytest.raises(ValueError), clock.mapping():
+        raise ValueError
+    assert clock.seconds["wait"] > 0 and clock.mapped > 0
 
 
 def test_a_tile_that_was_taken_is_not_held_on_to() -> None:

@@ -12,11 +12,13 @@ from map_process import finish, same, start
 from odc.geo import Geometry
 from typer.testing import CliRunner
 
+from geocomiss.covering import Covering
 from geocomiss.errors import MapError
-from geocomiss.grid import Tile
+from geocomiss.grid import Tile, tiles_of
 from geocomiss.mapping import MapRequest, make_map, run
 from geocomiss.mapping.assemble import Finished, _held_to
 from geocomiss.mapping.plan import Plan
+from geocomiss.mapping.planning import plan_map
 from geocomiss.mapping.queue import Outcome, Queue
 from geocomiss.mapping.tiles import TileStore
 from geocomiss.maps import Layer
@@ -151,3 +153,15 @@ def test_a_single_pixel_that_is_lost_or_differs_is_found(lost: int) -> None:
     one.add(np.zeros((1, 1, 64), np.uint8), 0, 0)
     other.add(np.zeros((1, 1, 64 - lost), np.uint8), 0, 0)  # none of them shows in a checksum
     assert one.differs(other) == f"{(lost + 1) // 2} pixels" and one.differs(one) == ""
+
+
+def test_the_tiles_of_an_area_are_looked_for_once(
+    request_map: MapRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, asked = plan_map(request_map), []
+    numbers = Covering.numbers
+    monkeypatch.setattr(Covering, "numbers", lambda self, size: [asked.append(size), numbers(self, size)][1])
+    assert list(plan.tiles()) == list(plan.tiles()) == list(Covering(plan.area, plan.grid).tiles(30))
+    assert asked == [30, 30], "one of them is the second covering's"
+    assert plan.further is plan.further
+    assert list(replace(plan, area=None).tiles()) == list(tiles_of(plan.grid, 30))
