@@ -8,7 +8,7 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from geocomiss.tiling import Manifest, Record
+from geocomiss.tiling import Manifest, Record, WorkFolder
 
 FILES = (
     *("crop_type.tif", "crop_type.tif.aux.xml", "confidence.tif", "modalities.tif", "observations.tif"),
@@ -66,7 +66,7 @@ def wait_for(process: BaseProcess, happened: Callable[[], bool]) -> None:
 
 def lines(out: Path) -> list[Record]:
     """All that is recorded of the tiles of a map in the making, oldest first."""
-    found = Manifest(out / "tiles").read()
+    found = Manifest(WorkFolder(out / "tiles").current).read()
     return sorted((each for records in found.values() for each in records), key=lambda each: each.at)
 
 

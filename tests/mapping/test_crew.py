@@ -6,14 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rasterio
 from gappy import gappy_groups, store, untrained
-from map_process import finish, lines, same, start
+from map_process import finish, lines, same, start, wait_for
 from typer.testing import CliRunner
 
 from geocomiss.errors import MapError, SourceError, TilesFailed
@@ -21,10 +22,27 @@ from geocomiss.mapping import MapRequest, make_map
 from geocomiss.mapping.compute import Gathered, map_tile
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.tiles import TileResult
-from geocomiss.tiling import Record, read_status
+from geocomiss.tiling import Record, WorkFolder, read_status
 from geocomiss_cli import main as entry
 
 TILES = 30
+Process = subprocess.Popen[bytes]
+SLOW = """
+import time
+from pathlib import Path
+from geocomiss.mapping import work
+from geocomiss.mapping.compute import map_tile as plain
+
+def waiting(*arguments):
+    result = plain(*arguments)
+    Path({begun!r}).touch()
+    while not Path({go!r}).exists():
+        time.sleep(0.01)
+    return result
+
+work.map_tile = waiting
+"""
+"""What makes a worker's tiles last until they may end."""
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +60,22 @@ def alone(request_map: MapRequest) -> Path:
     return make_map(replace(request_map, tile=512)).folder
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler, and two workers that run in another folder."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    found = tmp_path / "scheduler.json"
+@dataclass(frozen=True)
+class Cluster:
+    """Processes of a cluster."""
 
-    def dask(*arguments: str) -> subprocess.Popen[bytes]:
+    address: str
+    scheduler: Process
+    workers: list[Process]
+
+
+@contextmanager
+def cluster(folder: Path, workers: int, *further: str) -> Iterator[Cluster]:
+    """A scheduler, and workers with further options that run in another folder."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    found = folder / "scheduler.json"
+
+    def dask(*arguments: str) -> Process:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         return subprocess.Popen([sys.executable, "-m", "dask", *arguments], cwd="/", env=environment, **quiet)
 
@@ -58,9 +85,10 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
         while not found.exists():
             time.sleep(0.05)
         address = json.loads(found.read_text())["address"]
-        options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(tmp_path))
-        processes += [dask("worker", address, "--name", str(number), *options) for number in range(2)]
-        yield address, processes[1:]
+        options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(folder))
+        options += further
+        processes += [dask("worker", address, "--name", str(number), *options) for number in range(workers)]
+        yield Cluster(address, processes[0], processes[1:])
     finally:
         for process in processes:
             process.kill()
@@ -71,13 +99,22 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
 def test_a_worker_that_is_killed_costs_one_tile_and_no_byte(
     request_map: MapRequest,
     alone: Path,
-    cluster: tuple[str, list[subprocess.Popen[bytes]]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    address, workers = cluster
-    out = tmp_path / "map"
-    process = start(replace(request_map, out=out, scheduler=address))
+    with cluster(tmp_path, 2) as running:
+        _map_while_a_worker_is_killed(replace(request_map, out=tmp_path / "map"), running)
+        assert same(tmp_path / "map", alone)
+        with monkeypatch.context() as patch:
+            patch.setattr("geocomiss.mapping.crew.__version__", "9.9")
+            with pytest.raises(MapError, match=r"runs geocomiss [\d.]+; expected 9\.9"):
+                make_map(replace(request_map, out=tmp_path / "newer", scheduler=running.address))
+        assert not (tmp_path / "newer").exists()
+
+
+def _map_while_a_worker_is_killed(request: MapRequest, running: Cluster) -> None:
+    out, workers = request.out, running.workers
+    process = start(replace(request, scheduler=running.address))
     killed = False
     seen: list[Record] = []
     while process.is_alive():
@@ -91,13 +128,26 @@ def test_a_worker_that_is_killed_costs_one_tile_and_no_byte(
     assert killed
     begun = [each.tile for each in seen if each.state == "running"]
     assert len(set(begun)) == TILES and len(begun) - TILES <= 1
-    assert same(out, alone)
 
-    with monkeypatch.context() as patch:
-        patch.setattr("geocomiss.mapping.crew.__version__", "9.9")
-        with pytest.raises(MapError, match=r"runs geocomiss [\d.]+; expected 9\.9"):
-            make_map(replace(request_map, out=tmp_path / "newer", scheduler=address))
-    assert not (tmp_path / "newer").exists()
+
+@pytest.mark.slow
+def test_a_tile_that_a_worker_still_computes_for_a_map_given_up_is_no_tile_of_the_next_one(
+    request_map: MapRequest, alone: Path, tmp_path: Path
+) -> None:
+    out, (begun, go) = tmp_path / "map", (tmp_path / "begun", tmp_path / "go")
+    (tmp_path / "slow.py").write_text(SLOW.format(begun=str(begun), go=str(go)))
+    with cluster(tmp_path, 1, "--preload", str(tmp_path / "slow.py")) as running:
+        asked = replace(request_map, out=out, tile=512, scheduler=running.address)
+        given_up = start(replace(asked, without=("radar",)))
+        wait_for(given_up, begun.exists)
+        given_up.kill()
+        given_up.join()
+        before = WorkFolder(out / "tiles").request()
+        process = start(replace(asked, overwrite=True))
+        wait_for(process, lambda: WorkFolder(out / "tiles").request() not in ({}, before))
+        go.touch()
+        assert finish(process) == 0
+    assert same(out, alone)
 
 
 @pytest.mark.slow
