@@ -19,6 +19,7 @@ import dask
 import distributed as _distributed
 import rasterio
 import torch
+from distributed.client import ClosedClientError
 from distributed.diagnostics.plugin import WorkerPlugin
 from distributed.scheduler import KilledWorker
 
@@ -159,13 +160,15 @@ def _futures(client: Any, plugin: str, queue: Queue) -> Iterator[tuple[Tile, Any
     """Each tile and its future, once it is over. A few more than there are workers are under way."""
     running: dict[Any, Tile] = {}
     while True:
-        threads = sum(client.nthreads().values())
-        while len(running) < threads * (1 + AHEAD) and (tile := queue.next()) is not None:
-            key = f"{plugin}-{tile.name}-{uuid.uuid4().hex}"
-            running[client.submit(_task, plugin, tile, key=key, pure=False)] = tile
+        with _reached():
+            threads = sum(client.nthreads().values())
+            while len(running) < threads * (1 + AHEAD) and (tile := queue.next()) is not None:
+                key = f"{plugin}-{tile.name}-{uuid.uuid4().hex}"
+                running[client.submit(_task, plugin, tile, key=key, pure=False)] = tile
+            over = _over(client, list(running)) if running else []
         if not running:
             return
-        for future in _over(client, list(running)):
+        for future in over:
             yield running.pop(future), future
             future.release()
 
@@ -174,7 +177,7 @@ def _over(client: Any, futures: list[Any]) -> list[Any]:
     """The futures that are over, at least one.
 
     Raises:
-        MapError: No worker was left for a long time, or the scheduler is gone.
+        MapError: No worker was left for a long time.
     """
     alone = 0.0
     while alone < ALONE:
@@ -198,11 +201,24 @@ def _result(future: Any) -> Outcome:
     except KilledWorker as error:
         raise RuntimeError("workers died while they computed it, perhaps for lack of memory") from error
     except distributed.CancelledError as error:
-        raise MapError(
-            "the scheduler has forgotten what it was asked for",
-            expected="a scheduler that runs on",
-            todo="start it again and give the same command again: it goes on",
-        ) from error
+        raise _lost(error) from error
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    """For what is asked of a scheduler. Raises MapError where it is gone."""
+    try:
+        yield
+    except (distributed.CancelledError, ClosedClientError, OSError) as error:
+        raise _lost(error) from error
+
+
+def _lost(error: Exception) -> MapError:
+    return MapError(
+        f"the scheduler was lost while the map was made ({type(error).__name__})",
+        expected="a scheduler that runs, and a network between it and here, until the map is done",
+        todo="start it and its workers again and give the same command again: it goes on with what is done",
+    )
 
 
 @contextmanager
@@ -268,6 +284,8 @@ def _register(client: Any, plugin: MapWorker) -> None:
 
 def _dismiss(client: Any, plugin: str) -> None:
     """Let the workers forget the map; a cluster that is gone has forgotten it already."""
+    if client.status != "running":
+        return
     try:
         client.unregister_worker_plugin(plugin)
     except (OSError, ValueError, distributed.CancelledError):

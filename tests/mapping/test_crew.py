@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import rasterio
 from gappy import gappy_groups, store, untrained
-from map_process import finish, lines, same, start, wait_for
+from map_process import finish, lines, names, same, start, wait_for
 from typer.testing import CliRunner
 
 from geocomiss.errors import MapError, SourceError, TilesFailed
@@ -148,6 +148,22 @@ def test_a_tile_that_a_worker_still_computes_for_a_map_given_up_is_no_tile_of_th
         go.touch()
         assert finish(process) == 0
     assert same(out, alone)
+
+
+@pytest.mark.slow
+def test_a_lost_scheduler_is_said_and_the_map_goes_on(
+    request_map: MapRequest, alone: Path, tmp_path: Path
+) -> None:
+    request = replace(request_map, out=tmp_path / "map")
+    with cluster(tmp_path, 1) as running:
+        process = start(replace(request, scheduler=running.address), said=tmp_path / "said")
+        wait_for(process, lambda: len(names(request.out, "done")) > 2)
+        running.scheduler.kill()
+        assert finish(process) == 1
+    said = (tmp_path / "said").read_text()
+    assert "the scheduler was lost" in said and "same command again: it goes on" in said
+    assert make_map(request).kept > 0
+    assert same(request.out, alone)
 
 
 @pytest.mark.slow
