@@ -4,36 +4,28 @@ Each tile is a task of its own. A worker gets the plan once, when it joins; what
 tile store, and only a line of numbers comes back. A worker that dies loses the tile it was at.
 """
 
-import gc
 import logging
 import os
-import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-import dask
 import distributed as _distributed
-import rasterio
-import torch
 from distributed.client import ClosedClientError
-from distributed.diagnostics.plugin import WorkerPlugin
 from distributed.scheduler import KilledWorker
 
 from geocomiss import __version__
 from geocomiss.errors import MapError
 from geocomiss.grid import Tile
-from geocomiss.inference import device_named
 from geocomiss.mapping.memory import CACHE
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.queue import Outcome, Queue
 from geocomiss.mapping.tiles import TileStore
-from geocomiss.mapping.work import Told, compute
+from geocomiss.mapping.work import Told
+from geocomiss.mapping.worker import MapWorker
 from geocomiss.sources.base import Counting
-from geocomiss.tiling.manifest import own_file
 
 distributed: Any = _distributed  # ships few types
 CONNECT: Final = 20.0
@@ -56,71 +48,6 @@ class Crew:
     """Processes to start on this machine; 0: none, the planning process computes itself."""
     scheduler: str | None = None
     """Address of a Dask scheduler whose workers compute, as tcp://host:8786."""
-
-
-class MapWorker(WorkerPlugin):
-    """What a worker has of a map; travels to each worker when it joins.
-
-    Args:
-        plan: The map.
-        folder: Its tile store, which all workers see under the same path.
-        threads: Threads of a tile's matrix products.
-    """
-
-    def __init__(self, plan: Plan, folder: Path, threads: int) -> None:
-        self.name = f"geocomiss-{uuid.uuid4().hex}"
-        self._plan, self._folder, self._threads = plan, folder, threads
-        self._version = __version__
-
-    def setup(self, worker: Any) -> None:
-        """Make ready to compute. Raises MapError where this worker cannot."""
-        if self._version != __version__:
-            raise MapError(
-                f"the worker {worker.address} runs geocomiss {__version__}",
-                expected=f"{self._version}, as here",
-                todo="install the same version on all machines",
-            )
-        if not self._folder.is_dir():
-            raise MapError(
-                f"the worker {worker.address} does not see {self._folder}",
-                expected="a folder that all machines share, under the same path",
-                todo="choose another --out",
-            )
-        os.environ.setdefault("GDAL_CACHEMAX", str(CACHE))  # before the first image is read
-        torch.set_num_threads(self._threads)
-        self._store = TileStore(self._folder, own_file())
-        self._device = device_named(self._plan.request.device, number_of(worker.name))
-        gc.freeze()
-
-    def teardown(self, worker: Any) -> None:
-        """Leave the process as it was."""
-        gc.unfreeze()
-
-    def compute(self, tile: Tile) -> Outcome:
-        """Compute a tile, unless another worker has done so just before it died."""
-        if self._store.written(tile):
-            self._store.reload()
-            if record := self._store.record_of(tile):
-                return Outcome(record)
-        # a task that computes would hand Dask's own tasks to the cluster
-        with dask.config.set(scheduler="threads", num_workers=self._threads):
-            with rasterio.Env(GDAL_NUM_THREADS=self._threads):
-                outcome = compute(self._plan, self._store, tile, self._device)
-        gc.collect()  # see `stack.swept`
-        source = self._plan.source
-        account = source.counted() if isinstance(source, Counting) else None
-        return Outcome(outcome.record, outcome.seconds, outcome.pixels, account)
-
-
-def number_of(name: object) -> int:
-    """Which of the workers of its machine this one is: 3 for 3 and 'gpu-3', 0 for names without a number.
-
-    Args:
-        name: A worker's name: a number in a cluster of our own, `NAME-NUMBER` where `dask worker --name NAME
-            --nworkers N` started several.
-    """
-    number = re.fullmatch(r"(?:.*-)?(\d+)", str(name))
-    return int(number[1]) if number else 0
 
 
 def _task(plugin: str, tile: Tile) -> Outcome:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo import Geometry
@@ -20,7 +21,10 @@ from geocomiss.calibration import Readout
 from geocomiss.checkpoint import Card, Checkpoint
 from geocomiss.covering import Covering
 from geocomiss.engine import Precision, prepared
+from geocomiss.engine.layers import fuses, fuses_on_gpu
+from geocomiss.engine.precision import FAST_BFLOAT16
 from geocomiss.grid import Tile, crs_of, crs_text, tiles_of
+from geocomiss.inference import device_named
 from geocomiss.mapping.illustrate import OPTICAL, can_illustrate, every_of
 from geocomiss.mapping.mask import Mask
 from geocomiss.mapping.memory import Memory
@@ -170,6 +174,19 @@ class Plan:
         area = self.within_area(tile)
         return area & self.mask.read(tile.geobox, self.grid) if self.mask and area.any() else area
 
+    def arithmetic(self) -> dict[str, str]:
+        """What the last bits of a result depend on here, whatever is computed."""
+        kind = device_named(self.request.device).type
+        fused = fuses_on_gpu if kind == "cuda" else fuses
+        able = getattr(torch.cpu, "get_capabilities", dict)()
+        sets = [torch.backends.cpu.get_cpu_capability(), *(name for name in FAST_BFLOAT16 if able.get(name))]
+        return {
+            "torch": str(torch.__version__),
+            "device": kind,
+            "layers": "fused" if fused(getattr(torch, self.precision)) else "in two steps",
+            "processor": " ".join(sets),
+        }
+
     def fingerprint(self) -> dict[str, Any]:
         """Everything that decides a pixel: tiles of another fingerprint are of another map."""
         return {
@@ -201,6 +218,7 @@ class Plan:
             "minimum_mapping_unit": self.request.mapping_unit,
             "layers": [[each.name, each.every, *each.band_names] for each in self.further],
             "geocomiss": __version__,
+            "arithmetic": self.arithmetic(),
         }
 
 

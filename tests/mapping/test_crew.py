@@ -105,11 +105,16 @@ def test_a_worker_that_is_killed_costs_one_tile_and_no_byte(
     with cluster(tmp_path, 2) as running:
         _map_while_a_worker_is_killed(replace(request_map, out=tmp_path / "map"), running)
         assert same(tmp_path / "map", alone)
-        with monkeypatch.context() as patch:
-            patch.setattr("geocomiss.mapping.crew.__version__", "9.9")
-            with pytest.raises(MapError, match=r"runs geocomiss [\d.]+; expected 9\.9"):
-                make_map(replace(request_map, out=tmp_path / "newer", scheduler=running.address))
-        assert not (tmp_path / "newer").exists()
+        newer = replace(request_map, out=tmp_path / "newer", scheduler=running.address)
+        for changed, words in (
+            ("geocomiss.mapping.worker.__version__", r"runs geocomiss [\d.]+; expected 9\.9"),
+            ("torch.__version__", r"rounds in its own way: torch [\d.]+\S*; expected torch 9\.9, as on"),
+        ):
+            with monkeypatch.context() as patch:
+                patch.setattr(changed, "9.9")
+                with pytest.raises(MapError, match=words):
+                    make_map(newer)
+            assert not newer.out.exists()
 
 
 def _map_while_a_worker_is_killed(request: MapRequest, running: Cluster) -> None:
