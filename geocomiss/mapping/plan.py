@@ -158,6 +158,14 @@ class Plan:
             return tiles_of(self.grid, self.request.tile)
         return self.covering.tiles(self.request.tile)
 
+    def tile(self, name: str) -> Tile:
+        """The tile of a name (see `Tile.name`)."""
+        row, col = map(int, name.split("_"))
+        size, (height, width) = self.request.tile, self.grid.shape
+        y = slice(row * size, min((row + 1) * size, height))
+        x = slice(col * size, min((col + 1) * size, width))
+        return Tile(row, col, y, x, self.grid[y, x])
+
     @cached_property
     def covering(self) -> Covering | None:
         """The area of interest on the grid; None: the whole grid."""

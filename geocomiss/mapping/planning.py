@@ -86,14 +86,13 @@ def sized(request: MapRequest, checkpoint: Checkpoint) -> tuple[MapRequest, Memo
     """The request with the tiles that its memory allows."""
     if request.memory is None:
         return request, None
-    crew = bool(request.workers or request.scheduler)
     read = {name: bands for name, bands in checkpoint.card.bands.items() if name not in request.without}
     memory = memory_of(
         checkpoint.method,
         replace(checkpoint.card.spec, bands=read),
         request.probabilities or request.smooth > 0,
         request.smooth > 0,
-        0 if crew else AHEAD,
+        AHEAD,
     )
     each = (request.memory - PROCESS) / request.workers if request.workers else request.memory
     side = memory.side(each, f"--memory of {request.memory / 1e6:,.0f} MB")

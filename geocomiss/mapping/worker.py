@@ -4,6 +4,7 @@ import gc
 import os
 import re
 import uuid
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from geocomiss import __version__
 from geocomiss.errors import MapError
 from geocomiss.grid import Tile
 from geocomiss.inference import device_named
+from geocomiss.mapping.compute import Gathered, gather
 from geocomiss.mapping.memory import CACHE
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.queue import Outcome
+from geocomiss.mapping.queued import QueuedReading
 from geocomiss.mapping.tiles import TileStore
 from geocomiss.mapping.work import compute
 from geocomiss.sources.base import Counting
@@ -43,11 +46,23 @@ class MapWorker(WorkerPlugin):
     def setup(self, worker: Any) -> None:
         """Make ready to compute. Raises MapError where this worker cannot."""
         self._check(worker)
-        os.environ.setdefault("GDAL_CACHEMAX", str(CACHE))  # before the first image is read
-        torch.set_num_threads(self._threads)
+        with ExitStack() as kept:
+            self._set(kept)
+            self._device = device_named(self._plan.request.device, number_of(worker.name))
+            self._kept = kept.pop_all()
         self._store = TileStore(self._folder, own_file())
-        self._device = device_named(self._plan.request.device, number_of(worker.name))
+        self._ahead = QueuedReading(self._tile_of, self._gather)
         gc.freeze()
+
+    def _set(self, kept: ExitStack) -> None:
+        """Set what holds for the whole process, and note how it is undone."""
+        if "GDAL_CACHEMAX" not in os.environ:
+            os.environ["GDAL_CACHEMAX"] = str(CACHE)  # GDAL looks at it when it reads its first image
+            kept.callback(os.environ.pop, "GDAL_CACHEMAX", None)
+        kept.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(self._threads)
+        # a task that computes would hand Dask's own tasks to the cluster
+        kept.enter_context(dask.config.set(scheduler="threads", num_workers=self._threads))
 
     def _check(self, worker: Any) -> None:
         """See to it that this worker makes the same bytes as others, where they are looked for."""
@@ -56,6 +71,12 @@ class MapWorker(WorkerPlugin):
                 f"the worker {worker.address} runs geocomiss {__version__}",
                 expected=f"{self._version}, as here",
                 todo="install the same version on all machines",
+            )
+        if (threads := worker.state.nthreads) != 1:
+            raise MapError(
+                f"the worker {worker.address} takes {threads} tasks at a time",
+                expected="one: memory is reckoned with for one tile at a time",
+                todo="start it with `dask worker ADDRESS --nthreads 1`, several of them where there is room",
             )
         if not self._folder.is_dir():
             raise MapError(
@@ -74,19 +95,36 @@ class MapWorker(WorkerPlugin):
             )
 
     def teardown(self, worker: Any) -> None:
-        """Leave the process as it was."""
+        """Set back what `setup` set. A cache that GDAL has made already keeps its size."""
+        self._ahead.close()
         gc.unfreeze()
+        self._kept.close()
 
-    def compute(self, tile: Tile) -> Outcome:
-        """Compute a tile, unless another worker has done so just before it died."""
+    def transition(self, key: object, start: str, finish: str, **_: Any) -> None:
+        """Is told by Dask what becomes of the tasks of this worker."""
+        if not str(key).startswith(self.name):
+            return
+        if finish == "ready":
+            self._ahead.wait(str(key))
+        elif finish != "executing":
+            self._ahead.drop(str(key))
+
+    def _tile_of(self, task: str) -> Tile:
+        return self._plan.tile(task.removeprefix(f"{self.name}-").partition("-")[0])
+
+    def _gather(self, tile: Tile) -> Gathered:
+        with rasterio.Env(GDAL_NUM_THREADS=self._threads):
+            return gather(self._plan, tile)
+
+    def compute(self, task: str, tile: Tile) -> Outcome:
+        """Compute the tile of a task, unless another worker has done so just before it died."""
         if self._store.written(tile):
             self._store.reload()
             if record := self._store.record_of(tile):
+                self._ahead.drop(task)
                 return Outcome(record)
-        # a task that computes would hand Dask's own tasks to the cluster
-        with dask.config.set(scheduler="threads", num_workers=self._threads):
-            with rasterio.Env(GDAL_NUM_THREADS=self._threads):
-                outcome = compute(self._plan, self._store, tile, self._device)
+        gathered = self._ahead.take(task, tile)
+        outcome = compute(self._plan, self._store, tile, self._device, gathered=gathered)
         gc.collect()  # see `stack.swept`
         source = self._plan.source
         account = source.counted() if isinstance(source, Counting) else None

@@ -86,7 +86,7 @@ def test_another_torch_or_processor_does_not_go_on_with_a_map(
 ) -> None:
     request = replace(request_map, out=tmp_path / "map")
     killed(request, lambda: len(names(request.out, "done")) > 2)
-    monkeypatch.setattr("torch.__version__", "9.9")
+    monkeypatch.setattr("torch.__version__", "9.9.0")
     monkeypatch.setattr("geocomiss.mapping.plan.fuses", lambda dtype: False)
     with pytest.raises(MapError, match=r'other arguments \(arithmetic: .*"torch": .*now.*the same arguments'):
         make_map(request)
