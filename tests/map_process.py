@@ -1,7 +1,6 @@
 """Maps made in processes of their own, to be killed. They begin with everything imported, to save seconds."""
 
 import multiprocessing
-import os
 import resource
 import time
 from collections.abc import Callable
@@ -40,8 +39,9 @@ def _make(request: object, file_limit: int | None, said: Path | None, threads: i
 
     from geocomiss.errors import GeocomissError
     from geocomiss.mapping import make_map
+    from geocomiss.threads import cores
 
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    torch.set_num_threads(threads or cores())
     if file_limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
     try:
