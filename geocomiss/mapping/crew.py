@@ -5,13 +5,13 @@ tile store, and only a line of numbers comes back. A worker that dies loses the 
 """
 
 import logging
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+import dask
 import distributed as _distributed
 from distributed.client import ClosedClientError
 from distributed.scheduler import KilledWorker
@@ -26,6 +26,7 @@ from geocomiss.mapping.tiles import TileStore
 from geocomiss.mapping.work import Told
 from geocomiss.mapping.worker import MapWorker
 from geocomiss.sources.base import Counting
+from geocomiss.threads import cores
 
 distributed: Any = _distributed  # ships few types
 CONNECT: Final = 20.0
@@ -34,9 +35,13 @@ JOIN: Final = 60.0
 """Seconds to wait for the first worker."""
 LOOK: Final = 5.0
 """Seconds after which it is looked whether there are workers at all."""
+KEPT: Final = 2**30
+"""Bytes of freed memory that a process of this machine keeps for what it needs next."""
+LARGE: Final = 2**25
+"""Bytes from which memory is asked for, and given back, one by one; glibc allows no more."""
 ALONE: Final = 300.0
 """Seconds without a single worker after which a run ends."""
-AHEAD: Final = 1
+QUEUED: Final = 1
 """Tiles that a worker has waiting while it computes another."""
 
 
@@ -52,7 +57,8 @@ class Crew:
 
 def _task(plugin: str, tile: Tile) -> Outcome:
     """What a worker runs."""
-    outcome: Outcome = distributed.get_worker().plugins[plugin].compute(tile)
+    worker = distributed.get_worker()
+    outcome: Outcome = worker.plugins[plugin].compute(str(worker.get_current_task()), tile)
     return outcome
 
 
@@ -64,7 +70,7 @@ def map_with(crew: Crew, plan: Plan, store: TileStore, queue: Queue, told: Told)
         GeocomissError: Nothing further can be computed (see `Queue.fail`).
     """
     with _connected(crew) as client:
-        threads = max(1, (os.cpu_count() or 1) // crew.workers) if crew.workers else 1
+        threads = max(1, cores() // crew.workers) if crew.workers else 1
         plugin = MapWorker(plan, store.folder.absolute(), threads)
         _register(client, plugin)
         try:
@@ -89,7 +95,7 @@ def _futures(client: Any, plugin: str, queue: Queue) -> Iterator[tuple[Tile, Any
     while True:
         with _reached():
             threads = sum(client.nthreads().values())
-            while len(running) < threads * (1 + AHEAD) and (tile := queue.next()) is not None:
+            while len(running) < threads * (1 + QUEUED) and (tile := queue.next()) is not None:
                 key = f"{plugin}-{tile.name}-{uuid.uuid4().hex}"
                 running[client.submit(_task, plugin, tile, key=key, pure=False)] = tile
             over = _over(client, list(running)) if running else []
@@ -169,20 +175,37 @@ def _connected(crew: Crew) -> Iterator[Any]:
 
 
 def _local(workers: int) -> Any:
-    """Processes on this machine, each with its share of the cores."""
-    threads = str(max(1, (os.cpu_count() or 1) // workers))
-    return distributed.LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,  # a process computes one tile at a time
-        memory_limit=0,  # a tile's memory is bounded; a worker that is killed for it would be so again
-        dashboard_address=None,
-        silence_logs=logging.CRITICAL,
-        env={
-            "OMP_NUM_THREADS": threads,
-            "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait starve those of other workers
-            "GDAL_CACHEMAX": str(CACHE),
-        },
-    )
+    """Processes on this machine, each with its share of the cores.
+
+    Raises:
+        MapError: They cannot be started.
+    """
+    threads = str(max(1, cores() // workers))
+    # what is to hold from the start of a process: libraries look at it when they are loaded
+    environment = {
+        "OMP_NUM_THREADS": threads,
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait starve those of other workers
+        "GDAL_CACHEMAX": str(CACHE),
+        # Dask's own 64 kB give back the memory of each batch, to be asked for again
+        "MALLOC_TRIM_THRESHOLD_": str(KEPT),
+        "MALLOC_MMAP_THRESHOLD_": str(LARGE),
+    }
+    try:
+        with dask.config.set({"distributed.nanny.pre-spawn-environ": environment}):
+            return distributed.LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,  # a process computes one tile at a time
+                memory_limit=0,  # a tile's memory is bounded; a worker killed for it would be so again
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
+    except RuntimeError as error:
+        raise MapError(
+            "the processes of --workers did not start",
+            expected='in a script, that what it runs stands below `if __name__ == "__main__":`: each process '
+            "begins by reading the script",
+            todo="put it there, or map without workers",
+        ) from error
 
 
 def _register(client: Any, plugin: MapWorker) -> None:

@@ -9,19 +9,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import dask
 import pytest
 import rasterio
+import torch
 from gappy import gappy_groups, store, untrained
 from map_process import finish, lines, names, same, start, wait_for
 from typer.testing import CliRunner
 
 from geocomiss.errors import MapError, SourceError, TilesFailed
-from geocomiss.mapping import MapRequest, make_map
+from geocomiss.mapping import MapRequest, make_map, plan_map
 from geocomiss.mapping.compute import Gathered, map_tile
+from geocomiss.mapping.crew import _local
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.tiles import TileResult
+from geocomiss.mapping.worker import MapWorker
 from geocomiss.tiling import Record, WorkFolder, read_status
 from geocomiss_cli import main as entry
 
@@ -107,11 +112,11 @@ def test_a_worker_that_is_killed_costs_one_tile_and_no_byte(
         assert same(tmp_path / "map", alone)
         newer = replace(request_map, out=tmp_path / "newer", scheduler=running.address)
         for changed, words in (
-            ("geocomiss.mapping.worker.__version__", r"runs geocomiss [\d.]+; expected 9\.9"),
-            ("torch.__version__", r"rounds in its own way: torch [\d.]+\S*; expected torch 9\.9, as on"),
+            ("geocomiss.mapping.worker.__version__", r"runs geocomiss [\d.]+; expected 9\.9\.0"),
+            ("torch.__version__", r"rounds in its own way: torch [\d.]+\S*; expected torch 9\.9\.0, as on"),
         ):
             with monkeypatch.context() as patch:
-                patch.setattr(changed, "9.9")
+                patch.setattr(changed, "9.9.0")
                 with pytest.raises(MapError, match=words):
                     make_map(newer)
             assert not newer.out.exists()
@@ -180,6 +185,58 @@ def test_processes_of_this_machine_make_the_same_map(
     assert done.exit_code == 0, done.output
     assert same(tmp_path / "map", alone)
     assert json.loads((tmp_path / "map" / "run.json").read_text())["tiles"]["computed_px"] == 45 * 60
+
+
+@pytest.mark.slow
+def test_a_script_that_does_not_guard_its_start_is_told_to(request_map: MapRequest, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    asked = f"{request_map.source!r}, Path({str(tmp_path / 'map')!r}), model={str(request_map.model)!r}"
+    lines = ("from pathlib import Path", "from geocomiss.mapping import MapRequest, make_map")
+    script.write_text("\n".join((*lines, f"make_map(MapRequest({asked}, workers=1))")))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "MapError: the processes of --workers did not start" in done.stderr.splitlines()[-1]
+    assert '`if __name__ == "__main__":`' in done.stderr
+    assert not (tmp_path / "map").exists()
+
+
+def test_processes_of_this_machine_keep_freed_memory_from_their_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def started(**_: object) -> object:
+        return dask.config.get("distributed.nanny.pre-spawn-environ")
+
+    plain = dask.config.get("distributed.nanny.pre-spawn-environ")
+    monkeypatch.setattr("geocomiss.mapping.crew.cores", lambda: 6)
+    monkeypatch.setattr("distributed.LocalCluster", started)
+    environment = _local(2)
+    assert int(environment["MALLOC_TRIM_THRESHOLD_"]) == 2**30
+    assert environment["OMP_NUM_THREADS"] == "3"
+    assert dask.config.get("distributed.nanny.pre-spawn-environ") == plain
+
+
+def test_a_worker_is_left_as_it_was_and_computes_one_tile_at_a_time(
+    request_map: MapRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GDAL_CACHEMAX", raising=False)
+    threads, scheduler = torch.get_num_threads(), dask.config.get("scheduler", None)
+    worker = MapWorker(plan_map(request_map), tmp_path, threads + 1)
+    with pytest.raises(MapError, match=r"takes 4 tasks at a time.*`dask worker ADDRESS --nthreads 1`"):
+        worker.setup(_Worker(4))
+    worker.setup(_Worker(1))
+    assert (torch.get_num_threads(), os.environ["GDAL_CACHEMAX"]) == (threads + 1, "64")
+    worker.teardown(_Worker(1))
+    assert (torch.get_num_threads(), dask.config.get("scheduler", None)) == (threads, scheduler)
+    assert "GDAL_CACHEMAX" not in os.environ
+
+
+class _Worker:
+    """What a plugin asks a worker for."""
+
+    address, name = "tcp://127.0.0.1:1", "0"
+
+    def __init__(self, threads: int) -> None:
+        self.state = SimpleNamespace(nthreads=threads)
 
 
 @pytest.mark.parametrize(
