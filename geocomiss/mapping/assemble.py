@@ -38,6 +38,7 @@ from geocomiss.maps import (
 )
 from geocomiss.modalities import MODALITIES
 from geocomiss.sources.base import Accounting
+from geocomiss.threads import side_by_side, threads_for
 from geocomiss.tiling import Counts, Record, WorkFolder
 
 STALE: Final = (
@@ -45,6 +46,8 @@ STALE: Final = (
     *("preview.png", "report.html"),
 )
 """What not every map has, and what shows a map that is replaced."""
+LAYERS: Final = 4
+"""Layers that are written at a time: GDAL itself uses several cores only while it compresses."""
 NAMED: Final = 5
 """Failed tiles that are named in a warning."""
 
@@ -60,7 +63,7 @@ class Finished:
     failed: Mapping[str, str]
     """Why others are not there, by name."""
     kept: int = 0
-    """Pixels of tiles that earlier runs computed."""
+    """Pixels classified in tiles that this run did not compute."""
 
     def tiles(self, plan: Plan) -> Iterator[Tile]:
         """Those that are there, in the order of the grid."""
@@ -93,7 +96,7 @@ def assemble(plan: Plan, finished: Finished, clock: Clock, work: WorkFolder) -> 
         notes=[*plan.notes, *read, *notes],
         warnings=[*plan.warnings, *worries, *far, *failures],
         files=[*files, SUMMARY],
-        px_per_s=clock.pixels / clock.total,
+        px_per_s=clock.rate(finished.kept),
         seconds=clock.total,
         simulated_model=plan.simulated_model,
         tiles=len(finished.done) + len(finished.failed),
@@ -110,7 +113,7 @@ def assemble(plan: Plan, finished: Finished, clock: Clock, work: WorkFolder) -> 
 
 def total(plan: Plan, done: Mapping[str, Record]) -> Counts:
     """What all tiles hold together."""
-    counts = [done[tile.name].counts for tile in plan.tiles() if tile.name in done]
+    counts = (done[tile.name].counts for tile in plan.tiles() if tile.name in done)
     nothing = Counts.nothing((len(IMAGING), plan.calendar.number))
     return reduce(add, (each for each in counts if each is not None), nothing)
 
@@ -128,10 +131,11 @@ def _outside(plan: Plan, finished: Finished) -> float | None:
 def _write_layers(
     plan: Plan, finished: Finished, folder: Path, counts: Counts, failures: tuple[str, ...]
 ) -> tuple[Asset, ...]:
-    """Write all rasters, each with its style for QGIS."""
-    tags, assets = tags_of(plan, failures), []
+    """Write all rasters, some at a time, each with its style for QGIS."""
+    tags = tags_of(plan, failures)
     patterns = tuple(np.flatnonzero(counts.patterns[:NOT_MAPPED]).tolist())
-    for layer in plan.layers(patterns):
+
+    def write(layer: Layer) -> Asset:
         grid = coarse_grid(plan.grid, layer.every)
         windows = _windows(plan, finished, layer)
         if layer.name in COUNTED:
@@ -139,8 +143,9 @@ def _write_layers(
         path = folder / f"{layer.name}.tif"
         statistics = write_sparse_cog(path, layer, grid, windows, tags, finished.store.folder)
         write_style(folder / f"{layer.name}{QML_SUFFIX}", layer, statistics[0])
-        assets.append(Asset(layer, grid, statistics))
-    return tuple(assets)
+        return Asset(layer, grid, statistics)
+
+    return tuple(side_by_side(write, plan.layers(patterns), min(LAYERS, threads_for("cpu"))))
 
 
 COUNTED: Final = {"crop_type": "classes", "modalities": "patterns"}
@@ -192,7 +197,7 @@ def _windows(plan: Plan, finished: Finished, layer: Layer) -> Iterator[tuple[sli
 
 def _shown(plan: Plan, finished: Finished, counts: Counts) -> dict[str, Any]:
     """Pixels and hectares per class, availability of each modality, and what is not mapped and why."""
-    looked_at = int(counts.patterns[:NOT_MAPPED].sum())
+    looked_at = counts.looked_at
     share = {
         name: float(counts.patterns[[v for v in range(16) if v & m.bit]].sum() / max(looked_at, 1))
         for name, m in MODALITIES.items()

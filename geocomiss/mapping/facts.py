@@ -156,7 +156,7 @@ def _making(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[st
         "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
         "time": report.time,
         "seconds": round(report.seconds, 3),
-        "px_per_s": round(report.px_per_s, 1),
+        "px_per_s": report.px_per_s and round(report.px_per_s, 1),
         "versions": _versions(),
         "command": plan.request.command,
         "arguments": plan.fingerprint(),
@@ -177,9 +177,11 @@ def _memory(plan: Plan) -> dict[str, float | None]:
     most = peak()
     facts: dict[str, float | None] = {"peak_mb": most and round(most / 1e6, 1)}
     if plan.memory and plan.request.memory:
+        side, pixels = plan.request.tile, plan.grid.height * plan.grid.width
+        whole = plan.memory.whole(pixels, side) if plan.request.mapping_unit else 0.0
         facts |= {
             "budget_mb": round(plan.request.memory / 1e6, 1),
-            "reckoned_mb": round(plan.memory.taken(plan.request.tile) / 1e6, 1),
+            "reckoned_mb": round(max(plan.memory.taken(side), whole) / 1e6, 1),
             "process_mb": round(plan.memory.process / 1e6, 1),
             "bytes_per_tile_pixel": round(plan.memory.pixel, 1),
         }

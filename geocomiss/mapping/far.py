@@ -22,20 +22,21 @@ def stored_index(dissimilarity: NDArray[np.float32], shown: NDArray[np.bool_]) -
     return np.where(shown, np.minimum(steps, NOT_MAPPED - 1), NOT_MAPPED).astype(np.uint8)
 
 
-def share_outside(pixels: NDArray[np.int64]) -> float:
-    """Share of the pixels with an index that lie outside; 0 where there are none.
+def share_outside(pixels: NDArray[np.int64]) -> float | None:
+    """Share of the pixels with an index that lie outside; None where there are no such pixels.
 
     Args:
         pixels: (256,) how many have each stored value.
     """
-    return float(pixels[EDGE + 1 : NOT_MAPPED].sum() / max(int(pixels[:NOT_MAPPED].sum()), 1))
+    known = int(pixels[:NOT_MAPPED].sum())
+    return float(pixels[EDGE + 1 : NOT_MAPPED].sum() / known) if known else None
 
 
 def outside_in_words(share: float | None) -> tuple[list[str], list[str]]:
     """What a user should know, as notes and as warnings.
 
     Args:
-        share: Of the pixels with a class; None: not known.
+        share: Of the pixels with a class; None: not known, or there are none.
     """
     if share is None:
         return [], []

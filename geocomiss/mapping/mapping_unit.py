@@ -1,7 +1,7 @@
 """The minimum mapping unit: patches below it take the class of their largest neighbour.
 
 GDAL's sieve does it, on the classes of the whole map at once: how large a patch is, and which neighbour is
-the largest, cannot be seen from a tile. It needs about four bytes a pixel of the map.
+the largest, cannot be seen from a tile. It needs about six bytes a pixel of the map.
 
 H x W pixels.
 """

@@ -1,7 +1,7 @@
 """A map as it was decided on before its first pixel is computed, and all that decides a pixel."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from geocomiss.engine import Precision, prepared
 from geocomiss.engine.layers import fuses, fuses_on_gpu
 from geocomiss.engine.precision import FAST_BFLOAT16
 from geocomiss.grid import Tile, crs_of, crs_text, tiles_of
-from geocomiss.inference import device_named
+from geocomiss.mapping.checks import device_of
 from geocomiss.mapping.illustrate import OPTICAL, can_illustrate, every_of
 from geocomiss.mapping.mask import Mask
 from geocomiss.mapping.memory import Memory
@@ -127,7 +127,7 @@ class Plan:
         further = {layer.name: layer for layer in self.layers() if layer.name not in BASIC}
         if self.applicability:
             further[APPLICABILITY] = applicability()
-        if self.needs_probabilities:
+        if self.request.needs_probabilities:
             further[PROBABILITIES] = probabilities(self.classes)
         return tuple(further.values())
 
@@ -141,11 +141,6 @@ class Plan:
     def knows_accuracy(self) -> bool:
         """Whether it is known how often classes are right: smoothing changes which class is written."""
         return self.readout.knows_accuracy and not self.request.smooth
-
-    @property
-    def needs_probabilities(self) -> bool:
-        """Whether the probability of every class is asked for, smoothed, or decides on small patches."""
-        return self.request.probabilities or self.request.smooth > 0 or self.request.mapping_unit > 0
 
     @property
     def simulated_model(self) -> bool:
@@ -183,16 +178,17 @@ class Plan:
         return area & self.mask.read(tile.geobox, self.grid) if self.mask and area.any() else area
 
     def arithmetic(self) -> dict[str, str]:
-        """What the last bits of a result depend on here, whatever is computed."""
-        kind = device_named(self.request.device).type
-        fused = fuses_on_gpu if kind == "cuda" else fuses
-        able = getattr(torch.cpu, "get_capabilities", dict)()
-        sets = [torch.backends.cpu.get_cpu_capability(), *(name for name in FAST_BFLOAT16 if able.get(name))]
-        return {
-            "torch": str(torch.__version__),
-            "device": kind,
-            "layers": "fused" if fused(getattr(torch, self.precision)) else "in two steps",
-            "processor": " ".join(sets),
+        """What the last bits of a result depend on here; empty where that cannot be told."""
+        known = {"torch": str(torch.__version__), "device": device_of(self.request).type}
+        if known["device"] == "cpu":
+            able = getattr(torch.cpu, "get_capabilities", dict)()
+            sets = (torch.backends.cpu.get_cpu_capability(), *filter(able.get, FAST_BFLOAT16))
+            return known | {"layers": _layers(fuses, self.precision), "processor": " ".join(sets)}
+        if not torch.cuda.is_available():  # only workers have one
+            return known | {"layers": "", "processor": ""}
+        return known | {
+            "layers": _layers(fuses_on_gpu, self.precision),
+            "processor": torch.cuda.get_device_name(),
         }
 
     def fingerprint(self) -> dict[str, Any]:
@@ -228,6 +224,10 @@ class Plan:
             "geocomiss": __version__,
             "arithmetic": self.arithmetic(),
         }
+
+
+def _layers(fused: Callable[[torch.dtype], bool], precision: Precision) -> str:
+    return "fused" if fused(getattr(torch, precision)) else "in two steps"
 
 
 def classes_of(card: Card) -> tuple[Category, ...]:

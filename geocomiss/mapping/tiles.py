@@ -76,6 +76,8 @@ class TileResult:
 class TileStore:
     """The files of a map's tiles.
 
+    What was recorded of them is read when it is first asked for: who only computes needs nothing of it.
+
     Args:
         folder: Where; what `WorkFolder.claim` gave: no tile of another map is ever in it.
         own: Manifest that this process writes.
@@ -87,22 +89,27 @@ class TileStore:
         self._done: dict[str, list[Record]] = {}
         self._failed: set[str] = set()
         self._verified: dict[str, Record] = {}
-        self.reload()
+        self._read = False
 
     def reload(self) -> None:
         """Take notice of what other processes have recorded."""
         lines = self.manifest.read()
-        self._done = {
-            name: [each for each in records if each.state == "done"] for name, records in lines.items()
-        }
+        self._done = {name: _done(records) for name, records in lines.items()}
         self._failed = {name for name, records in lines.items() if records[-1].state == "failed"}
+        self._read = True
+
+    def look_for(self, tile: Tile) -> None:
+        """Take notice of what other processes have recorded of one tile, and of nothing else."""
+        self._done[tile.name] = _done(self.manifest.read(tile.name).get(tile.name, []))
 
     def record_of(self, tile: Tile) -> Record | None:
         """What is recorded of a tile that is done and whose file is undamaged; else None."""
+        if not (self._read or tile.name in self._done or tile.name in self._verified):
+            self.reload()
         if tile.name not in self._verified and self._done.get(tile.name):
             digest = _digest(self._path(tile))
             for record in self._done[tile.name]:
-                if record.sha256 == digest and record.counts is not None:
+                if record.sha256 == digest and record.packed:
                     self._verified[tile.name] = record
         return self._verified.get(tile.name)
 
@@ -115,7 +122,9 @@ class TileStore:
         return self._path(tile).exists()
 
     def failed_before(self, tile: Tile) -> bool:
-        """Whether what was last recorded of a tile, when this began, is that it failed."""
+        """Whether what was last recorded of a tile, when this was first asked, is that it failed."""
+        if not self._read:
+            self.reload()
         return tile.name in self._failed
 
     def note_start(self, tile: Tile) -> None:
@@ -204,6 +213,10 @@ def _arrays(result: TileResult) -> dict[str, Any]:
         "counts": np.array([result.outside, result.masked]),
         "observed": result.observed,
     } | {FURTHER + name: values for name, values in result.further.items()}
+
+
+def _done(records: list[Record]) -> list[Record]:
+    return [each for each in records if each.state == "done"]
 
 
 def _digest(path: Path) -> str:

@@ -48,7 +48,7 @@ class MapWorker(WorkerPlugin):
         self._check(worker)
         with ExitStack() as kept:
             self._set(kept)
-            self._device = device_named(self._plan.request.device, number_of(worker.name))
+            self._device = self._own_device(worker)
             self._kept = kept.pop_all()
         self._store = TileStore(self._folder, own_file())
         self._ahead = QueuedReading(self._tile_of, self._gather)
@@ -63,6 +63,16 @@ class MapWorker(WorkerPlugin):
         torch.set_num_threads(self._threads)
         # a task that computes would hand Dask's own tasks to the cluster
         kept.enter_context(dask.config.set(scheduler="threads", num_workers=self._threads))
+
+    def _own_device(self, worker: Any) -> torch.device:
+        try:
+            return device_named(self._plan.request.device, number_of(worker.name))
+        except MapError as error:
+            raise MapError(
+                f"on the worker {worker.address} {error.found}",
+                expected=f"{error.expected}, what each worker has",
+                todo="start workers where it is, or correct --device",
+            ) from error
 
     def _check(self, worker: Any) -> None:
         """See to it that this worker makes the same bytes as others, where they are looked for."""
@@ -85,7 +95,7 @@ class MapWorker(WorkerPlugin):
                 todo="choose another --out",
             )
         own = self._plan.arithmetic()
-        if other := [name for name, value in self._arithmetic.items() if own[name] != value]:
+        if other := [name for name, value in self._arithmetic.items() if value not in ("", own[name])]:
             raise MapError(
                 f"the worker {worker.address} rounds in its own way: "
                 + ", ".join(f"{name} {own[name]}" for name in other),
@@ -119,7 +129,7 @@ class MapWorker(WorkerPlugin):
     def compute(self, task: str, tile: Tile) -> Outcome:
         """Compute the tile of a task, unless another worker has done so just before it died."""
         if self._store.written(tile):
-            self._store.reload()
+            self._store.look_for(tile)
             if record := self._store.record_of(tile):
                 self._ahead.drop(task)
                 return Outcome(record)

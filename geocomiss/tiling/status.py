@@ -92,4 +92,4 @@ def _last(records: Iterable[Record]) -> Record:
 
 
 def _mapped(record: Record) -> int:
-    return 0 if record.counts is None else int(record.counts.patterns[:-1].sum())
+    return 0 if record.counts is None else record.counts.looked_at

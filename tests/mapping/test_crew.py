@@ -245,6 +245,9 @@ class _Worker:
         ({"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, "--workers and --scheduler"),
         ({"scheduler": "tcp://127.0.0.1:1"}, "no Dask scheduler at 'tcp://127.0.0.1:1'"),
         ({"scheduler": "nonsense://"}, "no Dask scheduler at 'nonsense://'"),
+        ({"scheduler": "tcp://127.0.0.1:1", "device": "cuda:7"}, "no Dask scheduler"),  # looked for there
+        ({"scheduler": "tcp://127.0.0.1:1", "device": "graphics"}, "the device 'graphics' cannot be used"),
+        ({"workers": 1, "device": "cuda:7"}, "the device 'cuda:7' cannot be used"),
         ({"workers": 2, "source": "optical=ee,radar=planetary-computer"}, "leave the option out"),
     ],
 )
@@ -259,6 +262,13 @@ def test_what_cannot_work_is_said_and_leaves_nothing(
     with pytest.raises(MapError, match=words):
         make_map(replace(request_map, out=tmp_path / "map", **changes))  # type: ignore[arg-type]
     assert not (tmp_path / "map").exists()
+
+
+def test_a_worker_without_the_device_is_named(request_map: MapRequest, tmp_path: Path) -> None:
+    plan = plan_map(replace(request_map, scheduler="tcp://127.0.0.1:1", device="cuda:7"))
+    worker = type("Worker", (), {"address": "tcp://there:1", "name": "gpu-1"})
+    with pytest.raises(MapError, match=r"on the worker tcp://there:1 the device 'cuda:7' cannot be used"):
+        MapWorker(plan, tmp_path, 1)._own_device(worker)
 
 
 def test_tiles_that_fail_are_left_out_only_when_asked_and_computed_later(
