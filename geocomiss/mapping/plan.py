@@ -1,7 +1,7 @@
 """A map as it was decided on before its first pixel is computed, and all that decides a pixel."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -181,7 +181,7 @@ class Plan:
         """What the last bits of a result depend on here; empty where that cannot be told."""
         known = {"torch": str(torch.__version__), "device": device_of(self.request).type}
         if known["device"] == "cpu":
-            able = getattr(torch.cpu, "get_capabilities", dict)()
+            able: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
             sets = (torch.backends.cpu.get_cpu_capability(), *filter(able.get, FAST_BFLOAT16))
             return known | {"layers": _layers(fuses, self.precision), "processor": " ".join(sets)}
         if not torch.cuda.is_available():  # only workers have one
