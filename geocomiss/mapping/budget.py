@@ -20,14 +20,13 @@ def sized(request: MapRequest, checkpoint: Checkpoint) -> tuple[MapRequest, Memo
     """
     if request.memory is None:
         return request, None
-    crew = bool(request.workers or request.scheduler)
     read = {name: bands for name, bands in checkpoint.card.bands.items() if name not in request.without}
     memory = memory_of(
         checkpoint.method,
         replace(checkpoint.card.spec, bands=read),
         request.needs_probabilities,
         request.smooth > 0,
-        0 if crew else AHEAD,
+        AHEAD,
     )
     return fitted(request, memory)
 

@@ -191,17 +191,16 @@ def _memory(plan: Plan) -> dict[str, float | None]:
 def _fetching(plan: Plan, timings: dict[str, float]) -> dict[str, Any] | None:
     """What reading over a network took in this run; None where nothing was.
 
-    `overlap` is the share of the shorter of the two, reading and computing, that ran beside the other; None
-    where several processes work: there each reads and computes in turn.
+    `overlap` is the share of the shorter of the two, reading and computing, that ran beside the other; of
+    several processes, with their times taken together.
     """
     if not isinstance(plan.source, Metered) or not plan.source.traffic.requests:
         return None
     traffic = plan.source.traffic
-    crew = bool(plan.request.workers or plan.request.scheduler)
     return asdict(traffic) | {
         "bytes_over_needed": over(traffic.bytes, traffic.needed_bytes),
         "requests_over_fewest": over(traffic.requests, traffic.fewest_requests),
-        "overlap": None if crew else overlap(timings),
+        "overlap": overlap(timings),
     }
 
 

@@ -126,8 +126,8 @@ def _rewritten(
     """The tiles with other classes."""
     folder = WorkFolder(finished.store.folder / "unit")
     # a tile that comes later changes its neighbours
-    folder.claim({"failed": sorted(finished.failed)}, len(finished.done), discard=True)
-    cleaned, done = TileStore(folder.path), {}
+    claimed = folder.claim({"failed": sorted(finished.failed)}, len(finished.done), discard=True)
+    cleaned, done = TileStore(claimed), {}
     for tile in finished.tiles(plan):
         record = cleaned.record_of(tile)
         if record is None:

@@ -55,8 +55,8 @@ def map_one(
     with work.held(), _small_cache():
         with clock.measure("plan"):
             plan = plan_map(request)
-            work.claim(plan.fingerprint(), sum(1 for _ in plan.tiles()), discard=request.overwrite)
-            store = TileStore(work.path)
+            tiles = sum(1 for _ in plan.tiles())
+            store = TileStore(work.claim(plan.fingerprint(), tiles, discard=request.overwrite))
             queue = Queue(plan.tiles(), store)
         with clock.mapping():
             _map_tiles(plan, store, queue, clock, progress)

@@ -7,6 +7,7 @@ again. Each time it is read its digest is compared once more.
 
 import hashlib
 import os
+import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -79,7 +80,7 @@ class TileStore:
     What was recorded of them is read when it is first asked for: who only computes needs nothing of it.
 
     Args:
-        folder: Where; claimed already (see `WorkFolder.claim`).
+        folder: Where; what `WorkFolder.claim` gave: no tile of another map is ever in it.
         own: Manifest that this process writes.
     """
 
@@ -138,7 +139,8 @@ class TileStore:
     def write_tile(self, tile: Tile, result: TileResult) -> Record:
         """Store a tile and record it. Raises MapError when the disk is full."""
         path = self._path(tile)
-        partial = path.with_suffix(f".{os.getpid()}.partial")  # another process may be at the same tile
+        # another process may be at the same tile, on a machine whose numbers of processes are the same
+        partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
         try:
             with partial.open("wb") as file:
                 np.savez_compressed(file, **_arrays(result))

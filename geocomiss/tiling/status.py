@@ -71,7 +71,7 @@ def read_status(folder: Path) -> MapStatus:
             expected="the folder of a map, finished or in the making",
             todo="give the --out of a `geocomiss map`",
         )
-    last = [_last(records) for records in Manifest(work.path).read().values()]
+    last = [_last(records) for records in Manifest(work.current).read().values()]
     begun = tuple(record for record in last if record.state == "running")
     return MapStatus(
         folder=folder,

@@ -71,7 +71,7 @@ def figures(out: Path) -> tuple[int, int, float | None, int]:
 def test_computed_and_kept_are_the_pixels_of_the_area_together(begun: MapRequest, undisturbed: Path) -> None:
     computed, kept, rate, area = figures(undisturbed)
     assert computed == area and kept == 0 and rate
-    next((begun.out / "tiles").glob("*.npz")).unlink()
+    next((begun.out / "tiles").glob("*/*.npz")).unlink()
     report = make_map(begun)
     computed, kept, rate, _ = figures(begun.out)
     assert computed + kept == area and 0 < computed < area
@@ -92,7 +92,7 @@ def test_where_all_was_kept_no_speed_is_told(begun: MapRequest, undisturbed: Pat
 
 
 def test_tiles_that_a_worker_did_before_it_died_count_as_kept(begun: MapRequest) -> None:
-    known = TileStore(begun.out / "tiles")
+    known = TileStore(WorkFolder(begun.out / "tiles").current)
     tiles = [Tile(0, 0, slice(0, 30), slice(0, 30), GRID[0:30, 0:30])]
     record = known.record_of(tiles[0])
     assert record is not None and record.counts is not None
@@ -113,7 +113,7 @@ def test_a_tile_that_is_changed_before_it_is_put_in_is_found_and_computed_anew(
     def changed(plan: Plan, finished: Finished, work: WorkFolder) -> None:
         """Turn a layer of a tile by half a turn: all values occur as often, and the archive is whole."""
         checked(plan, finished, work)
-        path = work.path / "00000_00000.npz"
+        path = finished.store.folder / "00000_00000.npz"
         with np.load(path) as stored:
             arrays = dict(stored)
         arrays[layer] = arrays[layer][::-1, ::-1]

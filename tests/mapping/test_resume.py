@@ -44,20 +44,20 @@ def test_killed_five_times_and_with_a_damaged_tile_a_map_ends_byte_identical(
     out = request_map.out
     moments = np.sort(np.random.default_rng().choice(np.arange(1, TILES), 4, replace=False)).tolist()
     for number, moment in enumerate(moments, 1):
-        before = {path.name: path.stat().st_mtime_ns for path in (out / "tiles").glob("*.npz")}
+        before = {path.name: path.stat().st_mtime_ns for path in (out / "tiles").glob("*/*.npz")}
         killed(request_map, lambda moment=moment: len(set(names(out, "running"))) > moment)
-        after = {path.name: path.stat().st_mtime_ns for path in (out / "tiles").glob("*.npz")}
+        after = {path.name: path.stat().st_mtime_ns for path in (out / "tiles").glob("*/*.npz")}
         assert len(names(out, "running")) - len(set(names(out, "running"))) <= number, moments
         lost = [name for name in before if before[name] != after[name]]
         assert len(lost) <= 1, "only a tile that was not recorded yet is computed again"
         status = read_status(out)
         assert (status.busy, status.finished, status.tiles) == (False, False, TILES)
         assert len(status.interrupted) <= 1  # none where it was killed between two tiles
-    killed(request_map, (out / "tiles" / "finished" / "confidence.tif").exists)
+    killed(request_map, lambda: any((out / "tiles").glob("*/finished/confidence.tif")))
     assert len(names(out, "running")) - TILES <= 4
     assert sorted(path.name for path in out.iterdir()) == ["tiles"]
 
-    victim = out / "tiles" / "00002_00003.npz"
+    (victim,) = (out / "tiles").glob("*/00002_00003.npz")
     damaged = bytearray(victim.read_bytes())
     damaged[len(damaged) // 2] ^= 0xFF
     victim.write_bytes(damaged)
@@ -79,6 +79,18 @@ def test_a_full_disk_is_said_and_the_map_goes_on_later(
     assert sorted(path.name for path in request.out.iterdir()) == ["tiles"]
     make_map(request)
     assert same(request.out, undisturbed)
+
+
+def test_another_torch_or_processor_does_not_go_on_with_a_map(
+    request_map: MapRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = replace(request_map, out=tmp_path / "map")
+    killed(request, lambda: len(names(request.out, "done")) > 2)
+    monkeypatch.setattr("torch.__version__", "9.9.0")
+    monkeypatch.setattr("geocomiss.mapping.plan.fuses", lambda dtype: False)
+    with pytest.raises(MapError, match=r'other arguments \(arithmetic: .*"torch": .*now.*the same arguments'):
+        make_map(request)
+    assert len(names(request.out, "done")) > 2
 
 
 def test_a_second_process_is_kept_out_and_the_status_tells_of_the_first(
