@@ -5,6 +5,7 @@ What the tiles were counted to hold when they were computed is what the written 
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -14,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from geocomiss.errors import MapError, unwritable
+from geocomiss.errors import GO_ON, MapError, MapStopped, unwritable
 from geocomiss.grid import Tile
 from geocomiss.mapping.clock import Clock
 from geocomiss.mapping.facts import tags_of, write_run
@@ -84,10 +85,11 @@ def assemble(plan: Plan, finished: Finished, clock: Clock, work: WorkFolder) -> 
         counts = total(plan, finished.done)
         outside = _outside(plan, finished)
         folder = finished.store.folder / "finished"
-        assets = _write_layers(plan, finished, folder, counts, failures)
-        write_sidecars(folder, plan, assets)
+        with _said_of(plan.request.out, folder):
+            assets = _write_layers(plan, finished, folder, counts, failures)
+            write_sidecars(folder, plan, assets)
         files = _publish(folder, plan.request.out)
-    notes, far = outside_in_words(outside)
+    notes, far = outside_in_words(outside, plan.applicability is not None)
     read, worries = plan.source.account() if isinstance(plan.source, Accounting) else ((), ())
     report = MapReport(
         folder=plan.request.out,
@@ -128,6 +130,23 @@ def _outside(plan: Plan, finished: Finished) -> float | None:
     return share_outside(index)
 
 
+@contextmanager
+def _said_of(out: Path, folder: Path) -> Iterator[None]:
+    """What cannot be written is said of the map's folder, not of one within: the same command goes on.
+
+    Args:
+        out: The map's folder.
+        folder: Where its files lie until all are there.
+    """
+    try:
+        yield
+    except MapStopped as error:
+        found = error.found.replace(str(folder), str(out))
+        raise MapStopped(found, expected=error.expected, todo=GO_ON) from error
+    except OSError as error:
+        raise unwritable(out, error) from error
+
+
 def _write_layers(
     plan: Plan, finished: Finished, folder: Path, counts: Counts, failures: tuple[str, ...]
 ) -> tuple[Asset, ...]:
@@ -164,7 +183,7 @@ def _held_to(
     for rows, cols, values in windows:
         found += np.bincount(values.ravel(), minlength=expected.size)
         yield rows, cols, values
-    if wrong := int(abs(found - expected).sum()) // 2:
+    if wrong := (int(abs(found - expected).sum()) + 1) // 2:  # one that is lost counts, too
         raise MapError(
             f"the tiles of {layer.name} differ in {wrong:,} pixels from what was computed",
             expected="the values that were computed",
@@ -230,7 +249,8 @@ def _without_class(plan: Plan, finished: Finished, counts: Counts) -> dict[str, 
     for tile in plan.tiles():
         looked_at += tile.geobox.height * tile.geobox.width
         if tile.name not in finished.done:
-            area, wanted = plan.within_area(tile), plan.wanted(tile)
+            area = plan.within_area(tile)
+            wanted = area & plan.mask.read_or_all(tile.geobox, plan.grid) if plan.mask else area
             outside += int((~area).sum())
             masked += int((area & ~wanted).sum())
             failed += int(wanted.sum())

@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from geocomiss.checkpoint import Card
 from geocomiss.covering import Covering
-from geocomiss.errors import GeocomissError, SeasonError
+from geocomiss.errors import GeocomissError, MapError, SeasonError
 from geocomiss.grid import Tile, number_of_tiles, tile_at
 from geocomiss.inference import device_named, no_device
 from geocomiss.mapping.queue import ENDING
@@ -85,7 +85,11 @@ def windows_in(
     spread = np.unique(np.linspace(0, many - 1, TRIED).astype(np.int64)) if many else np.zeros(0, np.int64)
     for place in np.random.default_rng(0).permutation(spread):  # not all from the first rows
         tile = tile_at(grid, SAMPLE, int(place if numbers is None else numbers[place]))
-        if wanted(tile).any():
+        try:
+            some = bool(wanted(tile).any())
+        except MapError:  # a damaged part of a mask: its tiles are tried, set aside and named
+            continue
+        if some:
             yield tile
 
 

@@ -17,7 +17,7 @@ from distributed.client import ClosedClientError
 from distributed.scheduler import KilledWorker
 
 from geocomiss import __version__
-from geocomiss.errors import MapError
+from geocomiss.errors import MapError, MapStopped
 from geocomiss.grid import Tile
 from geocomiss.mapping.memory import CACHE
 from geocomiss.mapping.plan import Plan
@@ -139,15 +139,15 @@ def _result(future: Any) -> Outcome:
 
 @contextmanager
 def _reached() -> Iterator[None]:
-    """For what is asked of a scheduler. Raises MapError where it is gone."""
+    """For what is asked of a scheduler. Raises MapStopped where it is gone."""
     try:
         yield
     except (distributed.CancelledError, ClosedClientError, OSError) as error:
         raise _lost(error) from error
 
 
-def _lost(error: Exception) -> MapError:
-    return MapError(
+def _lost(error: Exception) -> MapStopped:
+    return MapStopped(
         f"the scheduler was lost while the map was made ({type(error).__name__})",
         expected="a scheduler that runs, and a network between it and here, until the map is done",
         todo="start it and its workers again and give the same command again: it goes on with what is done",

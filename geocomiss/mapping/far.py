@@ -32,14 +32,17 @@ def share_outside(pixels: NDArray[np.int64]) -> float | None:
     return float(pixels[EDGE + 1 : NOT_MAPPED].sum() / known) if known else None
 
 
-def outside_in_words(share: float | None) -> tuple[list[str], list[str]]:
+def outside_in_words(share: float | None, known: bool = True) -> tuple[list[str], list[str]]:
     """What a user should know, as notes and as warnings.
 
     Args:
-        share: Of the pixels with a class; None: not known, or there are none.
+        share: Of the pixels with a class; None: there are none.
+        known: Whether the area of applicability is known at all.
     """
-    if share is None:
+    if not known:
         return [], []
+    if share is None:
+        return ["no pixel has a class: nothing can be said of the area of applicability"], []
     if not share:
         return ["all pixels with a class lie inside the area of applicability"], []
     said = (

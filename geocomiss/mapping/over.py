@@ -244,7 +244,7 @@ def pixels_of(request: MapRequest, zone: Zone) -> tuple[int, int]:
     wanted = masked = 0
     for tile in covering.tiles(request.tile):
         inside = covering.inside(tile.geobox)
-        kept = inside & mask.read(tile.geobox, grid) if mask and inside.any() else inside
+        kept = inside & mask.read_or_all(tile.geobox, grid) if mask and inside.any() else inside
         wanted, masked = wanted + int(kept.sum()), masked + int((inside & ~kept).sum())
     return wanted, masked
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from geocomiss.errors import GeocomissError, MapError, SourceStopped, TilesFailed
+from geocomiss.errors import GeocomissError, MapStopped, SourceStopped, TilesFailed
 from geocomiss.grid import Tile
 from geocomiss.mapping.tiles import TileStore
 from geocomiss.tiling import Record
@@ -20,7 +20,7 @@ IN_A_ROW: Final = 10
 """Tiles that fail for the first time, without a success between them, after which a run ends."""
 NAMED: Final = 3
 """Failed tiles that are named in a message."""
-ENDING: Final = (MapError, SourceStopped, MemoryError)
+ENDING: Final = (MapStopped, SourceStopped, MemoryError)
 """Errors that have nothing to do with the tile: a full disk, a source that refuses, no memory."""
 TRY_AGAIN: Final = (
     "mend it and give the same command again, which tries these tiles once more, or map without them with "

@@ -10,8 +10,9 @@ import rasterio
 from geocomiss.errors import MapError, NothingSeen, NothingToMap
 from geocomiss.grid import lonlat
 from geocomiss.mapping.assemble import Finished, assemble, total
-from geocomiss.mapping.checks import device_of, required_bits
+from geocomiss.mapping.checks import device_of
 from geocomiss.mapping.clock import Clock
+from geocomiss.mapping.illustrate import IMAGING
 from geocomiss.mapping.mapping_unit import apply_mapping_unit
 from geocomiss.mapping.memory import CACHE
 from geocomiss.mapping.plan import Plan
@@ -132,11 +133,12 @@ def _check_content(plan: Plan, finished: Finished, work: WorkFolder) -> None:
             expected="at least one",
             todo="check --aoi and --mask, or give a finer --resolution",
         )
-    needed = required_bits(tuple(name for name in plan.request.require if name in bands_of(plan.stack)))
-    seen = [pattern for pattern in range(1, NOT_MAPPED) if counts.patterns[pattern]]
-    if not seen or (needed and not any(pattern & needed for pattern in seen)):
+    seen = bool(counts.patterns[1:NOT_MAPPED].any())
+    needed = [name for name in plan.request.require if name in bands_of(plan.stack)]
+    imaging = [IMAGING.index(name) for name in needed if name in IMAGING]
+    if not seen or (imaging and len(imaging) == len(needed) and not counts.observed[imaging].any()):
         work.clear()
-        raise _nothing_seen(plan, bool(seen))
+        raise _nothing_seen(plan, seen)
 
 
 def _nothing_seen(plan: Plan, others: bool) -> NothingSeen:
@@ -144,11 +146,11 @@ def _nothing_seen(plan: Plan, others: bool) -> NothingSeen:
 
     Args:
         plan: The map.
-        others: Whether modalities were seen that are not enough for a class.
+        others: Whether modalities were seen that alone give no class.
     """
     what = "a single valid value"
     if others:
-        what = f"enough of {' or '.join(plan.request.require)} anywhere (see --require, --min-steps)"
+        what = f"a single observation of {' or '.join(plan.request.require)} (see --require)"
     area = lonlat(plan.area or plan.grid.extent)
     own = plan.source.grid
     holds = f"; it holds {plan.source.held} within {lonlat(own.extent)}" if own else ""

@@ -2,7 +2,7 @@
 
 A tile is written to a temporary file, hashed, renamed, and only then recorded in the manifest with its
 digest and what it holds. A tile counts as done when its file has a recorded digest; anything else is done
-again.
+again. Each time it is read its digest is compared once more.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -151,7 +152,7 @@ class TileStore:
             record = self.manifest.finish(tile.name, spans, digest, result.counts(tile))
         except OSError as error:
             partial.unlink(missing_ok=True)
-            raise unwritable(self.folder.parent, error) from error
+            raise unwritable(self.folder.parent.parent, error) from error
         self.accept(record)
         return record
 
@@ -182,22 +183,32 @@ class TileStore:
 
     @contextmanager
     def _opened(self, tile: Tile) -> Iterator[Any]:
-        """The file of a tile; archives carry checksums of what they hold."""
+        """The file of a tile, which must be what was recorded, whenever it is read."""
+        known = self.record_of(tile)
         try:
-            with np.load(self._path(tile), allow_pickle=False) as stored:
+            content = self._path(tile).read_bytes()
+        except OSError as error:
+            raise self._damaged(tile, type(error).__name__) from error
+        if known is None or hashlib.sha256(content).hexdigest() != known.sha256:
+            raise self._damaged(tile, "it is not what was written")
+        try:
+            with np.load(BytesIO(content), allow_pickle=False) as stored:
                 yield stored
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise MapError(
-                f"the tile {tile.name} in {self.folder} is damaged ({type(error).__name__})",
-                expected="a file as it was written",
-                todo="check the disk and give the same command again: it computes this tile anew",
-            ) from error
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise self._damaged(tile, type(error).__name__) from error
+
+    def _damaged(self, tile: Tile, why: str) -> MapError:
+        return MapError(
+            f"the tile {tile.name} in {self.folder} is damaged ({why})",
+            expected="a file as it was written",
+            todo="check the disk and give the same command again: it computes this tile anew",
+        )
 
     def _note(self, write: Callable[[], None]) -> None:
         try:
             write()
         except OSError as error:
-            raise unwritable(self.folder.parent, error) from error
+            raise unwritable(self.folder.parent.parent, error) from error
 
     def _path(self, tile: Tile) -> Path:
         return self.folder / f"{tile.name}.npz"

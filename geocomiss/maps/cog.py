@@ -21,7 +21,7 @@ from rasterio._err import CPLE_BaseError  # what GDAL's own errors derive from; 
 from rasterio.errors import RasterBlockError, RasterioError
 from rasterio.windows import Window
 
-from geocomiss.errors import MapError
+from geocomiss.errors import MapError, MapStopped
 from geocomiss.grid import crs_of
 from geocomiss.maps.layers import Layer
 from geocomiss.maps.levels import with_levels
@@ -157,15 +157,15 @@ def _tidy(path: Path, work: Path, temporary: tuple[Path, ...], size: int) -> Ite
             work.rmdir()
 
 
-def _unwritable(path: Path, error: Exception, size: int) -> MapError:
+def _unwritable(path: Path, error: Exception, size: int) -> MapStopped:
     folder = next((parent for parent in path.parents if parent.exists()), Path())
     free = shutil.disk_usage(folder).free
     why = str(error).splitlines()[0] if str(error) else type(error).__name__
     if free < size * ROOM:  # GDAL's own words for a full disk are many, and none says so
         why = f"the disk is full, {free / 1e6:,.1f} MB are left: {why}"
-    return MapError(
+    return MapStopped(
         f"{path} cannot be written ({why})",
-        expected=f"a folder that can be written to, with {size * ROOM / 1e6:,.0f} MB free",
+        expected=f"a folder that can be written to, with {max(0.1, size * ROOM / 1e6):,.1f} MB free",
         todo="free some space, correct the permissions, or choose another --out",
     )
 

@@ -64,7 +64,7 @@ class Tally:
 
     def differs(self, other: "Tally") -> str:
         """In what, in words; '' where nothing differs."""
-        pixels = int(abs(self.counts - other.counts).sum()) // 2
+        pixels = (int(abs(self.counts - other.counts).sum()) + 1) // 2  # one that is lost counts, too
         blocks = int((self.checksums != other.checksums).sum())
         if not pixels and not blocks:
             return ""

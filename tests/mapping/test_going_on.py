@@ -4,16 +4,23 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import shapely
 from gappy import GRID, gappy_groups, store, untrained
+from map_process import finish, same, start
 from odc.geo import Geometry
 from typer.testing import CliRunner
 
+from geocomiss.errors import MapError
 from geocomiss.grid import Tile
 from geocomiss.mapping import MapRequest, make_map, run
+from geocomiss.mapping.assemble import Finished, _held_to
+from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.queue import Outcome, Queue
 from geocomiss.mapping.tiles import TileStore
+from geocomiss.maps import Layer
+from geocomiss.maps.readback import Tally
 from geocomiss.tiling import WorkFolder
 from geocomiss_cli import main as entry
 
@@ -92,3 +99,55 @@ def test_tiles_that_a_worker_did_before_it_died_count_as_kept(begun: MapRequest)
     assert tile is not None and queue.kept == 0
     queue.finish(tile, Outcome(record))
     assert queue.kept == record.counts.looked_at > 0
+
+
+@pytest.mark.parametrize("layer", ["crop_type", "confidence"])
+def test_a_tile_that_is_changed_before_it_is_put_in_is_found_and_computed_anew(
+    layer: str, request_map: MapRequest, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = replace(request_map, out=tmp_path / "map")
+    checked = run._check_content
+
+    def changed(plan: Plan, finished: Finished, work: WorkFolder) -> None:
+        """Turn a layer of a tile by half a turn: all values occur as often, and the archive is whole."""
+        checked(plan, finished, work)
+        path = work.current / "00000_00000.npz"
+        with np.load(path) as stored:
+            arrays = dict(stored)
+        arrays[layer] = arrays[layer][::-1, ::-1]
+        np.savez_compressed(path, **arrays)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "_check_content", changed)
+        with pytest.raises(MapError, match=r"00000_00000 in .* is damaged .*the same command again"):
+            make_map(request)
+    assert 0 < make_map(request).computed <= 30 * 30, "one tile"
+    assert same(request.out, undisturbed)
+
+
+def test_a_disk_that_is_full_when_tiles_are_put_together_is_said_of_the_map(
+    begun: MapRequest, undisturbed: Path, tmp_path: Path
+) -> None:
+    # below a raster of the map, above the manifest
+    process = start(begun, file_limit=4000, said=tmp_path / "said")
+    assert finish(process) == 1
+    said = (tmp_path / "said").read_text()
+    assert said.startswith(f"{begun.out}/") and "cannot be written" in said and "tiles/" not in said
+    assert "the same command then goes on" in said and "with 0 MB" not in said
+    assert make_map(begun).computed == 0
+    assert same(begun.out, undisturbed)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_a_single_pixel_that_is_lost_or_differs_is_found(lost: int) -> None:
+    layer = Layer("crop_type", 0, "", overviews="mode")
+    whole = np.ones((8, 8), np.uint8)
+    expected = np.bincount(whole.ravel(), minlength=256)
+    expected[1] += lost
+    windows = iter([(slice(0, 8), slice(0, 8), whole)])
+    with pytest.raises(MapError, match=f"differ in {(lost + 1) // 2} pixels"):
+        list(_held_to(windows, layer, expected))
+    one, other = Tally(layer, (1, 64)), Tally(layer, (1, 64))
+    one.add(np.zeros((1, 1, 64), np.uint8), 0, 0)
+    other.add(np.zeros((1, 1, 64 - lost), np.uint8), 0, 0)  # none of them shows in a checksum
+    assert one.differs(other) == f"{(lost + 1) // 2} pixels" and one.differs(one) == ""

@@ -188,7 +188,7 @@ def test_a_stack_of_nan_is_refused_and_leaves_nothing(
     for name in ("weather", "topography"):
         groups[name] = gappy_groups()[name]
     some = store(tmp_path / "some", groups)
-    with pytest.raises(StackError, match=r"some.* without enough of optical or radar anywhere"):
+    with pytest.raises(StackError, match=r"some.* without a single observation of optical or radar"):
         make_map(replace(request_map, source=str(some)))
     with pytest.raises(
         AreaError, match=rf"outside the stack \(stack {stack.name}\); expected an area within 4"

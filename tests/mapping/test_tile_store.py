@@ -1,5 +1,6 @@
 """Tiles survive a crash; anything damaged does not count, anything that fails is tried again and named."""
 
+import errno
 import tracemalloc
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from geocomiss.errors import MapError, SourceError, SourceStopped, TilesFailed
+from geocomiss.errors import MapError, SourceError, SourceStopped, TilesFailed, unwritable
 from geocomiss.grid import Tile, tiles_of
 from geocomiss.mapping.queue import ATTEMPTS, IN_A_ROW, Outcome, Queue
 from geocomiss.mapping.tiles import TileResult, TileStore
@@ -153,7 +154,14 @@ def test_many_failures_in_a_row_end_a_run_and_keep_what_is_done(tmp_path: Path) 
             queue.fail(tile, RuntimeError("something"))
 
 
-@pytest.mark.parametrize("error", [SourceStopped("x", expected="y", todo="z"), MemoryError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        SourceStopped("x", expected="y", todo="z"),
+        MemoryError(),
+        unwritable(Path("map"), OSError(errno.ENOSPC, "no space left")),
+    ],
+)
 def test_what_is_no_fault_of_a_tile_ends_the_run_at_once(tmp_path: Path, error: Exception) -> None:
     queue = Queue(MANY, TileStore(tmp_path))
     tile = queue.next()
