@@ -152,7 +152,7 @@ class TileStore:
             record = self.manifest.finish(tile.name, spans, digest, result.counts(tile))
         except OSError as error:
             partial.unlink(missing_ok=True)
-            raise unwritable(self.folder.parent, error) from error
+            raise unwritable(self.folder.parent.parent, error) from error
         self.accept(record)
         return record
 
@@ -208,7 +208,7 @@ class TileStore:
         try:
             write()
         except OSError as error:
-            raise unwritable(self.folder.parent, error) from error
+            raise unwritable(self.folder.parent.parent, error) from error
 
     def _path(self, tile: Tile) -> Path:
         return self.folder / f"{tile.name}.npz"
