@@ -1,10 +1,11 @@
 """What a map or stack from Earth Engine takes, before it is asked for."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
 
 from geocomiss.aoi import read_aoi
@@ -17,6 +18,7 @@ from geocomiss.seasons import Calendar
 from geocomiss.sources import EARTH_ENGINE
 from geocomiss.sources.base import EarthEngine, Reading
 from geocomiss.sources.resolve import resolve_grid, resolve_season
+from geocomiss.zones import zones_of
 
 if TYPE_CHECKING:
     from geocomiss.mapping import MapRequest
@@ -59,6 +61,8 @@ class CostRequest:
     """Requests to try at most."""
     side: int | None = None
     """Pixels a side of a file, of an export; None: no export."""
+    keep_of: Callable[[str], Path] | None = None
+    """As `keep`, of a UTM zone, where each is run by itself."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class CostReport:
     """What it takes."""
 
     grid: GeoBox
-    """The pixel grid."""
+    """The pixel grid; of several zones that of the first."""
     calendar: Calendar
     """The time steps."""
     project: str
@@ -77,14 +81,36 @@ class CostReport:
     """How the project is registered."""
     tasks: int | None = None
     """Tasks of an export; None where requests of pixels are planned."""
+    zones: tuple[tuple[str, GeoBox], ...] = ()
+    """Name and pixel grid of each UTM zone that gets a map or stack of its own; none: there is one."""
 
 
 def plan_costs(request: CostRequest) -> CostReport:
-    """Count what a stack takes, and try a few requests of it.
+    """Count what a stack or map takes, zone by zone where each gets its own, and try a few requests of it.
 
     Raises:
         GeocomissError: Input that cannot be used, or Earth Engine refuses.
     """
+    area = read_aoi(request.aoi).geometry if request.aoi else None
+    zones = zones_of(area) if area and request.crs == "auto" and request.side is None else ()
+    if len(zones) < 2:
+        return _costs(request, area)
+    from geocomiss.sources.ee.estimate import together
+
+    reports: list[CostReport] = []
+    for zone in zones:
+        left = request.trials - sum(each.estimate.trials for each in reports)
+        keep = request.keep_of(zone.name) if request.keep_of else None
+        reports.append(_costs(replace(request, crs=zone.crs, keep=keep, trials=left), zone.part))
+    return replace(
+        reports[0],
+        estimate=together([each.estimate for each in reports]),
+        zones=tuple((zone.name, each.grid) for zone, each in zip(zones, reports, strict=True)),
+    )
+
+
+def _costs(request: CostRequest, area: Geometry | None) -> CostReport:
+    """What an area takes on one grid."""
     from geocomiss.sources.ee.registration import registration  # only here is Google's client needed
     from geocomiss.sources.ee.source import EarthEngineSource
 
@@ -94,7 +120,6 @@ def plan_costs(request: CostRequest) -> CostReport:
     limitless = replace(request.ee, max_eecu_hours=None)
     reading = Reading(wanted, request.max_cloud, tile=request.tile, ee=limitless, keep=request.keep)
     source = EarthEngineSource(recipe, reading)
-    area = read_aoi(request.aoi).geometry if request.aoi else None
     grid = resolve_grid(source, area, request.crs, request.resolution)
     calendar = resolve_season(request.season, source, cycle, exact=request.model is not None)
     if calendar is None:
@@ -113,7 +138,9 @@ def plan_costs(request: CostRequest) -> CostReport:
 def cost_of_fetch(request: FetchRequest) -> CostReport:
     """What `fetch_stack` would take."""
     _check_source(request.source)
-    return plan_costs(replace(_alike(request), recipe=request.recipe))
+    return plan_costs(
+        replace(_alike(request), recipe=request.recipe, keep_of=lambda zone: request.kept / zone)
+    )
 
 
 def cost_of_map(request: "MapRequest") -> CostReport:
@@ -121,11 +148,13 @@ def cost_of_map(request: "MapRequest") -> CostReport:
     _check_source(request.source)
     if request.memory is not None:
         from geocomiss.checkpoint import read_checkpoint  # trying a network needs torch
-        from geocomiss.mapping.planning import model_name, sized
+        from geocomiss.mapping.budget import sized
+        from geocomiss.mapping.planning import model_name
 
         request, _ = sized(request, read_checkpoint(model_name(request)))
+    out = request.out
     asked = replace(_alike(request), model=request.model, tile=request.tile, without=request.without)
-    return plan_costs(asked)
+    return plan_costs(replace(asked, keep_of=lambda zone: replace(request, zone=zone, out=out / zone).kept))
 
 
 def cost_of_export(request: ExportRequest) -> CostReport:

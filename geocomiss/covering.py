@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
 
-from geocomiss.grid import Tile, centres, crs_of, densify
+from geocomiss.grid import Tile, centres, crs_of, densify, tile_at
 
 AT_ONCE: Final = 100_000
 """Tiles that are compared with a part at a time: bounds the memory that their outlines take."""
@@ -36,13 +36,12 @@ class Covering:
 
     def tiles(self, size: int) -> Iterator[Tile]:
         """The tiles, of at most `size` pixels a side, that meet the area, row by row."""
-        across = -(-self._grid.width // size)
+        return (tile_at(self._grid, size, int(number)) for number in self.numbers(size))
+
+    def numbers(self, size: int) -> NDArray[np.int64]:
+        """Which tiles these are, counted row by row over the whole grid."""
         found = [np.unique(self._touched(part, size)) for part in self._parts]
-        for number in np.unique(np.concatenate(found)) if found else ():
-            row, col = divmod(int(number), across)
-            y = slice(row * size, min((row + 1) * size, self._grid.height))
-            x = slice(col * size, min((col + 1) * size, self._grid.width))
-            yield Tile(row, col, y, x, self._grid[y, x])
+        return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
 
     def inside(self, part: GeoBox) -> Bools:
         """Which pixel centres of a window of the grid lie inside the area: (H, W)."""

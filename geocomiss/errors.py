@@ -4,6 +4,10 @@ The library raises these; only the command line turns them into one line and an 
 """
 
 from pathlib import Path
+from typing import Final
+
+GO_ON: Final = "free space or choose another --out; the same command then goes on where it stopped"
+"""What to do about a disk on which a command that can be interrupted cannot write."""
 
 
 class GeocomissError(Exception):
@@ -71,6 +75,10 @@ class MapError(GeocomissError):
     """The output folder of a map or stack, and what is being written to it."""
 
 
+class MapStopped(MapError):
+    """Why nothing further can be computed or written, whatever the tile: a full disk, no scheduler."""
+
+
 class NothingToMap(MapError):
     """An area, or what a mask leaves of it, in which no pixel has its centre."""
 
@@ -83,10 +91,10 @@ class TilesFailed(MapError):
     """Tiles of a map that failed again and again, while the others are done."""
 
 
-def unwritable(folder: Path, error: OSError) -> MapError:
+def unwritable(folder: Path, error: OSError) -> MapStopped:
     """What to say when a folder cannot be written."""
-    return MapError(
+    return MapStopped(
         f"{folder} cannot be written ({error.strerror or error})",
         expected="a writable folder with free space",
-        todo="free space or choose another --out; the same command then goes on where it stopped",
+        todo=GO_ON,
     )

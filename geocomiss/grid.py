@@ -72,8 +72,13 @@ def grid_of(aoi: Geometry, crs: str = "auto", resolution: float = 10.0) -> GeoBo
     return GeoBox((height, width), affine, target)
 
 
-def crop(grid: GeoBox, aoi: Geometry) -> GeoBox:
+def crop(grid: GeoBox, aoi: Geometry, name: str = "") -> GeoBox:
     """The part of a given grid that covers an area, on the same pixels.
+
+    Args:
+        grid: The grid.
+        aoi: The area.
+        name: Of whose grid it is, to be said.
 
     Raises:
         AreaError: The area lies outside the grid.
@@ -85,8 +90,8 @@ def crop(grid: GeoBox, aoi: Geometry) -> GeoBox:
     cols = slice(max(0, floor(x0)), min(grid.width, ceil(x1)))
     if rows.start >= rows.stop or cols.start >= cols.stop:
         raise AreaError(
-            f"the area of interest ({_lonlat(aoi)}) lies outside the stack",
-            expected=f"an area within {_lonlat(grid.extent)}",
+            f"the area of interest ({lonlat(aoi)}) lies outside the stack{f' ({name})' if name else ''}",
+            expected=f"an area within {lonlat(grid.extent)}",
             todo="check the AOI, or leave --aoi out to map the whole stack",
         )
     return grid[rows, cols]
@@ -120,11 +125,20 @@ def same_grid(one: GeoBox, other: GeoBox) -> bool:
 
 def tiles_of(grid: GeoBox, size: int) -> Iterator[Tile]:
     """Cut a grid into tiles of at most `size` pixels a side, row by row."""
-    for row, top in enumerate(range(0, grid.height, size)):
-        for col, left in enumerate(range(0, grid.width, size)):
-            y = slice(top, min(top + size, grid.height))
-            x = slice(left, min(left + size, grid.width))
-            yield Tile(row, col, y, x, grid[y, x])
+    return (tile_at(grid, size, number) for number in range(number_of_tiles(grid, size)))
+
+
+def number_of_tiles(grid: GeoBox, size: int) -> int:
+    """Tiles of at most `size` pixels a side in a grid."""
+    return -(-grid.height // size) * -(-grid.width // size)
+
+
+def tile_at(grid: GeoBox, size: int, number: int) -> Tile:
+    """One of the tiles of `tiles_of`, counted row by row from 0."""
+    row, col = divmod(number, -(-grid.width // size))
+    y = slice(row * size, min((row + 1) * size, grid.height))
+    x = slice(col * size, min((col + 1) * size, grid.width))
+    return Tile(row, col, y, x, grid[y, x])
 
 
 def centres(grid: GeoBox, whole: GeoBox | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -284,6 +298,7 @@ def densify(aoi: Geometry) -> float:
     return max(box.span_x, box.span_y, 1e-9) / 64
 
 
-def _lonlat(area: Geometry) -> str:
+def lonlat(area: Geometry) -> str:
+    """Where an area lies, in words: 'W,S,E,N' in degrees."""
     box = area.to_crs("EPSG:4326").boundingbox
     return f"{box.left:.4f},{box.bottom:.4f},{box.right:.4f},{box.top:.4f}"

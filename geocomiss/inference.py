@@ -134,11 +134,16 @@ def device_named(name: str, process: int = 0) -> torch.device:
     try:
         return nn.Parameter(torch.zeros(1, device=name)).device
     except (RuntimeError, AssertionError) as error:
-        raise MapError(
-            f"the device {name!r} cannot be used ({str(error).splitlines()[0]})",
-            expected="auto, cpu, cuda or cuda:N",
-            todo="correct --device",
-        ) from error
+        raise no_device(name, error) from error
+
+
+def no_device(name: str, error: Exception) -> MapError:
+    """What to say of a device that does not exist."""
+    return MapError(
+        f"the device {name!r} cannot be used ({str(error).splitlines()[0]})",
+        expected="auto, cpu, cuda or cuda:N",
+        todo="correct --device",
+    )
 
 
 def _array(found: list[Tensor], dtype: np.dtype) -> NDArray:  # type: ignore[type-arg]

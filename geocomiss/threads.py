@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
 import torch
+from dask.system import cpu_count
 
 MOST: Final = 16
 """Threads side by side: with more they wait for Python's lock. Where a machine has more cores, each thread
@@ -20,6 +21,11 @@ ON_GPU: Final = 2
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
+
+
+def cores() -> int:
+    """Processors that this process may use: what its affinity and its container leave of the machine's."""
+    return int(cpu_count())
 
 
 def threads_for(device: torch.device | str) -> int:

@@ -20,7 +20,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.errors import RasterioError
 
 from geocomiss.errors import AreaError, MapError, unwritable
-from geocomiss.maps import Category, check_one_map, read_categories, read_summary
+from geocomiss.maps import Category, check_one_map, classes_stated
 
 CROP_TYPE: Final = "crop_type.tif"
 CONFIDENCE: Final = "confidence.tif"
@@ -50,7 +50,7 @@ class FieldsRequest:
     """The arguments of `geocomiss fields`."""
 
     map: Path
-    """Folder of a finished map."""
+    """Folder of a finished map, or a GeoTIFF of classes, ours or not."""
     parcels: Path
     """Polygons, any vector file and CRS."""
     out: Path
@@ -71,6 +71,8 @@ class FieldsReport:
     """Those without any mapped pixel."""
     by_crop: tuple[tuple[str, int, float], ...]
     """Crop, parcels and hectares of the parcels, the most frequent first."""
+    notes: tuple[str, ...] = ()
+    """What a user should know."""
 
 
 def write_fields(request: FieldsRequest, progress: Callable[[int, int], None] | None = None) -> FieldsReport:
@@ -84,17 +86,18 @@ def write_fields(request: FieldsRequest, progress: Callable[[int, int], None] | 
         GeocomissError: Input that cannot be used, or a file that is already there.
     """
     _check_out(request)
-    classes = _classes(request.map)
+    raster = _raster(request.map)
+    classes, notes = _classes(raster)
     parcels = _parcels(request.parcels)
     table = pd.concat(
-        [_tell(part, progress, at, len(parcels)) for at, part in _parts(request.map, parcels, classes)],
+        [_tell(part, progress, at, len(parcels)) for at, part in _parts(raster, parcels, classes)],
         ignore_index=True,
     )
     clash = [name for name in parcels.columns if name in table.columns]
     kept = parcels.rename(columns={name: f"{name}_given" for name in clash}).reset_index(drop=True)
     result = geopandas.GeoDataFrame(pd.concat([kept, table], axis=1), geometry="geometry", crs=parcels.crs)
     _write(result, request.out)
-    return _report(request.out, result)
+    return _report(request.out, result, notes)
 
 
 def _tell(part: pd.DataFrame, progress: Any, done: int, total: int) -> pd.DataFrame:
@@ -114,19 +117,38 @@ def _check_out(request: FieldsRequest) -> None:
         )
 
 
-def _classes(folder: Path) -> tuple[Category, ...]:
-    """Classes of a map, by its sidecar or its summary."""
-    check_one_map(folder)
-    if not (folder / CROP_TYPE).exists():
+def _raster(path: Path) -> Path:
+    """The raster of classes in a folder, or the file itself."""
+    if path.is_file():
+        return path
+    check_one_map(path)
+    if not (path / CROP_TYPE).exists():
         raise MapError(
-            f"{folder} holds no {CROP_TYPE}",
-            expected="a folder written by `geocomiss map`",
+            f"{path} holds no {CROP_TYPE}",
+            expected="a folder written by `geocomiss map`, or a GeoTIFF of classes",
             todo="check --map",
         )
-    if found := read_categories(folder / CROP_TYPE):
-        return found
-    stated = read_summary(folder).get("classes", [])
-    return tuple(Category(each["value"], each["name"], each["color"]) for each in stated)
+    return path / CROP_TYPE
+
+
+def _classes(raster: Path) -> tuple[tuple[Category, ...], tuple[str, ...]]:
+    """Classes of a raster, and what to know of their names."""
+    try:
+        with rasterio.open(raster) as file:
+            placed = file.crs is not None
+        if placed:
+            return classes_stated(raster)
+    except RasterioError as error:
+        raise _unreadable(raster, error) from error
+    raise MapError(f"{raster} has no CRS", expected="a GeoTIFF of classes", todo="check --map")
+
+
+def _unreadable(raster: Path, error: RasterioError) -> MapError:
+    return MapError(
+        f"the map {raster} cannot be read ({str(error).splitlines()[0]})",
+        expected="a finished map, or a GeoTIFF of classes",
+        todo="check --map; if it was cut short, copy or make it again",
+    )
 
 
 def _parcels(path: Path) -> Any:
@@ -154,26 +176,22 @@ def _parcels(path: Path) -> Any:
     return found.set_geometry(found.geometry.make_valid())
 
 
-def _parts(folder: Path, parcels: Any, classes: tuple[Category, ...]) -> Iterator[tuple[int, pd.DataFrame]]:
+def _parts(raster: Path, parcels: Any, classes: tuple[Category, ...]) -> Iterator[tuple[int, pd.DataFrame]]:
     """The columns of some parcels at a time, and how many are done."""
     try:
-        with rasterio.open(folder / CROP_TYPE) as crop:
+        with rasterio.open(raster) as crop:
             placed = parcels.geometry.to_crs(crop.crs.to_wkt())
         for start in range(0, len(parcels), AT_ONCE):
             shapes = placed.iloc[start : start + AT_ONCE].reset_index(drop=True)
             part = geopandas.GeoDataFrame(geometry=shapes)
-            yield start + len(part), _columns(folder, part, classes)
+            yield start + len(part), _columns(raster, part, classes)
     except RasterioError as error:
-        raise MapError(
-            f"the map in {folder} cannot be read ({str(error).splitlines()[0]})",
-            expected="a finished map",
-            todo="make the map again",
-        ) from error
+        raise _unreadable(raster, error) from error
 
 
-def _columns(folder: Path, part: Any, classes: tuple[Category, ...]) -> pd.DataFrame:
+def _columns(raster: Path, part: Any, classes: tuple[Category, ...]) -> pd.DataFrame:
     """What is said of each parcel of a part."""
-    with rasterio.open(folder / CROP_TYPE) as file:
+    with rasterio.open(raster) as file:
         found = _library()(file, part, ["unique", "frac", "count"], output="pandas")
     pixels = found["count"].to_numpy(float)
     shares = np.zeros((len(part), len(classes)))  # (P, K)
@@ -183,9 +201,9 @@ def _columns(folder: Path, part: Any, classes: tuple[Category, ...]) -> pd.DataF
             if int(value) in place:
                 shares[row, place[int(value)]] = fraction
     table = _ranked(shares, classes)
-    whole = _pixels(folder, part)
+    whole = _pixels(raster, part)
     table["mapped_share"] = np.round(np.divide(pixels, whole, out=np.zeros_like(pixels), where=whole > 0), 4)
-    table["confidence"] = _confidence(folder, part)
+    table["confidence"] = _confidence(raster, part)
     table["pixels"] = np.round(pixels, 2)
     named = [f"share_{each.name}" for each in classes]
     return pd.concat([table[list(COLUMNS)], pd.DataFrame(np.round(shares, 4), columns=named)], axis=1)
@@ -206,17 +224,17 @@ def _ranked(shares: np.ndarray[Any, Any], classes: tuple[Category, ...]) -> pd.D
     return pd.DataFrame(columns)
 
 
-def _pixels(folder: Path, part: Any) -> np.ndarray[Any, Any]:
+def _pixels(raster: Path, part: Any) -> np.ndarray[Any, Any]:
     """Pixels that a parcel covers, mapped or not: its area by that of a pixel."""
-    with rasterio.open(folder / CROP_TYPE) as file:
+    with rasterio.open(raster) as file:
         size = abs(file.transform.a * file.transform.e - file.transform.b * file.transform.d)
     return np.asarray(part.geometry.area.to_numpy(float) / size)
 
 
-def _confidence(folder: Path, part: Any) -> np.ndarray[Any, Any]:
+def _confidence(raster: Path, part: Any) -> np.ndarray[Any, Any]:
     """Mean probability of the mapped classes, NaN where nothing is mapped or the map has none."""
-    path = folder / CONFIDENCE
-    if not path.exists():
+    path = raster.with_name(CONFIDENCE)
+    if raster.name != CROP_TYPE or not path.exists():
         return np.full(len(part), np.nan)
     with rasterio.open(path) as file:
         found = _library()(file, part, ["mean"], output="pandas")
@@ -249,7 +267,7 @@ def _write(result: Any, out: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _report(path: Path, result: Any) -> FieldsReport:
+def _report(path: Path, result: Any, notes: tuple[str, ...]) -> FieldsReport:
     hectares = result.geometry.to_crs(result.geometry.estimate_utm_crs()).area / 1e4
     known = result[CROP].notna()
     sums = (
@@ -257,4 +275,4 @@ def _report(path: Path, result: Any) -> FieldsReport:
     )
     rows = sums.sort_values("size", ascending=False).itertuples()
     by_crop = tuple((str(row.Index), int(row.size), float(row.sum)) for row in rows)
-    return FieldsReport(path, len(result), int((~known).sum()), by_crop)
+    return FieldsReport(path, len(result), int((~known).sum()), by_crop, notes)

@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from geocomiss.tiling import Manifest, Record
+from geocomiss.tiling import Manifest, Record, WorkFolder
 
 FILES = (
     *("crop_type.tif", "crop_type.tif.aux.xml", "confidence.tif", "modalities.tif", "observations.tif"),
@@ -78,8 +78,9 @@ def _make(
 
     from geocomiss.errors import GeocomissError
     from geocomiss.mapping import make_map
+    from geocomiss.threads import cores
 
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    torch.set_num_threads(threads or cores())
     if file_limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
     if dies:
@@ -106,7 +107,7 @@ def wait_for(process: BaseProcess, happened: Callable[[], bool]) -> None:
 
 def lines(out: Path) -> list[Record]:
     """All that is recorded of the tiles of a map in the making, oldest first."""
-    found = Manifest(out / "tiles").read()
+    found = Manifest(WorkFolder(out / "tiles").current).read()
     return sorted((each for records in found.values() for each in records), key=lambda each: each.at)
 
 

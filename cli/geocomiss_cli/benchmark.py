@@ -1,6 +1,5 @@
 """`geocomiss benchmark`: all methods trained and compared on the same folds, as the poster's table."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -180,6 +179,7 @@ def benchmark(
     from geocomiss.inference import device_named
     from geocomiss.recipes import recipe_named
     from geocomiss.samples import SampleRequest, read_samples
+    from geocomiss.threads import cores
     from geocomiss.training import Settings
 
     if gaps and patterns_only:
@@ -206,7 +206,7 @@ def benchmark(
         settings=Settings(epochs, batch_size, learning_rate, patience, device=place),
         labels_per_class=labels_per_class,
         patterns_only=patterns_only,
-        jobs=jobs or (1 if place.type == "cuda" else os.cpu_count() or 1),
+        jobs=jobs or (1 if place.type == "cuda" else cores()),
         keep_models=keep_models,
     )
     results = _with_progress(table, request, out)

@@ -33,7 +33,11 @@ def fetch(
     overwrite: given.Overwrite = False,
     seed: given.Seed = 0,
 ) -> None:
-    """Write the stack of an area and season: what `geocomiss map` would read, or images to look at."""
+    """Write the stack of an area and season: what `geocomiss map` would read, or images to look at.
+
+    An area in several UTM zones becomes a folder with a stack for each, unless --crs is given. Of such a
+    folder `geocomiss map --source` makes a map for each zone; everything else takes the stack of one.
+    """
     from geocomiss.fetching import FetchRequest, fetch_stack
     from geocomiss.grid import crs_of, crs_text
     from geocomiss.sources.base import EarthEngine
@@ -71,10 +75,12 @@ def fetch(
         return
     with progress_bar("fetching", "tasks") as tell:
         report = fetch_stack(request, tell)
-    console, grid = screen(), report.grid
+    console = screen()
     console.print(f"season: {report.calendar}")
-    console.print(f"grid: {grid.width} x {grid.height} pixels, {crs_text(crs_of(grid))}", markup=False)
+    for name, grid in report.zones or (("grid", report.grid),):
+        console.print(f"{name}: {grid.width} x {grid.height} pixels, {crs_text(crs_of(grid))}", markup=False)
     say_notes(list(report.notes), list(report.warnings))
     for name, bands in report.bands.items():
         console.print(f"{name}: {' '.join(bands)}")
-    console.print(f"wrote {report.path}", markup=False)
+    for folder in [report.path / name for name, _ in report.zones] or [report.path]:
+        console.print(f"wrote {folder}", markup=False)

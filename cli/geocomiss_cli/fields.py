@@ -7,14 +7,14 @@ import typer
 
 from geocomiss_cli import options as given
 from geocomiss_cli import panels
-from geocomiss_cli.terminal import progress_bar, screen
+from geocomiss_cli.terminal import progress_bar, say_notes, screen
 
 Map = Annotated[
     Path,
     typer.Option(
         "--map",
-        metavar="FOLDER",
-        help="Folder of a finished map.",
+        metavar="MAP",
+        help="Folder of a finished map, or a GeoTIFF of classes, also of others.",
         show_default=False,
         rich_help_panel=panels.INPUT,
     ),
@@ -57,5 +57,6 @@ def fields(map_folder: Map, parcels: Parcels, out: Out, overwrite: given.Overwri
     for crop, number, hectares in report.by_crop:
         table.add_row(crop, f"{number:,}", f"{hectares:,.2f}")
     screen().print(table)
+    say_notes(list(report.notes), [])
     screen().print(f"{report.parcels:,} parcels, {report.outside:,} without a mapped pixel")
     screen().print(f"wrote {report.path}", markup=False)

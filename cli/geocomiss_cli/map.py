@@ -119,7 +119,6 @@ def map_area(
     if dry_run:
         from geocomiss.costing import cost_of_map
 
-        # of an area in several zones, too: one grid has about as many pixels as theirs together
         say_cost(cost_of_map(request), "auto", None)
         return
     with progress_bar("mapping", "pixels") as tell:
@@ -153,9 +152,18 @@ def _say_report(report: "MapReport") -> None:
             f"{zone['name']} ({zone['crs']}): {areas}, in {report.folder / zone['name']}", markup=False
         )
     console.print(f"pixels without a class: {_shares(report)}")
-    console.print(f"{report.px_per_s:,.0f} pixels/s, {report.seconds:.1f} s{_time(report)}")
+    console.print(f"{_rate(report)}, {report.seconds:.1f} s{_time(report)}")
     for name in report.files:
         console.print(f"wrote {report.folder / name}", markup=False)
+
+
+def _rate(report: "MapReport") -> str:
+    """How fast it was made, and what of it was there already."""
+    kept = f"{report.kept:,} pixels were computed before" if report.kept else ""
+    if report.px_per_s is None:
+        return kept or "no pixel was computed"
+    told = f"{report.px_per_s:,.0f} pixels/s"
+    return f"{told} while tiles were computed ({kept})" if kept else told
 
 
 def _time(report: "MapReport") -> str:

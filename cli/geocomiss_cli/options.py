@@ -121,8 +121,8 @@ Resolution = Annotated[
 Crs = Annotated[
     str,
     typer.Option(
-        help="CRS, such as EPSG:32631; 'auto': the area's UTM zone (`map` makes a map for each of several), "
-        "or the local stack's own.",
+        help="CRS, such as EPSG:32631; 'auto': the area's UTM zone (of several, `map` makes a map for each "
+        "and `fetch` a stack), or the local stack's own.",
         rich_help_panel=GRID,
     ),
 ]
@@ -279,7 +279,8 @@ Device = Annotated[
     str,
     typer.Option(
         metavar="auto|cpu|cuda|cuda:N",
-        help="Where networks run; auto: on a GPU where there is one. Of several workers each takes the next.",
+        help="Where networks run; auto: on a GPU where there is one. Of several workers each takes the next; "
+        "with --scheduler it is their machines that need it.",
         autocompletion=completing.devices,
         rich_help_panel=RUN,
     ),

@@ -81,7 +81,10 @@ def plan(
     s1_pass: engine.S1Pass = "auto",
     cloud_score: engine.CloudScore = None,
 ) -> None:
-    """Show what Earth Engine would be asked for: images, tiles, requests, bytes and computing."""
+    """Show what Earth Engine would be asked for: images, tiles, requests, bytes and computing.
+
+    An area in several UTM zones is planned zone by zone, as map and fetch take it, unless --crs is given.
+    """
     from geocomiss.costing import CostRequest, plan_costs
     from geocomiss.sources.base import EarthEngine
 
@@ -112,9 +115,10 @@ def say_cost(report: "CostReport", tier: str, price: float | None) -> None:
     """Tables of what is asked for, and what computing it takes."""
     from geocomiss.grid import crs_of, crs_text
 
-    console, grid, found = screen(), report.grid, report.estimate
+    console, found = screen(), report.estimate
     console.print(f"season: {report.calendar}")
-    console.print(f"grid: {grid.width} x {grid.height} pixels, {crs_text(crs_of(grid))}", markup=False)
+    for name, grid in report.zones or (("grid", report.grid),):
+        console.print(f"{name}: {grid.width} x {grid.height} pixels, {crs_text(crs_of(grid))}", markup=False)
     _say_rows(report)
     if report.tasks is None:
         console.print(

@@ -81,9 +81,9 @@ def _say_table(report: "SearchReport") -> None:
 
     table = Table(title="What exists", title_justify="left")
     for heading in ("modality", "satellite", "catalogue"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")  # in a narrow terminal, too, nothing is cut off
     for heading in ("images", "acquisitions", "first", "last"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     for row in report.rows:
         scenes = sum(month.scenes for month in row.months)
         table.add_row(
@@ -103,9 +103,9 @@ def _say_chart(report: "SearchReport") -> None:
     from rich.table import Table
 
     table = Table(title="Acquisitions a month (mean cloud cover)", title_justify="left")
-    table.add_column("month")
+    table.add_column("month", no_wrap=True)
     for row in report.rows:
-        table.add_column(f"{row.modality} {row.platform}")
+        table.add_column(f"{row.modality} {row.platform}", overflow="fold")
     for number, month in enumerate(report.rows[0].months):
         table.add_row(f"{month.start:%Y-%m}", *(_cell(row.months[number]) for row in report.rows))
     screen().print(table)

@@ -52,19 +52,21 @@ def _say_zones(folder: Path, zones: "tuple[tuple[str, MapStatus | None], ...]") 
 
     from geocomiss.tiling import ZonedFolder
 
-    console, going_on = screen(), bool(ZonedFolder(folder).planned())
+    console, going_on, lost = screen(), bool(ZonedFolder(folder).planned()), ZonedFolder(folder).failed()
     known = [found for _, found in zones if found]
     busy = any(found.busy for found in known)
     state = "being mapped" if busy else "not finished, the command of the map goes on"
     if not (busy or going_on):
-        lacking = any(found.failed for found in known)
-        state = "finished without the tiles that failed" if lacking else "finished"
+        lacking = "tiles" if any(found.failed for found in known) else "zones" if lost else ""
+        state = f"finished without the {lacking} that failed" if lacking else "finished"
     console.print(f"{folder}: a map of {len(zones)} UTM zones, {state}", markup=False)
     table = Table("zone", "state")
     for heading in ("done", "running", "interrupted", "failed", "waiting", "tiles"):
         table.add_column(heading, justify="right")
     for zone, found in zones:
-        if found is None:
+        if zone in lost and not (found and (found.tiles or found.busy)):
+            table.add_row(zone, "failed")
+        elif found is None:
             table.add_row(zone, "not begun, or nothing to map in it")
         elif not found.tiles:
             table.add_row(zone, "being planned" if found.busy else "finished")
@@ -75,10 +77,12 @@ def _say_zones(folder: Path, zones: "tuple[tuple[str, MapStatus | None], ...]") 
             words = "being mapped" if found.busy else words
             table.add_row(zone, words, *(f"{number:,}" for number in numbers))
     console.print(table)
+    for zone, why in lost.items():
+        console.print(f"{zone} has no map ({why})", markup=False)
     for found in known:
         if listed := [*found.running[:SHOWN], *found.interrupted[:SHOWN], *found.failed[:SHOWN]]:
             console.print(_named(listed, found), soft_wrap=False)
-    if any(found.failed for found in known):
+    if lost or any(found.failed for found in known):
         raise typer.Exit(FAILED_TILES)
 
 

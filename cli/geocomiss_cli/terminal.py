@@ -1,5 +1,6 @@
 """What commands share on the screen. Rich is imported inside: `--help` answers at once."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -9,15 +10,20 @@ if TYPE_CHECKING:
 
 FAILED_TILES: Final = 3
 """Exit code where tiles of a map failed again and again, and the others are done."""
+UNCUT: Final = 10_000
+"""Characters a line where no terminal shows them: tables are cut nowhere."""
 Progress = Callable[[int, int], None]
 """Told (done, in all)."""
 
 
 def screen() -> "Console":
-    """Where results go: standard output."""
+    """Where results go: standard output. Into a file or another program tables go as wide as they are."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = UNCUT
+    return console
 
 
 def say_error(message: str) -> None:

@@ -47,15 +47,16 @@ def _torch() -> Iterator[Finding]:
         import torch
 
         from geocomiss.engine import fast_bfloat16
+        from geocomiss.threads import cores
     except ImportError as error:
         todo = "install it again: pip install -c constraints.txt -e ."
         yield Finding("torch", f"cannot be loaded ({error})", "wrong", todo)
         return
-    cores = processors()
+    processors = cores()
     threads = torch.get_num_threads()
-    told = f"{torch.__version__}, {threads} threads on {cores} processors"
-    if threads > cores:
-        yield Finding("torch", told, "note", f"more threads than processors: set OMP_NUM_THREADS={cores}")
+    told = f"{torch.__version__}, {threads} threads on {processors} processors"
+    if threads > processors:
+        yield Finding("torch", told, "note", f"more than processors: set OMP_NUM_THREADS={processors}")
     else:
         yield Finding("torch", told)
     numbers = "fast: maps are computed in bfloat16" if fast_bfloat16() else "slow here: maps in float32"
@@ -73,13 +74,6 @@ def _cuda() -> Finding:
         todo = "install the torch build for your driver's CUDA (see pytorch.org), or check the driver"
         return Finding("CUDA", "a graphics card that torch cannot use", "note", todo)
     return Finding("CUDA", "no device: networks run on the processor")
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _memory() -> Finding:

@@ -37,11 +37,11 @@ class Layer(nn.Module):
         self.register_buffer("weight", weight.to(dtype))
         self.register_buffer("bias", bias.to(dtype))
         self.positive = positive
-        self._packed: Tensor | None = None
+        self._packed: dict[int, Tensor] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the packed weights: they can neither be copied nor sent to another process."""
-        return self.__dict__ | {"_packed": None}
+        return self.__dict__ | {"_packed": {}}
 
     @property
     def after(self) -> str:
@@ -54,9 +54,9 @@ class Layer(nn.Module):
 
     def packed(self, steps: int) -> Tensor:
         """The weights as oneDNN wants them for chunks of rows with so many steps."""
-        if self._packed is None:
-            self._packed = self.pack(steps)
-        return self._packed
+        if steps not in self._packed:
+            self._packed[steps] = self.pack(steps)
+        return self._packed[steps]
 
     def pack(self, steps: int) -> Tensor:
         """Lay out the weights for chunks of rows with so many steps."""

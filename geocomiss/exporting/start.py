@@ -1,17 +1,22 @@
 """The workflow of `geocomiss export start`."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
+from filelock import FileLock, Timeout
 from odc.geo.geobox import GeoBox
 
 from geocomiss.aoi import Area, read_aoi
-from geocomiss.errors import MapError, SeasonError, SourceError
+from geocomiss.errors import MapError, SeasonError, SourceError, unwritable
 from geocomiss.exporting.queue import Queue, Sent
 from geocomiss.exporting.request import ExportRequest, digest_of, wanted_by
 from geocomiss.exporting.state import Journal, State, state_of
+from geocomiss.exporting.watch import check_address
 from geocomiss.grid import crs_of, crs_text, inside
 from geocomiss.seasons import Calendar
 from geocomiss.sources.base import Reading
@@ -22,6 +27,10 @@ from geocomiss.sources.resolve import future_steps, resolve_grid, resolve_season
 
 Progress = Callable[[int, int], None]
 """Told (tasks started, tasks to start)."""
+LOCK: Final = "start.lock"
+"""File that the starting process holds locked: the system lets go of it however the process ends."""
+PATIENCE: Final = 1.0
+"""Seconds to wait for it."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +89,52 @@ def start_export(request: ExportRequest, progress: Progress | None = None) -> St
         progress: Told (tasks started, tasks to start).
 
     Raises:
-        GeocomissError: Input that cannot be used, a folder of another export, or Earth Engine refuses.
+        GeocomissError: Input that cannot be used, a folder of another export or in which another process
+            starts one, or Earth Engine refuses.
     """
+    if (request.out / MANIFEST).exists():
+        check_address(read_manifest(request.out), request.ee)
     plan = _plan(request)
-    manifest, made = _manifest(plan)
-    journal = Journal(request.out)
-    queue = Queue(manifest, journal, plan.source, made)
-    sent = queue.send(request.limits, asked=True, progress=progress)
+    with _held(request.out):
+        manifest, made = _manifest(plan)
+        journal = Journal(request.out)
+        queue = Queue(manifest, journal, plan.source, made)
+        sent = queue.send(request.limits, asked=True, progress=progress)
     notes = (*plan.area.notes, *manifest.origin.notes, *future_steps(plan.calendar))
     return StartReport(manifest, state_of(manifest, journal), sent, notes)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keep other processes from starting: two that find no manifest would start every task twice.
+
+    Raises:
+        MapError: Another one is in, or the folder cannot be written.
+    """
+    lock, made = FileLock(folder / LOCK), not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=PATIENCE)
+    except Timeout as error:
+        raise MapError(
+            f"another process is starting an export in {folder}",
+            expected="one at a time",
+            todo=f"wait for it, then see `geocomiss export status {folder}`, or choose another --out",
+        ) from error
+    except NotImplementedError:
+        pass  # a file system without locks: then nobody can be kept out
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    try:
+        yield
+    finally:
+        begun = (folder / MANIFEST).exists()
+        if not begun:
+            (folder / LOCK).unlink(missing_ok=True)
+        lock.release()
+        if made and not begun:
+            with suppress(OSError):  # lists of images have come, and serve the next try
+                folder.rmdir()
 
 
 def _plan(request: ExportRequest) -> _Plan:

@@ -119,8 +119,8 @@ def _stuck(state: State, sent: Sent, limits: Limits) -> SourceError:
     )
 
 
-def _options(manifest: Manifest, options: EarthEngine) -> EarthEngine:
-    """With the project of the export, unless another is given, and its radar passes.
+def check_address(manifest: Manifest, options: EarthEngine) -> None:
+    """Refuse to ask Google for what was started elsewhere.
 
     Raises:
         SourceError: It was started at another address than Google's, and none is given: whoever wrote
@@ -132,6 +132,15 @@ def _options(manifest: Manifest, options: EarthEngine) -> EarthEngine:
             expected=f"--ee-url {manifest.ee_url}, or the address to ask",
             todo="give it, if you trust it with your login",
         )
+
+
+def _options(manifest: Manifest, options: EarthEngine) -> EarthEngine:
+    """With the project of the export, unless another is given, and its radar passes.
+
+    Raises:
+        SourceError: See `check_address`.
+    """
+    check_address(manifest, options)
     return replace(
         options,
         project=options.project or manifest.project,

@@ -2,18 +2,18 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from odc.geo.geobox import GeoBox
 
-from geocomiss.aoi import read_aoi
+from geocomiss.aoi import Area, read_aoi
 from geocomiss.errors import MapError, SeasonError, unwritable
 from geocomiss.fetching.images import is_images, write_images
 from geocomiss.recipes import recipe_named
 from geocomiss.seasons import Calendar
-from geocomiss.sources.base import Accounting, EarthEngine, Reading
+from geocomiss.sources.base import Accounting, EarthEngine, Reading, Source
 from geocomiss.sources.resolve import (
     Asked,
     future_steps,
@@ -23,7 +23,9 @@ from geocomiss.sources.resolve import (
     uncovered,
 )
 from geocomiss.sources.stored import StoredSource
+from geocomiss.sources.zoned import is_zoned, write_listing
 from geocomiss.stack import bands_of, origin_of, write_stack
+from geocomiss.zones import Zone, zones_of
 
 Progress = Callable[[int, int], None]
 """Told (tasks done, tasks in all)."""
@@ -46,7 +48,7 @@ class FetchRequest:
     resolution: float | None = None
     """Pixel size in units of the CRS; None: 10, or the local stack's own."""
     crs: str = "auto"
-    """CRS; 'auto': the area's UTM zone, or the local stack's own."""
+    """CRS; 'auto': the area's UTM zones, a stack each, or the local stack's own."""
     overwrite: bool = False
     """Whether an existing stack may be replaced."""
     seed: int = 0
@@ -63,11 +65,13 @@ class FetchRequest:
     """How Earth Engine is reached, where it is the source."""
     format: Literal["zarr", "cog"] = "zarr"
     """What is written: a stack to map from, or a COG for each modality and step to look at."""
+    keep: Path | None = None
+    """Folder for what a metered source has sent, until the stack is written; None: beside `out`."""
 
     @property
     def kept(self) -> Path:
-        """Folder for what a metered source has sent, until the stack is written."""
-        return self.out.with_name(f"{self.out.name}.fetched")
+        """See `keep`."""
+        return self.keep or self.out.with_name(f"{self.out.name}.fetched")
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,9 @@ class FetchReport:
     """What was fetched."""
 
     path: Path
-    """The stack."""
+    """The stack, or the folder of those of several zones."""
     grid: GeoBox
-    """Its pixel grid."""
+    """Its pixel grid; of several zones that of the first."""
     calendar: Calendar
     """Its time steps."""
     bands: dict[str, tuple[str, ...]]
@@ -86,32 +90,94 @@ class FetchReport:
     """What was done on the user's behalf."""
     warnings: tuple[str, ...] = ()
     """What the user should worry about."""
+    zones: tuple[tuple[str, GeoBox], ...] = ()
+    """Name and pixel grid of each UTM zone with a stack of its own; none: there is one stack."""
 
 
 def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> FetchReport:
-    """Write the stack of an area and season as Zarr.
+    """Write the stack of an area and season as Zarr, or one for each UTM zone in which the area lies.
 
     Called again after an interruption, what a metered source has sent already is not asked for again.
 
     Args:
         request: What to fetch.
-        progress: Told (tasks done, tasks in all).
+        progress: Told (tasks done, tasks in all), of several zones one after the other.
 
     Raises:
         GeocomissError: Input that cannot be used, or a stack that is already there.
     """
     _check_free(request)
-    recipe = recipe_named(request.recipe)
+    source = _source(request)
+    area = read_aoi(request.aoi) if request.aoi else None
+    zones = zones_of(area.geometry) if area and request.crs == "auto" and source.grid is None else ()
+    if area is None or len(zones) < 2:
+        return _fetch_one(request, source, area, progress)
+    if request.ee.max_requests is not None or request.ee.max_eecu_hours is not None:
+        raise MapError(
+            f"--max-requests or --max-eecu-hours for an area in {len(zones)} UTM zones",
+            expected="one stack: limits hold for a stack, and each zone has its own",
+            todo="leave the limit out, or give --crs for a single stack",
+        )
+    try:
+        return _fetch_zones(request, area, zones, progress)
+    except OSError as error:
+        raise unwritable(request.out, error) from error
+
+
+def _source(request: FetchRequest) -> Source:
     reading = Reading(
         max_cloud=request.max_cloud,
         max_unreadable=request.max_unreadable / 100,
         ee=request.ee,
         keep=request.kept,
     )
-    source = source_asked(
+    recipe = recipe_named(request.recipe)
+    return source_asked(
         Asked(request.source, recipe, request.seed, request.cloud_dilation, request.weather, reading)
     )
-    area = read_aoi(request.aoi) if request.aoi else None
+
+
+def _fetch_zones(
+    request: FetchRequest, area: Area, zones: tuple[Zone, ...], progress: Progress | None
+) -> FetchReport:
+    """Write a stack a zone into a folder that appears under its name when all of them are there."""
+    out, reports = request.out, {}
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        for zone in zones:
+            keep = request.kept / zone.name
+            part = replace(request, out=partial / zone.name, crs=zone.crs, keep=keep)
+            own = replace(area, geometry=zone.part)
+            reports[zone.name] = _fetch_one(part, _source(part), own, progress)
+        write_listing(partial, zones, request.format)
+        if out.exists():
+            shutil.rmtree(out)
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(request.kept, ignore_errors=True)
+    return _together(out, zones, reports)
+
+
+def _together(out: Path, zones: tuple[Zone, ...], reports: dict[str, FetchReport]) -> FetchReport:
+    """One report of those of several zones."""
+    several = list(reports.values())
+    names = ", ".join(f"{zone.name} ({zone.crs})" for zone in zones)
+    notes = [
+        f"the area lies in {len(zones)} UTM zones, a stack each: {names}; `geocomiss map` takes the folder, "
+        "everything else one of them; --crs makes a single stack"
+    ]
+    notes += dict.fromkeys(note for each in several for note in each.notes)
+    worries = dict.fromkeys(each for report in several for each in report.warnings)
+    grids = tuple((name, each.grid) for name, each in reports.items())
+    return replace(several[0], path=out, notes=tuple(notes), warnings=tuple(worries), zones=grids)
+
+
+def _fetch_one(
+    request: FetchRequest, source: Source, area: Area | None, progress: Progress | None
+) -> FetchReport:
+    """Write the stack of an area on one grid."""
     geometry = area.geometry if area else None
     grid = resolve_grid(source, geometry, request.crs, request.resolution)
     cycle = source.held.cycle() if source.held and not request.season else source.recipe.cycle
@@ -128,7 +194,8 @@ def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> Fetc
             write_stack(stack, request.out, progress)
     except OSError as error:
         raise unwritable(request.out, error) from error
-    shutil.rmtree(request.kept, ignore_errors=True)
+    if request.keep is None:  # else whoever keeps it knows when it may go
+        shutil.rmtree(request.kept, ignore_errors=True)
     read, worries = source.account() if isinstance(source, Accounting) else ((), ())
     notes = (
         *(area.notes if area else ()),
@@ -147,7 +214,8 @@ def _check_free(request: FetchRequest) -> None:
         raise MapError(
             f"{request.out} exists", expected="a new path", todo="choose another --out, or add --overwrite"
         )
-    if not (is_images(request.out) if request.format == "cog" else StoredSource.recognise(request.out)):
+    known = is_images(request.out) if request.format == "cog" else StoredSource.recognise(request.out)
+    if not (known or is_zoned(request.out)):
         raise MapError(
             f"{request.out} is no {'folder of images' if request.format == 'cog' else 'stack'}",
             expected="what fetch wrote, to replace it",

@@ -94,7 +94,13 @@ def _recognised(path: Path) -> Facts:
     """A samples table, a stack or, where neither reader nor source knows it, an area."""
     from geocomiss.samples.readers import reader_of
     from geocomiss.sources import SOURCES, open_source
+    from geocomiss.sources.zoned import stacks_in
 
+    if stacks := stacks_in(path):
+        return {
+            "what": f"stacks of {len(stacks)} UTM zones, of which `geocomiss map --source` makes a map each",
+            "stacks": [str(each) for each in stacks.values()],
+        }
     if reader_of(path):
         return samples_facts(path)
     kinds = list(SOURCES.values())

@@ -5,6 +5,7 @@ What the tiles were counted to hold when they were computed is what the written 
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -14,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from geocomiss.errors import MapError, unwritable
+from geocomiss.errors import GO_ON, MapError, MapStopped, unwritable
 from geocomiss.grid import Tile
 from geocomiss.mapping.clock import Clock
 from geocomiss.mapping.facts import tags_of, write_run
@@ -38,6 +39,7 @@ from geocomiss.maps import (
 )
 from geocomiss.modalities import MODALITIES
 from geocomiss.sources.base import Accounting
+from geocomiss.threads import side_by_side, threads_for
 from geocomiss.tiling import Counts, Record, WorkFolder
 
 STALE: Final = (
@@ -45,6 +47,8 @@ STALE: Final = (
     *("preview.png", "report.html"),
 )
 """What not every map has, and what shows a map that is replaced."""
+LAYERS: Final = 4
+"""Layers that are written at a time: GDAL itself uses several cores only while it compresses."""
 NAMED: Final = 5
 """Failed tiles that are named in a warning."""
 
@@ -60,7 +64,7 @@ class Finished:
     failed: Mapping[str, str]
     """Why others are not there, by name."""
     kept: int = 0
-    """Pixels of tiles that earlier runs computed."""
+    """Pixels classified in tiles that this run did not compute."""
 
     def tiles(self, plan: Plan) -> Iterator[Tile]:
         """Those that are there, in the order of the grid."""
@@ -81,10 +85,11 @@ def assemble(plan: Plan, finished: Finished, clock: Clock, work: WorkFolder) -> 
         counts = total(plan, finished.done)
         outside = _outside(plan, finished)
         folder = finished.store.folder / "finished"
-        assets = _write_layers(plan, finished, folder, counts, failures)
-        write_sidecars(folder, plan, assets)
+        with _said_of(plan.request.out, folder):
+            assets = _write_layers(plan, finished, folder, counts, failures)
+            write_sidecars(folder, plan, assets)
         files = _publish(folder, plan.request.out)
-    notes, far = outside_in_words(outside)
+    notes, far = outside_in_words(outside, plan.applicability is not None)
     read, worries = plan.source.account() if isinstance(plan.source, Accounting) else ((), ())
     report = MapReport(
         folder=plan.request.out,
@@ -93,7 +98,7 @@ def assemble(plan: Plan, finished: Finished, clock: Clock, work: WorkFolder) -> 
         notes=[*plan.notes, *read, *notes],
         warnings=[*plan.warnings, *worries, *far, *failures],
         files=[*files, SUMMARY],
-        px_per_s=clock.pixels / clock.total,
+        px_per_s=clock.rate(finished.kept),
         seconds=clock.total,
         simulated_model=plan.simulated_model,
         tiles=len(finished.done) + len(finished.failed),
@@ -110,7 +115,7 @@ def assemble(plan: Plan, finished: Finished, clock: Clock, work: WorkFolder) -> 
 
 def total(plan: Plan, done: Mapping[str, Record]) -> Counts:
     """What all tiles hold together."""
-    counts = [done[tile.name].counts for tile in plan.tiles() if tile.name in done]
+    counts = (done[tile.name].counts for tile in plan.tiles() if tile.name in done)
     nothing = Counts.nothing((len(IMAGING), plan.calendar.number))
     return reduce(add, (each for each in counts if each is not None), nothing)
 
@@ -125,13 +130,31 @@ def _outside(plan: Plan, finished: Finished) -> float | None:
     return share_outside(index)
 
 
+@contextmanager
+def _said_of(out: Path, folder: Path) -> Iterator[None]:
+    """What cannot be written is said of the map's folder, not of one within: the same command goes on.
+
+    Args:
+        out: The map's folder.
+        folder: Where its files lie until all are there.
+    """
+    try:
+        yield
+    except MapStopped as error:
+        found = error.found.replace(str(folder), str(out))
+        raise MapStopped(found, expected=error.expected, todo=GO_ON) from error
+    except OSError as error:
+        raise unwritable(out, error) from error
+
+
 def _write_layers(
     plan: Plan, finished: Finished, folder: Path, counts: Counts, failures: tuple[str, ...]
 ) -> tuple[Asset, ...]:
-    """Write all rasters, each with its style for QGIS."""
-    tags, assets = tags_of(plan, failures), []
+    """Write all rasters, some at a time, each with its style for QGIS."""
+    tags = tags_of(plan, failures)
     patterns = tuple(np.flatnonzero(counts.patterns[:NOT_MAPPED]).tolist())
-    for layer in plan.layers(patterns):
+
+    def write(layer: Layer) -> Asset:
         grid = coarse_grid(plan.grid, layer.every)
         windows = _windows(plan, finished, layer)
         if layer.name in COUNTED:
@@ -139,8 +162,9 @@ def _write_layers(
         path = folder / f"{layer.name}.tif"
         statistics = write_sparse_cog(path, layer, grid, windows, tags, finished.store.folder)
         write_style(folder / f"{layer.name}{QML_SUFFIX}", layer, statistics[0])
-        assets.append(Asset(layer, grid, statistics))
-    return tuple(assets)
+        return Asset(layer, grid, statistics)
+
+    return tuple(side_by_side(write, plan.layers(patterns), min(LAYERS, threads_for("cpu"))))
 
 
 COUNTED: Final = {"crop_type": "classes", "modalities": "patterns"}
@@ -159,7 +183,7 @@ def _held_to(
     for rows, cols, values in windows:
         found += np.bincount(values.ravel(), minlength=expected.size)
         yield rows, cols, values
-    if wrong := int(abs(found - expected).sum()) // 2:
+    if wrong := (int(abs(found - expected).sum()) + 1) // 2:  # one that is lost counts, too
         raise MapError(
             f"the tiles of {layer.name} differ in {wrong:,} pixels from what was computed",
             expected="the values that were computed",
@@ -192,7 +216,7 @@ def _windows(plan: Plan, finished: Finished, layer: Layer) -> Iterator[tuple[sli
 
 def _shown(plan: Plan, finished: Finished, counts: Counts) -> dict[str, Any]:
     """Pixels and hectares per class, availability of each modality, and what is not mapped and why."""
-    looked_at = int(counts.patterns[:NOT_MAPPED].sum())
+    looked_at = counts.looked_at
     share = {
         name: float(counts.patterns[[v for v in range(16) if v & m.bit]].sum() / max(looked_at, 1))
         for name, m in MODALITIES.items()
@@ -225,7 +249,8 @@ def _without_class(plan: Plan, finished: Finished, counts: Counts) -> dict[str, 
     for tile in plan.tiles():
         looked_at += tile.geobox.height * tile.geobox.width
         if tile.name not in finished.done:
-            area, wanted = plan.within_area(tile), plan.wanted(tile)
+            area = plan.within_area(tile)
+            wanted = area & plan.mask.read_or_all(tile.geobox, plan.grid) if plan.mask else area
             outside += int((~area).sum())
             masked += int((area & ~wanted).sum())
             failed += int(wanted.sum())

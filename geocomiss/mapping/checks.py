@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
+import torch
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from geocomiss.checkpoint import Card
-from geocomiss.errors import GeocomissError, SeasonError
-from geocomiss.grid import Tile, tiles_of
+from geocomiss.covering import Covering
+from geocomiss.errors import GeocomissError, MapError, SeasonError
+from geocomiss.grid import Tile, number_of_tiles, tile_at
+from geocomiss.inference import device_named, no_device
 from geocomiss.mapping.queue import ENDING
 from geocomiss.mapping.request import MapRequest
 from geocomiss.modalities import MODALITIES
@@ -45,7 +48,7 @@ DRIFT: Final = 2.0
 LEAST: Final = 100
 """Values from which a mean is compared."""
 TRIED: Final = 300
-"""Windows, spread over the grid, among which those with something to map are looked for."""
+"""Windows, spread over the area, among which those with something to map are looked for."""
 
 
 def season_of(request: MapRequest, source: Source, cycle: Cycle) -> tuple[Calendar, tuple[Difference, ...]]:
@@ -65,10 +68,35 @@ def season_of(request: MapRequest, source: Source, cycle: Cycle) -> tuple[Calend
     return calendar, ()
 
 
+def windows_in(
+    grid: GeoBox, covering: Covering | None, wanted: Callable[[Tile], NDArray[np.bool_]]
+) -> Iterator[Tile]:
+    """Some small windows that hold something to map, in an order that begins anywhere in the area.
+
+    Of a large grid they are not listed, but picked by number.
+
+    Args:
+        grid: The pixel grid.
+        covering: The area of interest on it; None: the whole grid.
+        wanted: Which pixels of a window are to be mapped.
+    """
+    numbers = covering.numbers(SAMPLE) if covering else None
+    many = number_of_tiles(grid, SAMPLE) if numbers is None else len(numbers)
+    spread = np.unique(np.linspace(0, many - 1, TRIED).astype(np.int64)) if many else np.zeros(0, np.int64)
+    for place in np.random.default_rng(0).permutation(spread):  # not all from the first rows
+        tile = tile_at(grid, SAMPLE, int(place if numbers is None else numbers[place]))
+        try:
+            some = bool(wanted(tile).any())
+        except MapError:  # a damaged part of a mask: its tiles are tried, set aside and named
+            continue
+        if some:
+            yield tile
+
+
 def sample_stacks(
-    stack: xr.DataTree, source: Source, grid: GeoBox, wanted: Callable[[Tile], NDArray[np.bool_]]
+    stack: xr.DataTree, source: Source, grid: GeoBox, windows: Iterator[Tile]
 ) -> tuple[list[xr.DataTree], tuple[str, ...]]:
-    """The values of a few small windows that will be mapped, and notes on those that cannot be read.
+    """The values of a few small windows that will be mapped, and notes on what could not be looked at.
 
     Windows that cannot be read are passed over: their tiles are tried again, set aside and named later.
 
@@ -77,14 +105,16 @@ def sample_stacks(
         source: Where it comes from: one that fills any grid is asked for each window itself, so that no
             more than the window is read.
         grid: Its pixel grid.
-        wanted: Which pixels of a window are to be mapped.
+        windows: See `windows_in`; no more are taken than are read.
 
     Raises:
         Exception: The error of the first window, where none can be read.
     """
     samples: list[xr.DataTree] = []
     errors: list[Exception] = []
-    for tile in _sample_windows(grid, wanted) if bands_of(stack) else ():
+    if not bands_of(stack):
+        return samples, ()
+    for tile in windows:
         try:
             samples.append(_sample(stack, source, grid, tile))
         except ENDING:
@@ -95,7 +125,7 @@ def sample_stacks(
             break
     if errors and not samples:
         raise errors[0]
-    return samples, _passed_over(errors)
+    return samples, (*_passed_over(errors), *_unseen(samples))
 
 
 def _sample(stack: xr.DataTree, source: Source, grid: GeoBox, tile: Tile) -> xr.DataTree:
@@ -115,6 +145,17 @@ def _passed_over(errors: list[Exception]) -> tuple[str, ...]:
         f"{len(errors)} of the windows whose values are looked at before mapping could not be read "
         f"({reason}) and others were taken; tiles that fail again and again are named at the end",
     )
+
+
+def _unseen(samples: list[xr.DataTree]) -> tuple[str, ...]:
+    """What to say where there was no value to look at."""
+    bands = ((name, band) for sample in samples for name, own in bands_of(sample).items() for band in own)
+    if any(_valid_values(samples, name, band).size for name, band in bands):
+        return ()
+    what = f"the {len(samples)} windows looked at hold no value"
+    if not samples:
+        what = f"of up to {TRIED} windows of {SAMPLE} x {SAMPLE} pixels none holds a pixel to be mapped"
+    return (f"units and values were not compared with the training samples before mapping: {what}",)
 
 
 def unit_differences(samples: list[xr.DataTree], read: tuple[str, ...]) -> tuple[Difference, ...]:
@@ -188,16 +229,23 @@ def model_warnings(request: MapRequest, card: Card, source: Source, season: Cale
         yield "neither a mask (--mask) nor a non-crop class: every pixel is given a crop"
 
 
+def device_of(request: MapRequest) -> torch.device:
+    """Where networks run; what is on this machine says nothing of the workers of a scheduler.
+
+    Raises:
+        MapError: There is no such device, on this machine or, where workers elsewhere compute, at all.
+    """
+    if not request.scheduler or request.device == "auto":
+        return device_named(request.device)
+    try:
+        return torch.device(request.device)  # each worker looks for it when it joins
+    except RuntimeError as error:
+        raise no_device(request.device, error) from error
+
+
 def required_bits(names: tuple[str, ...]) -> int:
     """Modalities as a bit field."""
     return sum(MODALITIES[name].bit for name in names)
-
-
-def _sample_windows(grid: GeoBox, wanted: Callable[[Tile], NDArray[np.bool_]]) -> Iterator[Tile]:
-    windows = list(tiles_of(grid, SAMPLE))
-    spread = np.unique(np.linspace(0, len(windows) - 1, TRIED).astype(int))
-    order = np.random.default_rng(0).permutation(spread)  # not all from the first rows
-    return (windows[i] for i in order if wanted(windows[i]).any())
 
 
 def _place_warnings(cells: tuple[tuple[int, int], ...], grid: GeoBox) -> Iterator[str]:

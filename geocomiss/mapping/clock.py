@@ -26,6 +26,8 @@ class Clock:
     """Seconds per kind of work."""
     pixels: int = 0
     """Pixels classified in this run."""
+    mapped: float = 0.0
+    """Seconds in which tiles were computed, by as many threads and processes as there were."""
     started: float = field(default_factory=time.perf_counter)
     """When it was started."""
 
@@ -33,8 +35,31 @@ class Clock:
     def measure(self, what: str) -> Iterator[None]:
         """Add the time spent inside to `what`."""
         begin = time.perf_counter()
-        yield
-        self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - begin
+        try:
+            yield
+        finally:
+            self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - begin
+
+    @contextmanager
+    def mapping(self) -> Iterator[None]:
+        """Tiles are computed inside."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.mapped += time.perf_counter() - begin
+
+    def rate(self, kept: int) -> float | None:
+        """Pixels classified per second; None where this run classified none.
+
+        From start to end or, of a run that went on with tiles of earlier ones, while tiles were computed:
+        what comes before and after takes in all of them.
+
+        Args:
+            kept: Pixels of tiles that earlier runs computed.
+        """
+        seconds = self.mapped if kept else self.total
+        return self.pixels / seconds if self.pixels and seconds else None
 
     def add(self, seconds: Mapping[str, float], pixels: int) -> None:
         """Add what was measured elsewhere."""

@@ -23,7 +23,7 @@ from geocomiss.mapping.memory import FEWEST, STRIP
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.tiles import TileResult
 from geocomiss.maps import APPLICABILITY, NOT_MAPPED, PROBABILITIES, STEP, Layer
-from geocomiss.stack import window
+from geocomiss.stack import read_spots, window
 from geocomiss.threads import side_by_side, threads_for
 
 
@@ -32,7 +32,7 @@ class Window:
     """Rows and columns of a tile, read."""
 
     stack: xr.DataTree
-    """Their computed stack."""
+    """Their computed stack; blocks in which nothing is wanted were not read, and are 0."""
     wanted: NDArray[np.bool_]
     """(H, W) pixels to be classified."""
     grid: GeoBox
@@ -82,7 +82,8 @@ def gather(plan: Plan, tile: Tile) -> Gathered:
     window_read = None
     if wanted.any():
         y, x = _extent(wanted)
-        part = window(plan.stack, _within(tile.y, y), _within(tile.x, x), plan.grid).compute()
+        lazy = window(plan.stack, _within(tile.y, y), _within(tile.x, x), plan.grid)
+        part = read_spots(lazy, wanted[y, x], tile.geobox[y, x])
         window_read = Window(part, wanted[y, x], tile.geobox[y, x])
     return Gathered(tile, area, wanted, window_read, time.perf_counter() - begin)
 
@@ -117,12 +118,12 @@ def _classified(
     plan: Plan, here: Window, device: torch.device, clock: Clock, tell: Callable[[int, int], None]
 ) -> Prediction:
     """Classify the wanted pixels of a window in strips: a batch takes several times its pixels."""
-    threads, abreast, parts = threads_for(device), Clock(), []
+    threads, abreast, parts, number = threads_for(device), Clock(), [], int(here.wanted.sum())
     strips = here.strips(max(FEWEST, STRIP // threads))
     for found, seconds in side_by_side(partial(_predicted, plan, device), strips, threads):
         abreast.add(seconds, len(found.value))
         parts.append(found)
-        tell(abreast.pixels, int(here.wanted.sum()))
+        tell(abreast.pixels, number)
     clock.add(abreast.passed(), abreast.pixels)
     return joined(parts)
 
@@ -134,7 +135,7 @@ def _predicted(plan: Plan, device: torch.device, strip: Window) -> tuple[Predict
         batch = batch_of_stack(strip.stack, plan.spec, strip.wanted, strip.grid, plan.grid)
     with clock.measure("inference"):
         found = predict(
-            plan.method, batch, device, readout=plan.readout, probabilities=plan.needs_probabilities
+            plan.method, batch, device, readout=plan.readout, probabilities=plan.request.needs_probabilities
         )
     if known := plan.applicability:
         with clock.measure("applicability"):

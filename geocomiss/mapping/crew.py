@@ -4,35 +4,29 @@ Each tile is a task of its own. A worker gets the plan once, when it joins; what
 tile store, and only a line of numbers comes back. A worker that dies loses the tile it was at.
 """
 
-import gc
 import logging
-import os
-import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import dask
 import distributed as _distributed
-import rasterio
-import torch
-from distributed.diagnostics.plugin import WorkerPlugin
+from distributed.client import ClosedClientError
 from distributed.scheduler import KilledWorker
 
 from geocomiss import __version__
-from geocomiss.errors import MapError
+from geocomiss.errors import MapError, MapStopped
 from geocomiss.grid import Tile
-from geocomiss.inference import device_named
 from geocomiss.mapping.memory import CACHE
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.queue import Outcome, Queue
 from geocomiss.mapping.tiles import TileStore
-from geocomiss.mapping.work import Told, compute
+from geocomiss.mapping.work import Told
+from geocomiss.mapping.worker import MapWorker
 from geocomiss.sources.base import Counting
-from geocomiss.tiling.manifest import own_file
+from geocomiss.threads import cores
 
 distributed: Any = _distributed  # ships few types
 CONNECT: Final = 20.0
@@ -41,9 +35,13 @@ JOIN: Final = 60.0
 """Seconds to wait for the first worker."""
 LOOK: Final = 5.0
 """Seconds after which it is looked whether there are workers at all."""
+KEPT: Final = 2**30
+"""Bytes of freed memory that a process of this machine keeps for what it needs next."""
+LARGE: Final = 2**25
+"""Bytes from which memory is asked for, and given back, one by one; glibc allows no more."""
 ALONE: Final = 300.0
 """Seconds without a single worker after which a run ends."""
-AHEAD: Final = 1
+QUEUED: Final = 1
 """Tiles that a worker has waiting while it computes another."""
 
 
@@ -57,74 +55,10 @@ class Crew:
     """Address of a Dask scheduler whose workers compute, as tcp://host:8786."""
 
 
-class MapWorker(WorkerPlugin):
-    """What a worker has of a map; travels to each worker when it joins.
-
-    Args:
-        plan: The map.
-        folder: Its tile store, which all workers see under the same path.
-        threads: Threads of a tile's matrix products.
-    """
-
-    def __init__(self, plan: Plan, folder: Path, threads: int) -> None:
-        self.name = f"geocomiss-{uuid.uuid4().hex}"
-        self._plan, self._folder, self._threads = plan, folder, threads
-        self._version = __version__
-
-    def setup(self, worker: Any) -> None:
-        """Make ready to compute. Raises MapError where this worker cannot."""
-        if self._version != __version__:
-            raise MapError(
-                f"the worker {worker.address} runs geocomiss {__version__}",
-                expected=f"{self._version}, as here",
-                todo="install the same version on all machines",
-            )
-        if not self._folder.is_dir():
-            raise MapError(
-                f"the worker {worker.address} does not see {self._folder}",
-                expected="a folder that all machines share, under the same path",
-                todo="choose another --out",
-            )
-        os.environ.setdefault("GDAL_CACHEMAX", str(CACHE))  # before the first image is read
-        torch.set_num_threads(self._threads)
-        self._store = TileStore(self._folder, own_file())
-        self._device = device_named(self._plan.request.device, number_of(worker.name))
-        gc.freeze()
-
-    def teardown(self, worker: Any) -> None:
-        """Leave the process as it was."""
-        gc.unfreeze()
-
-    def compute(self, tile: Tile) -> Outcome:
-        """Compute a tile, unless another worker has done so just before it died."""
-        if self._store.written(tile):
-            self._store.reload()
-            if record := self._store.record_of(tile):
-                return Outcome(record)
-        # a task that computes would hand Dask's own tasks to the cluster
-        with dask.config.set(scheduler="threads", num_workers=self._threads):
-            with rasterio.Env(GDAL_NUM_THREADS=self._threads):
-                outcome = compute(self._plan, self._store, tile, self._device)
-        gc.collect()  # see `stack.swept`
-        source = self._plan.source
-        account = source.counted() if isinstance(source, Counting) else None
-        return Outcome(outcome.record, outcome.seconds, outcome.pixels, account)
-
-
-def number_of(name: object) -> int:
-    """Which of the workers of its machine this one is: 3 for 3 and 'gpu-3', 0 for names without a number.
-
-    Args:
-        name: A worker's name: a number in a cluster of our own, `NAME-NUMBER` where `dask worker --name NAME
-            --nworkers N` started several.
-    """
-    number = re.fullmatch(r"(?:.*-)?(\d+)", str(name))
-    return int(number[1]) if number else 0
-
-
 def _task(plugin: str, tile: Tile) -> Outcome:
     """What a worker runs."""
-    outcome: Outcome = distributed.get_worker().plugins[plugin].compute(tile)
+    worker = distributed.get_worker()
+    outcome: Outcome = worker.plugins[plugin].compute(str(worker.get_current_task()), tile)
     return outcome
 
 
@@ -136,7 +70,7 @@ def map_with(crew: Crew, plan: Plan, store: TileStore, queue: Queue, told: Told)
         GeocomissError: Nothing further can be computed (see `Queue.fail`).
     """
     with _connected(crew) as client:
-        threads = max(1, (os.cpu_count() or 1) // crew.workers) if crew.workers else 1
+        threads = max(1, cores() // crew.workers) if crew.workers else 1
         plugin = MapWorker(plan, store.folder.absolute(), threads)
         _register(client, plugin)
         try:
@@ -159,13 +93,15 @@ def _futures(client: Any, plugin: str, queue: Queue) -> Iterator[tuple[Tile, Any
     """Each tile and its future, once it is over. A few more than there are workers are under way."""
     running: dict[Any, Tile] = {}
     while True:
-        threads = sum(client.nthreads().values())
-        while len(running) < threads * (1 + AHEAD) and (tile := queue.next()) is not None:
-            key = f"{plugin}-{tile.name}-{uuid.uuid4().hex}"
-            running[client.submit(_task, plugin, tile, key=key, pure=False)] = tile
+        with _reached():
+            threads = sum(client.nthreads().values())
+            while len(running) < threads * (1 + QUEUED) and (tile := queue.next()) is not None:
+                key = f"{plugin}-{tile.name}-{uuid.uuid4().hex}"
+                running[client.submit(_task, plugin, tile, key=key, pure=False)] = tile
+            over = _over(client, list(running)) if running else []
         if not running:
             return
-        for future in _over(client, list(running)):
+        for future in over:
             yield running.pop(future), future
             future.release()
 
@@ -174,7 +110,7 @@ def _over(client: Any, futures: list[Any]) -> list[Any]:
     """The futures that are over, at least one.
 
     Raises:
-        MapError: No worker was left for a long time, or the scheduler is gone.
+        MapError: No worker was left for a long time.
     """
     alone = 0.0
     while alone < ALONE:
@@ -198,11 +134,24 @@ def _result(future: Any) -> Outcome:
     except KilledWorker as error:
         raise RuntimeError("workers died while they computed it, perhaps for lack of memory") from error
     except distributed.CancelledError as error:
-        raise MapError(
-            "the scheduler has forgotten what it was asked for",
-            expected="a scheduler that runs on",
-            todo="start it again and give the same command again: it goes on",
-        ) from error
+        raise _lost(error) from error
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    """For what is asked of a scheduler. Raises MapStopped where it is gone."""
+    try:
+        yield
+    except (distributed.CancelledError, ClosedClientError, OSError) as error:
+        raise _lost(error) from error
+
+
+def _lost(error: Exception) -> MapStopped:
+    return MapStopped(
+        f"the scheduler was lost while the map was made ({type(error).__name__})",
+        expected="a scheduler that runs, and a network between it and here, until the map is done",
+        todo="start it and its workers again and give the same command again: it goes on with what is done",
+    )
 
 
 @contextmanager
@@ -226,20 +175,37 @@ def _connected(crew: Crew) -> Iterator[Any]:
 
 
 def _local(workers: int) -> Any:
-    """Processes on this machine, each with its share of the cores."""
-    threads = str(max(1, (os.cpu_count() or 1) // workers))
-    return distributed.LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,  # a process computes one tile at a time
-        memory_limit=0,  # a tile's memory is bounded; a worker that is killed for it would be so again
-        dashboard_address=None,
-        silence_logs=logging.CRITICAL,
-        env={
-            "OMP_NUM_THREADS": threads,
-            "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait starve those of other workers
-            "GDAL_CACHEMAX": str(CACHE),
-        },
-    )
+    """Processes on this machine, each with its share of the cores.
+
+    Raises:
+        MapError: They cannot be started.
+    """
+    threads = str(max(1, cores() // workers))
+    # what is to hold from the start of a process: libraries look at it when they are loaded
+    environment = {
+        "OMP_NUM_THREADS": threads,
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait starve those of other workers
+        "GDAL_CACHEMAX": str(CACHE),
+        # Dask's own 64 kB give back the memory of each batch, to be asked for again
+        "MALLOC_TRIM_THRESHOLD_": str(KEPT),
+        "MALLOC_MMAP_THRESHOLD_": str(LARGE),
+    }
+    try:
+        with dask.config.set({"distributed.nanny.pre-spawn-environ": environment}):
+            return distributed.LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,  # a process computes one tile at a time
+                memory_limit=0,  # a tile's memory is bounded; a worker killed for it would be so again
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
+    except RuntimeError as error:
+        raise MapError(
+            "the processes of --workers did not start",
+            expected='in a script, that what it runs stands below `if __name__ == "__main__":`: each process '
+            "begins by reading the script",
+            todo="put it there, or map without workers",
+        ) from error
 
 
 def _register(client: Any, plugin: MapWorker) -> None:
@@ -268,6 +234,8 @@ def _register(client: Any, plugin: MapWorker) -> None:
 
 def _dismiss(client: Any, plugin: str) -> None:
     """Let the workers forget the map; a cluster that is gone has forgotten it already."""
+    if client.status != "running":
+        return
     try:
         client.unregister_worker_plugin(plugin)
     except (OSError, ValueError, distributed.CancelledError):

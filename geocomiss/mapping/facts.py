@@ -156,7 +156,7 @@ def _making(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[st
         "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
         "time": report.time,
         "seconds": round(report.seconds, 3),
-        "px_per_s": round(report.px_per_s, 1),
+        "px_per_s": report.px_per_s and round(report.px_per_s, 1),
         "versions": _versions(),
         "command": plan.request.command,
         "arguments": plan.fingerprint(),
@@ -177,9 +177,11 @@ def _memory(plan: Plan) -> dict[str, float | None]:
     most = peak()
     facts: dict[str, float | None] = {"peak_mb": most and round(most / 1e6, 1)}
     if plan.memory and plan.request.memory:
+        side, pixels = plan.request.tile, plan.grid.height * plan.grid.width
+        whole = plan.memory.whole(pixels, side) if plan.request.mapping_unit else 0.0
         facts |= {
             "budget_mb": round(plan.request.memory / 1e6, 1),
-            "reckoned_mb": round(plan.memory.taken(plan.request.tile) / 1e6, 1),
+            "reckoned_mb": round(max(plan.memory.taken(side), whole) / 1e6, 1),
             "process_mb": round(plan.memory.process / 1e6, 1),
             "bytes_per_tile_pixel": round(plan.memory.pixel, 1),
         }
@@ -189,17 +191,16 @@ def _memory(plan: Plan) -> dict[str, float | None]:
 def _fetching(plan: Plan, timings: dict[str, float]) -> dict[str, Any] | None:
     """What reading over a network took in this run; None where nothing was.
 
-    `overlap` is the share of the shorter of the two, reading and computing, that ran beside the other; None
-    where several processes work: there each reads and computes in turn.
+    `overlap` is the share of the shorter of the two, reading and computing, that ran beside the other; of
+    several processes, with their times taken together.
     """
     if not isinstance(plan.source, Metered) or not plan.source.traffic.requests:
         return None
     traffic = plan.source.traffic
-    crew = bool(plan.request.workers or plan.request.scheduler)
     return asdict(traffic) | {
         "bytes_over_needed": over(traffic.bytes, traffic.needed_bytes),
         "requests_over_fewest": over(traffic.requests, traffic.fewest_requests),
-        "overlap": None if crew else overlap(timings),
+        "overlap": overlap(timings),
     }
 
 

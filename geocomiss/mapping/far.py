@@ -22,23 +22,27 @@ def stored_index(dissimilarity: NDArray[np.float32], shown: NDArray[np.bool_]) -
     return np.where(shown, np.minimum(steps, NOT_MAPPED - 1), NOT_MAPPED).astype(np.uint8)
 
 
-def share_outside(pixels: NDArray[np.int64]) -> float:
-    """Share of the pixels with an index that lie outside; 0 where there are none.
+def share_outside(pixels: NDArray[np.int64]) -> float | None:
+    """Share of the pixels with an index that lie outside; None where there are no such pixels.
 
     Args:
         pixels: (256,) how many have each stored value.
     """
-    return float(pixels[EDGE + 1 : NOT_MAPPED].sum() / max(int(pixels[:NOT_MAPPED].sum()), 1))
+    known = int(pixels[:NOT_MAPPED].sum())
+    return float(pixels[EDGE + 1 : NOT_MAPPED].sum() / known) if known else None
 
 
-def outside_in_words(share: float | None) -> tuple[list[str], list[str]]:
+def outside_in_words(share: float | None, known: bool = True) -> tuple[list[str], list[str]]:
     """What a user should know, as notes and as warnings.
 
     Args:
-        share: Of the pixels with a class; None: not known.
+        share: Of the pixels with a class; None: there are none.
+        known: Whether the area of applicability is known at all.
     """
-    if share is None:
+    if not known:
         return [], []
+    if share is None:
+        return ["no pixel has a class: nothing can be said of the area of applicability"], []
     if not share:
         return ["all pixels with a class lie inside the area of applicability"], []
     said = (

@@ -1,7 +1,7 @@
 """The minimum mapping unit: patches below it take the class of their largest neighbour.
 
 GDAL's sieve does it, on the classes of the whole map at once: how large a patch is, and which neighbour is
-the largest, cannot be seen from a tile. It needs about four bytes a pixel of the map.
+the largest, cannot be seen from a tile. It needs about six bytes a pixel of the map.
 
 H x W pixels.
 """
@@ -126,8 +126,8 @@ def _rewritten(
     """The tiles with other classes."""
     folder = WorkFolder(finished.store.folder / "unit")
     # a tile that comes later changes its neighbours
-    folder.claim({"failed": sorted(finished.failed)}, len(finished.done), discard=True)
-    cleaned, done = TileStore(folder.path), {}
+    claimed = folder.claim({"failed": sorted(finished.failed)}, len(finished.done), discard=True)
+    cleaned, done = TileStore(claimed), {}
     for tile in finished.tiles(plan):
         record = cleaned.record_of(tile)
         if record is None:

@@ -49,6 +49,13 @@ class Mask:
         rows, cols = np.clip(row - top, 0, height - 1), np.clip(col - left, 0, width - 1)
         return np.asarray(within & chosen[rows, cols])
 
+    def read_or_all(self, part: GeoBox, whole: GeoBox) -> NDArray[np.bool_]:
+        """The same; all pixels where the file is damaged: it is not known which of them it leaves out."""
+        try:
+            return self.read(part, whole)
+        except MapError:
+            return np.ones(part.shape, bool)
+
     def _chosen(self, window: Window) -> NDArray[np.bool_]:
         try:
             with rasterio.open(self.path) as raster:

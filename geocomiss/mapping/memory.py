@@ -8,7 +8,7 @@ stack; see `tests/benchmarks/test_map_memory.py`, which holds maps to them.
 import sys
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from geocomiss.batch import Spec, batch_of_values
+from geocomiss.batch import Around, Batch, Spec, batch_of_values
 from geocomiss.errors import MapError
 from geocomiss.inference import predict
 from geocomiss.maps.eye import COLORS
 from geocomiss.methods import Method
 from geocomiss.modalities import MODALITIES, NDVI
+from geocomiss.sources.base import Scenes
 from geocomiss.staging import PIXELS_AT_ONCE
 
 AHEAD: Final = 1
@@ -36,15 +37,25 @@ pixels a side."""
 CACHE: Final = 64
 """MB of GDAL's block cache: its default is 5 % of the machine's memory, for each process."""
 BLOCKS: Final = 128e6
-"""Bytes of the blocks that threads unpack or composite at a time. Sources that composite take more of them
-where there are many cores; tiles must not depend on the machine, or a map could not go on elsewhere."""
+"""Bytes of the blocks that threads unpack at a time. What compositing takes is said by the source, as for
+many cores: tiles must not depend on the machine, or a map could not go on elsewhere."""
+CELLS: Final = 56.0
+"""Bytes a pixel of a batch that say between which cells of a coarse grid it lies, and in which: five whole
+numbers of 8 bytes and four shares of 4."""
+COARSE: Final = "weather"
+"""The modality that comes on cells of its own."""
 READING: Final = 1.25
 """Bytes that reading a tile takes at most, in bytes of its stack: 1.19 were measured."""
+JOINED: Final = 1.0
+"""The same beside, where blocks are composited: they are joined when all of them are there."""
 RESULT: Final = 260.0
 """Bytes a pixel that layers, areas and compression of a finished tile take at most: 155 + 80 were
 measured."""
 CLASS: Final = 16.0
 """Bytes a pixel and class of probabilities: float32, joined from strips, and their steps."""
+WHOLE: Final = 6.0
+"""Bytes for each pixel of a map whose small patches are dissolved: 5.5 were measured on fields of 100 pixels
+with noise in them."""
 SMOOTHED: Final = 80.0
 """Bytes a pixel and class while a map is smoothed, in float64. By then no stack is in memory."""
 BATCH: Final = 8.0
@@ -66,10 +77,24 @@ class Memory:
     """Bytes, whatever the tile."""
     pixel: float
     """Bytes for each pixel of a tile."""
+    stored: float = 0.0
+    """Those of them for what tiles hold once they are computed."""
+    scenes: Scenes | None = None
+    """What compositing takes beside, where the source does so."""
 
     def taken(self, side: int) -> float:
         """Bytes with tiles of `side` pixels a side."""
-        return self.process + self.pixel * side * side
+        composited = self.scenes.taken(side) if self.scenes else 0.0
+        return self.process + self.pixel * side * side + composited
+
+    def whole(self, pixels: int, side: int) -> float:
+        """Bytes while the classes of a whole map are looked at: by then no stack is in memory.
+
+        Args:
+            pixels: Of the map.
+            side: Pixels a side of the tiles.
+        """
+        return self.process + self.stored * side * side + WHOLE * pixels
 
     def side(self, budget: float, asked: str) -> int:
         """The largest tile that a budget allows, in pixels a side.
@@ -103,13 +128,24 @@ def memory_of(method: Method, spec: Spec, probabilities: bool, smooth: bool, ahe
         ahead: Tiles that are read while another is computed.
     """
     values = sum(bytes_of_series(spec).values())
-    mapped = READING * values * (1 + ahead) + RESULT
-    if probabilities or smooth:
-        mapped += CLASS * spec.classes
+    stored = RESULT + (CLASS * spec.classes if probabilities or smooth else 0.0)
+    mapped = READING * values * (1 + ahead) + stored
     smoothed = SMOOTHED * spec.classes if smooth else 0.0
     network = SCRATCH * tensors_of(method, spec, STRIP)
-    fixed = PROCESS + CACHE * 1e6 + BLOCKS + BATCH * values * STRIP + network
-    return Memory(fixed, max(mapped, smoothed))
+    cells = CELLS if COARSE in spec.bands else 0.0
+    fixed = PROCESS + CACHE * 1e6 + BLOCKS + (BATCH * values + cells) * STRIP + network
+    return Memory(fixed, max(mapped, smoothed), stored)
+
+
+def composited(memory: Memory, spec: Spec, scenes: Scenes) -> Memory:
+    """What mapping takes where the stack is composited.
+
+    Args:
+        memory: What it takes from a stack that is there.
+        spec: What the model reads.
+        scenes: What compositing takes.
+    """
+    return replace(memory, pixel=memory.pixel + JOINED * sum(bytes_of_series(spec).values()), scenes=scenes)
 
 
 def bytes_of_series(spec: Spec) -> dict[str, int]:
@@ -117,7 +153,7 @@ def bytes_of_series(spec: Spec) -> dict[str, int]:
     found = {}
     for name, bands in bands_read(spec).items():
         steps = spec.steps if MODALITIES[name].dynamic else 1
-        if name != "weather":
+        if name != COARSE:
             found[name] = steps * (4 * len(bands) + 2 * MODALITIES[name].dynamic)
     return found
 
@@ -136,20 +172,41 @@ def bands_read(spec: Spec) -> dict[str, tuple[str, ...]]:
 
 def tensors_of(method: Method, spec: Spec, pixels: int) -> float:
     """Most bytes of tensors that are alive at a time while a network classifies so many pixels at once."""
-    few, many = (_tried(method, spec, number) for number in TRIED)
+    return max(_taken_with(method, spec, pixels, cells) for cells in {False, COARSE in spec.bands})
+
+
+def _taken_with(method: Method, spec: Spec, pixels: int, cells: bool) -> float:
+    few, many = (_tried(method, spec, number, cells) for number in TRIED)
     each = max(0.0, (many - few) / (TRIED[1] - TRIED[0]))
     return few + each * (pixels - TRIED[0])
 
 
-def _tried(method: Method, spec: Spec, number: int) -> int:
-    """Most bytes of tensors for `number` pixels that have everything, on the CPU."""
+def _tried(method: Method, spec: Spec, number: int, cells: bool) -> int:
+    """Most bytes of tensors for `number` pixels that have everything, on the CPU.
+
+    Args:
+        method: The network.
+        spec: What it reads.
+        number: Pixels.
+        cells: Whether the weather comes on cells between which pixels lie, else on pixels.
+    """
     values: Mapping[str, Any] = {
-        name: np.ones((number, *spec.shape(name)), np.float32) for name in spec.modalities
+        name: np.ones((4 if cells and name == COARSE else number, *spec.shape(name)), np.float32)
+        for name in spec.modalities
     }
-    batch = batch_of_values(values, spec, months=np.ones(spec.steps, np.int64))
+    index = {COARSE: np.zeros(number, np.int64)} if cells else {}
+    batch = batch_of_values(
+        values, spec, index, np.ones((number, len(values)), bool), np.ones(spec.steps, int)
+    )
     with _Counted() as counted:
-        predict(method, batch)
+        predict(method, _between_cells(batch) if cells else batch)
     return int(counted.most)
+
+
+def _between_cells(batch: Batch) -> Batch:
+    """The same pixels, each in the middle between four cells."""
+    rows, weights = torch.arange(4).expand(len(batch), 4), torch.full((len(batch), 4), 0.25)
+    return replace(batch, around={COARSE: Around(rows, weights)})
 
 
 class _Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch types it in part

@@ -11,13 +11,15 @@ import rasterio
 from odc.geo.geobox import GeoBox
 
 from geocomiss.aoi import read_aoi
+from geocomiss.covering import Covering
 from geocomiss.errors import unwritable
-from geocomiss.grid import crs_of, crs_text
+from geocomiss.grid import crs_of, crs_text, grid_of
 from geocomiss.mapping.assemble import STALE
 from geocomiss.mapping.clock import Clock
+from geocomiss.mapping.mask import read_mask
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.request import MapReport, MapRequest
-from geocomiss.mapping.sums import summed
+from geocomiss.mapping.sums import summed, with_lacking, with_rate
 from geocomiss.maps import (
     COLLECTION,
     ITEM,
@@ -38,6 +40,7 @@ from geocomiss.maps import (
     write_style,
 )
 from geocomiss.maps.stac import JSON_TYPE
+from geocomiss.sources.resolve import DEFAULT_RESOLUTION
 from geocomiss.zones import Zone
 
 PARTIAL: Final = "zones.partial"
@@ -54,10 +57,21 @@ class Mapped:
     """What was mapped in this run; None where it was finished before."""
 
 
+@dataclass(frozen=True)
+class Lacking:
+    """Zones of the area that have no map."""
+
+    failed: Mapping[str, str]
+    """Why nothing came of zones, by name."""
+    unseen: tuple[str, ...]
+    """Names of those in which nothing was ever seen."""
+
+
 def write_over(
     request: MapRequest,
     zones: tuple[Zone, ...],
     mapped: Mapping[str, Mapped],
+    lacking: Lacking,
     notes: tuple[str, ...],
     clock: Clock,
 ) -> MapReport:
@@ -67,6 +81,7 @@ def write_over(
         request: What was asked.
         zones: All zones of the area, from west to east.
         mapped: Those with a map, by name.
+        lacking: Those without one, where they have pixels to be mapped.
         notes: What to know of the zones.
         clock: Of the run.
 
@@ -81,8 +96,10 @@ def write_over(
         with clock.measure("write"):
             grid, layers = _write_layers(request, made, mapped, work)
             files = _publish(work, request.out, _others(request, made, mapped, layers, work))
-        summary = _summary(request, made, mapped, notes, clock) | {"files": [*files, SUMMARY]}
-        summary["grid"] = _described(grid)
+            told = _told_of(request, zones, lacking)
+        summary = _summary(request, made, mapped, notes, clock)
+        summary |= {"files": [*files, SUMMARY], "grid": _described(grid)}
+        summary = with_lacking(summary, lacking.failed, told)
         partial = work / SUMMARY
         partial.write_text(json.dumps(summary, indent=2) + "\n")
         partial.replace(request.out / SUMMARY)
@@ -189,7 +206,7 @@ def _summary(
 ) -> dict[str, Any]:
     """The content of `run.json`."""
     parts = {zone.name: read_summary(request.out / zone.name) for zone in zones}
-    whole = summed(parts)
+    whole = with_rate(summed(parts), clock)
     named = [
         {
             "name": zone.name,
@@ -199,15 +216,37 @@ def _summary(
         }
         for zone in zones
     ]
-    seconds = clock.total
     return whole | {
         "notes": [*notes, *whole["notes"]],
         "zones": named,
-        "seconds": round(seconds, 3),
         "time": _time(mapped),
-        "px_per_s": round(clock.pixels / seconds, 1),
         "command": request.command,
     }
+
+
+def _told_of(request: MapRequest, zones: tuple[Zone, ...], lacking: Lacking) -> dict[str, int]:
+    """Pixels of the zones without a map, by the reason for which they have no class."""
+    unseen = "required_missing" if request.require else "nothing_available"
+    found = {"masked": 0, unseen: 0} | ({"failed": 0} if lacking.failed else {})
+    for zone in zones:
+        if zone.name in lacking.failed or zone.name in lacking.unseen:
+            wanted, masked = pixels_of(request, zone)
+            found["failed" if zone.name in lacking.failed else unseen] += wanted
+            found["masked"] += masked
+    return found
+
+
+def pixels_of(request: MapRequest, zone: Zone) -> tuple[int, int]:
+    """Pixels of the area that lie in a zone without a map: (those to be mapped, those masked)."""
+    resolution = DEFAULT_RESOLUTION if request.resolution is None else request.resolution
+    grid = grid_of(zone.part, zone.crs, resolution)
+    covering, mask = Covering(zone.part, grid), read_mask(request.mask) if request.mask else None
+    wanted = masked = 0
+    for tile in covering.tiles(request.tile):
+        inside = covering.inside(tile.geobox)
+        kept = inside & mask.read_or_all(tile.geobox, grid) if mask and inside.any() else inside
+        wanted, masked = wanted + int(kept.sum()), masked + int((inside & ~kept).sum())
+    return wanted, masked
 
 
 def _time(mapped: Mapping[str, Mapped]) -> dict[str, float]:
@@ -251,7 +290,7 @@ def _report(
         computed=clock.pixels,
         kept=summary["tiles"]["kept_px"],
         time=summary["time"],
-        failed=summary["tiles"]["failed"],
+        failed=summary["tiles"]["failed"] | summary["failed_zones"],
         outside_applicability=applicability.get("outside_share"),
         zones=tuple(summary["zones"]),
     )

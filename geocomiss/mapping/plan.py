@@ -1,13 +1,14 @@
 """A map as it was decided on before its first pixel is computed, and all that decides a pixel."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo import Geometry
@@ -20,7 +21,10 @@ from geocomiss.calibration import Readout
 from geocomiss.checkpoint import Card, Checkpoint
 from geocomiss.covering import Covering
 from geocomiss.engine import Precision, prepared
+from geocomiss.engine.layers import fuses, fuses_on_gpu
+from geocomiss.engine.precision import FAST_BFLOAT16
 from geocomiss.grid import Tile, crs_of, crs_text, tiles_of
+from geocomiss.mapping.checks import device_of
 from geocomiss.mapping.illustrate import OPTICAL, can_illustrate, every_of
 from geocomiss.mapping.mask import Mask
 from geocomiss.mapping.memory import Memory
@@ -123,7 +127,7 @@ class Plan:
         further = {layer.name: layer for layer in self.layers() if layer.name not in BASIC}
         if self.applicability:
             further[APPLICABILITY] = applicability()
-        if self.needs_probabilities:
+        if self.request.needs_probabilities:
             further[PROBABILITIES] = probabilities(self.classes)
         return tuple(further.values())
 
@@ -139,11 +143,6 @@ class Plan:
         return self.readout.knows_accuracy and not self.request.smooth
 
     @property
-    def needs_probabilities(self) -> bool:
-        """Whether the probability of every class is asked for, smoothed, or decides on small patches."""
-        return self.request.probabilities or self.request.smooth > 0 or self.request.mapping_unit > 0
-
-    @property
     def simulated_model(self) -> bool:
         """Whether a model of the simulated world meets real data."""
         return self.checkpoint.card.simulated and not self.source.simulated
@@ -153,6 +152,14 @@ class Plan:
         if self.covering is None:
             return tiles_of(self.grid, self.request.tile)
         return self.covering.tiles(self.request.tile)
+
+    def tile(self, name: str) -> Tile:
+        """The tile of a name (see `Tile.name`)."""
+        row, col = map(int, name.split("_"))
+        size, (height, width) = self.request.tile, self.grid.shape
+        y = slice(row * size, min((row + 1) * size, height))
+        x = slice(col * size, min((col + 1) * size, width))
+        return Tile(row, col, y, x, self.grid[y, x])
 
     @cached_property
     def covering(self) -> Covering | None:
@@ -169,6 +176,20 @@ class Plan:
         """Which pixels of a tile are to be mapped, in the area and the mask: (H, W)."""
         area = self.within_area(tile)
         return area & self.mask.read(tile.geobox, self.grid) if self.mask and area.any() else area
+
+    def arithmetic(self) -> dict[str, str]:
+        """What the last bits of a result depend on here; empty where that cannot be told."""
+        known = {"torch": str(torch.__version__), "device": device_of(self.request).type}
+        if known["device"] == "cpu":
+            able: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+            sets = (torch.backends.cpu.get_cpu_capability(), *filter(able.get, FAST_BFLOAT16))
+            return known | {"layers": _layers(fuses, self.precision), "processor": " ".join(sets)}
+        if not torch.cuda.is_available():  # only workers have one
+            return known | {"layers": "", "processor": ""}
+        return known | {
+            "layers": _layers(fuses_on_gpu, self.precision),
+            "processor": torch.cuda.get_device_name(),
+        }
 
     def fingerprint(self) -> dict[str, Any]:
         """Everything that decides a pixel: tiles of another fingerprint are of another map."""
@@ -201,7 +222,12 @@ class Plan:
             "minimum_mapping_unit": self.request.mapping_unit,
             "layers": [[each.name, each.every, *each.band_names] for each in self.further],
             "geocomiss": __version__,
+            "arithmetic": self.arithmetic(),
         }
+
+
+def _layers(fused: Callable[[torch.dtype], bool], precision: Precision) -> str:
+    return "fused" if fused(getattr(torch, precision)) else "in two steps"
 
 
 def classes_of(card: Card) -> tuple[Category, ...]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import xarray as xr
+from odc.geo import Geometry
 
 from geocomiss.aoi import Area, read_aoi
 from geocomiss.batch import Spec
@@ -11,19 +12,21 @@ from geocomiss.calibration import Readout, caution, read_priors
 from geocomiss.checkpoint import Card, Checkpoint, read_checkpoint
 from geocomiss.engine import precision_of
 from geocomiss.errors import CheckpointError, MapError
-from geocomiss.inference import device_named
+from geocomiss.mapping.budget import check_whole, fitted, sized
 from geocomiss.mapping.checks import (
+    device_of,
     drift_warnings,
     model_warnings,
     sample_stacks,
     season_of,
     sensor_warnings,
     unit_differences,
+    windows_in,
 )
 from geocomiss.mapping.contract import Contract, band_differences, recipe_differences, settle
 from geocomiss.mapping.mapping_unit import check_mapping_unit
 from geocomiss.mapping.mask import read_mask
-from geocomiss.mapping.memory import AHEAD, PROCESS, Memory, bands_read, memory_of
+from geocomiss.mapping.memory import bands_read, composited
 from geocomiss.mapping.plan import Plan, classes_of
 from geocomiss.mapping.request import SHIPPED_MODEL, MapRequest
 from geocomiss.maps import (
@@ -34,7 +37,7 @@ from geocomiss.maps import (
 from geocomiss.modalities import MODALITIES
 from geocomiss.seasons import Cycle
 from geocomiss.sources import EARTH_ENGINE, SIMULATED, sources_of
-from geocomiss.sources.base import Reading, Source
+from geocomiss.sources.base import Compositing, Reading, Source
 from geocomiss.sources.resolve import Asked, future_steps, resolve_grid, source_asked, uncovered
 from geocomiss.stack import COUNT, groups_of, new_stack, origin_of, without
 from geocomiss.wording import without_secrets
@@ -53,13 +56,17 @@ def plan_map(request: MapRequest) -> Plan:
     _check_applicability(request, checkpoint)
     request, memory = sized(request, checkpoint)
     card, cycle = checkpoint.card, _cycle(checkpoint)
-    source = source_of(request, card)
-    _check_simulated(request, checkpoint, source)
-    readout = card.readout(_priors(request, card))
     area, crs = _place(request)
     geometry = area.geometry if area else None
+    source = source_of(request, card, geometry)
+    _check_simulated(request, checkpoint, source)
+    readout = card.readout(_priors(request, card))
     grid = resolve_grid(source, geometry, crs, request.resolution)
     calendar, other_calendar = season_of(request, source, cycle)
+    if memory and isinstance(source, Compositing) and (scenes := source.scenes(grid, calendar)):
+        request, memory = fitted(request, composited(memory, card.spec, scenes))
+        source.cut(request.tile)
+    check_whole(request, memory, grid)
     shared = tuple(name for name in source.bands if name in card.bands)
     found = (*recipe_differences(source.recipe, card, shared), *band_differences(source.bands, card))
     contract = settle((*other_calendar, *found), request.on_mismatch, request.without)
@@ -76,35 +83,17 @@ def plan_map(request: MapRequest) -> Plan:
         _classes(request, card),
         (*(area.notes if area else ()), *_readout_notes(readout), *_unmasked(checkpoint)),
         readout=readout,
-        precision=precision_of(request.precision, device_named(request.device), checkpoint.method),
+        precision=precision_of(request.precision, device_of(request), checkpoint.method),
         memory=memory,
     )
     return _checked(plan, contract)
 
 
-def sized(request: MapRequest, checkpoint: Checkpoint) -> tuple[MapRequest, Memory | None]:
-    """The request with the tiles that its memory allows."""
-    if request.memory is None:
-        return request, None
-    crew = bool(request.workers or request.scheduler)
-    read = {name: bands for name, bands in checkpoint.card.bands.items() if name not in request.without}
-    memory = memory_of(
-        checkpoint.method,
-        replace(checkpoint.card.spec, bands=read),
-        request.probabilities or request.smooth > 0,
-        request.smooth > 0,
-        0 if crew else AHEAD,
-    )
-    each = (request.memory - PROCESS) / request.workers if request.workers else request.memory
-    side = memory.side(each, f"--memory of {request.memory / 1e6:,.0f} MB")
-    return replace(request, tile=side), memory
-
-
-def source_of(request: MapRequest, card: Card) -> Source:
+def source_of(request: MapRequest, card: Card, area: Geometry | None = None) -> Source:
     """The source that is asked for. Nothing is asked of it that the model does not read."""
     wanted = {name: bands for name, bands in card.bands.items() if name not in request.without}
     unreadable = request.max_unreadable / 100
-    reading = Reading(wanted, request.max_cloud, unreadable, request.tile, request.ee, request.kept)
+    reading = Reading(wanted, request.max_cloud, unreadable, request.tile, request.ee, request.kept, area)
     return source_asked(
         Asked(request.source, card.recipe, request.seed, request.cloud_dilation, request.weather, reading)
     )
@@ -138,7 +127,8 @@ def _checked(plan: Plan, contract: Contract) -> Plan:
     """The plan after a look at values, with all that its user should know."""
     request, card, source, grid = plan.request, plan.checkpoint.card, plan.source, plan.grid
     shared = set(source.bands) & set(card.bands)
-    samples, unread = sample_stacks(plan.stack, source, grid, plan.wanted) if shared else ([], ())
+    windows = windows_in(grid, plan.covering, plan.wanted)
+    samples, unread = sample_stacks(plan.stack, source, grid, windows) if shared else ([], ())
     wrong = unit_differences(samples, tuple(card.bands))
     units = settle(wrong, request.on_mismatch, request.without)
     stack = without(plan.stack, units.dropped)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from geocomiss.errors import GeocomissError, MapError, SourceStopped, TilesFailed
+from geocomiss.errors import GeocomissError, MapStopped, SourceStopped, TilesFailed
 from geocomiss.grid import Tile
 from geocomiss.mapping.tiles import TileStore
 from geocomiss.tiling import Record
@@ -20,8 +20,13 @@ IN_A_ROW: Final = 10
 """Tiles that fail for the first time, without a success between them, after which a run ends."""
 NAMED: Final = 3
 """Failed tiles that are named in a message."""
-ENDING: Final = (MapError, SourceStopped, MemoryError)
+ENDING: Final = (MapStopped, SourceStopped, MemoryError)
 """Errors that have nothing to do with the tile: a full disk, a source that refuses, no memory."""
+TRY_AGAIN: Final = (
+    "mend it and give the same command again, which tries these tiles once more, or map without them with "
+    "--skip-failed"
+)
+"""What to do about tiles that failed."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Outcome:
     record: Record
     """Its line in the manifest."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """Seconds per kind of work; empty where it was done already."""
+    """Seconds per kind of work; empty where another process had done it."""
     pixels: int = 0
     """Pixels classified for it in this run."""
     account: object = None
@@ -53,7 +58,10 @@ class Queue:
         self.failed: dict[str, str] = {}
         """Why each tile failed that was set aside."""
         self.kept = 0
-        """Pixels of tiles that earlier runs computed."""
+        """Pixels classified in tiles that this run did not compute: an earlier one did, or a worker that
+        died."""
+        self.passed = 0
+        """Pixels, wanted or not, of the tiles that were done before."""
         self._attempts: dict[str, int] = {}
         self._in_a_row = 0
         self._last: Exception | None = None
@@ -64,7 +72,8 @@ class Queue:
                 missing.append(tile)
             else:
                 self.done[tile.name] = record
-                self.kept += tile.geobox.height * tile.geobox.width
+                self.kept += _classified(record)
+                self.passed += tile.geobox.height * tile.geobox.width
         # what failed before comes last: it must not keep a run from going on
         self._waiting = deque(sorted(missing, key=lambda tile: store.failed_before(tile)))
 
@@ -76,6 +85,7 @@ class Queue:
         """Note that a tile is done."""
         self._in_a_row = 0
         self.done[tile.name] = outcome.record
+        self.kept += 0 if outcome.seconds else _classified(outcome.record)
 
     def fail(self, tile: Tile, error: Exception) -> None:
         """Note that a tile failed.
@@ -88,7 +98,7 @@ class Queue:
         first = tile.name not in self._attempts and not self._store.failed_before(tile)
         self._in_a_row, self._last = self._in_a_row + first, error
         self._attempts[tile.name] = self._attempts.get(tile.name, 0) + 1
-        reason = error.found if isinstance(error, GeocomissError) else f"{type(error).__name__}: {error}"
+        reason = reason_of(error)
         self._store.note_failure(tile, reason)
         if self._attempts[tile.name] < ATTEMPTS:
             self._waiting.append(tile)
@@ -118,6 +128,15 @@ class Queue:
         raise TilesFailed(
             f"{len(names)} tiles failed again and again: {named}{more}; {rest}",
             expected="input that can be read",
-            todo="mend it and give the same command again, which tries these tiles once more, or map without "
-            "them with --skip-failed",
+            todo=TRY_AGAIN,
         ) from self._last
+
+
+def _classified(record: Record) -> int:
+    """Pixels of a tile in the area and the mask."""
+    return record.counts.looked_at if record.counts else 0
+
+
+def reason_of(error: Exception) -> str:
+    """Why something failed, in a line."""
+    return error.found if isinstance(error, GeocomissError) else f"{type(error).__name__}: {error}"

@@ -97,6 +97,11 @@ class MapRequest:
     """The command line, for `run.json`."""
 
     @property
+    def needs_probabilities(self) -> bool:
+        """Whether the probability of every class is asked for, smoothed, or decides on small patches."""
+        return self.probabilities or self.smooth > 0 or self.mapping_unit > 0
+
+    @property
     def kept(self) -> Path:
         """Folder for what a metered source has sent, until the map is finished."""
         return self.out / "fetched"
@@ -124,8 +129,8 @@ class MapReport:
     """Pixels `outside` the area, `masked`, and with `required_missing`."""
     files: list[str]
     """Files written, relative to `folder`."""
-    px_per_s: float
-    """Classified pixels per second, end to end."""
+    px_per_s: float | None
+    """Classified pixels per second (see `Clock.rate`); None where this run classified none."""
     seconds: float
     """Wall-clock time."""
     simulated_model: bool
@@ -137,7 +142,7 @@ class MapReport:
     computed: int = 0
     """Pixels classified in this run."""
     kept: int = 0
-    """Pixels of tiles that earlier, interrupted runs computed."""
+    """Pixels classified in tiles that this run did not compute, mostly by earlier, interrupted ones."""
     time: dict[str, float] = field(default_factory=dict)
     """Where the time of this run went (see `Clock.shares`)."""
     failed: dict[str, str] = field(default_factory=dict)
@@ -145,4 +150,5 @@ class MapReport:
     zones: tuple[dict[str, Any], ...] = ()
     """`name, crs, pixels, area_ha` of each UTM zone with a map of its own; none: there is one map."""
     outside_applicability: float | None = None
-    """Share of the pixels with a class that lie outside the area of applicability; None: not known."""
+    """Share of the pixels with a class that lie outside the area of applicability; None: not known, or there
+    are none."""

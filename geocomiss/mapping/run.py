@@ -3,13 +3,16 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Final
 
 import rasterio
 
 from geocomiss.errors import MapError, NothingSeen, NothingToMap
-from geocomiss.inference import device_named
+from geocomiss.grid import lonlat
 from geocomiss.mapping.assemble import Finished, assemble, total
+from geocomiss.mapping.checks import device_of
 from geocomiss.mapping.clock import Clock
+from geocomiss.mapping.illustrate import IMAGING
 from geocomiss.mapping.mapping_unit import apply_mapping_unit
 from geocomiss.mapping.memory import CACHE
 from geocomiss.mapping.plan import Plan
@@ -20,7 +23,12 @@ from geocomiss.mapping.smoothing import smooth_tiles
 from geocomiss.mapping.tiles import TileStore
 from geocomiss.mapping.work import Teller, map_here
 from geocomiss.maps import NOT_MAPPED, SUMMARY
+from geocomiss.stack import bands_of, origin_of
 from geocomiss.tiling import TILES, WorkFolder
+from geocomiss.wording import without_secrets
+
+NO_IMAGE: Final = "no acquisition"
+"""What catalogues say of steps without images."""
 
 
 def map_one(
@@ -43,14 +51,15 @@ def map_one(
     work = WorkFolder(request.out / TILES)
     work.forget_published(request.out / SUMMARY)
     check_free(request.out, SUMMARY, request.overwrite or again, "a finished map")
-    device_named(request.device)
+    device_of(request)
     with work.held(), _small_cache():
         with clock.measure("plan"):
             plan = plan_map(request)
-            work.claim(plan.fingerprint(), sum(1 for _ in plan.tiles()), discard=request.overwrite)
-            store = TileStore(work.path)
+            tiles = sum(1 for _ in plan.tiles())
+            store = TileStore(work.claim(plan.fingerprint(), tiles, discard=request.overwrite))
             queue = Queue(plan.tiles(), store)
-        _map_tiles(plan, store, queue, clock, progress)
+        with clock.mapping():
+            _map_tiles(plan, store, queue, clock, progress)
         finished = Finished(store, queue.done, queue.failed, queue.kept)
         _check_content(plan, finished, work)
         if request.smooth:
@@ -95,7 +104,7 @@ def _map_tiles(plan: Plan, store: TileStore, queue: Queue, clock: Clock, progres
         TilesFailed: Some tiles failed, and a map without them is not asked for.
     """
     pixels = sum(tile.geobox.height * tile.geobox.width for tile in plan.tiles())
-    told = Teller(clock, pixels, queue.kept, progress)
+    told = Teller(clock, pixels, queue.passed, progress)
     if plan.request.workers or plan.request.scheduler:
         from geocomiss.mapping.crew import Crew, map_with  # one process alone needs no cluster
 
@@ -112,7 +121,7 @@ def _check_content(plan: Plan, finished: Finished, work: WorkFolder) -> None:
 
     Raises:
         NothingToMap: No pixel is to be mapped.
-        NothingSeen: Nothing was ever seen.
+        NothingSeen: Nothing was ever seen, or nothing of what a class needs.
     """
     if finished.failed:
         return
@@ -124,10 +133,32 @@ def _check_content(plan: Plan, finished: Finished, work: WorkFolder) -> None:
             expected="at least one",
             todo="check --aoi and --mask, or give a finer --resolution",
         )
-    if not counts.patterns[1:NOT_MAPPED].any():
+    seen = bool(counts.patterns[1:NOT_MAPPED].any())
+    needed = [name for name in plan.request.require if name in bands_of(plan.stack)]
+    imaging = [IMAGING.index(name) for name in needed if name in IMAGING]
+    if not seen or (imaging and len(imaging) == len(needed) and not counts.observed[imaging].any()):
         work.clear()
-        raise NothingSeen(
-            "a stack without a single valid value in the area of interest",
-            expected="values other than NaN or nodata",
-            todo="check the file, the area, the mask and the season",
-        )
+        raise _nothing_seen(plan, seen)
+
+
+def _nothing_seen(plan: Plan, others: bool) -> NothingSeen:
+    """What to say where the source has nothing to make a map of.
+
+    Args:
+        plan: The map.
+        others: Whether modalities were seen that alone give no class.
+    """
+    what = "a single valid value"
+    if others:
+        what = f"a single observation of {' or '.join(plan.request.require)} (see --require)"
+    area = lonlat(plan.area or plan.grid.extent)
+    own = plan.source.grid
+    holds = f"; it holds {plan.source.held} within {lonlat(own.extent)}" if own else ""
+    told = [note for note in origin_of(plan.stack).notes if NO_IMAGE in note or "no elevation" in note]
+    return NothingSeen(
+        f"the source {without_secrets(plan.request.source)} without {what} in the area of interest ({area}) "
+        f"and season ({plan.calendar})" + "".join(f"; {note}" for note in told),
+        expected="values other than NaN or nodata" + holds,
+        todo="check the source, the area, the mask and the season"
+        + ("" if own else "; `geocomiss search` shows what a catalogue has"),
+    )

@@ -88,8 +88,8 @@ def smooth_tiles(plan: Plan, unsmoothed: Finished) -> Finished:
     folder = WorkFolder(unsmoothed.store.folder / "smooth")
     tiles = {(tile.row, tile.col): tile for tile in unsmoothed.tiles(plan)}
     # a tile that comes later changes its neighbours
-    folder.claim({"failed": sorted(unsmoothed.failed)}, len(tiles), discard=True)
-    smoothed, done = TileStore(folder.path), {}
+    claimed = folder.claim({"failed": sorted(unsmoothed.failed)}, len(tiles), discard=True)
+    smoothed, done = TileStore(claimed), {}
     for tile in tiles.values():
         record = smoothed.record_of(tile)
         if record is None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any, Final
 
+from geocomiss.mapping.clock import Clock
 from geocomiss.sources.base import Traffic
 
 Summary = dict[str, Any]
@@ -46,6 +47,42 @@ def summed(parts: Mapping[str, Summary]) -> Summary:
         "memory": _highest(each["memory"] for each in several),
         "timings": _added(each["timings"] for each in several),
         "versions": first["versions"],
+    }
+
+
+def with_rate(summary: Summary, clock: Clock) -> Summary:
+    """A summary that tells what a run classified itself: zones may have been mapped by earlier ones.
+
+    Args:
+        summary: Of all zones.
+        clock: Of this run, with the pixels that it classified.
+    """
+    tiles = summary["tiles"]
+    kept = tiles["computed_px"] + tiles["kept_px"] - clock.pixels
+    rate = clock.rate(kept)
+    return summary | {
+        "tiles": tiles | {"computed_px": clock.pixels, "kept_px": kept},
+        "seconds": round(clock.total, 3),
+        "px_per_s": rate and round(rate, 1),
+    }
+
+
+def with_lacking(summary: Summary, failed: Mapping[str, str], nodata: Mapping[str, int]) -> Summary:
+    """A summary that tells of zones without a map, too.
+
+    Args:
+        summary: Of the others.
+        failed: Why nothing came of zones, by name.
+        nodata: Pixels of all zones without a map by the reason for which they have no class.
+    """
+    warnings = [
+        f"{name} has no map, as it failed ({why}): the same command with --overwrite tries it once more"
+        for name, why in failed.items()
+    ]
+    return summary | {
+        "nodata": _added([summary["nodata"], nodata]),
+        "warnings": [*summary["warnings"], *warnings],
+        "failed_zones": dict(failed),
     }
 
 

@@ -2,16 +2,18 @@
 
 A tile is written to a temporary file, hashed, renamed, and only then recorded in the manifest with its
 digest and what it holds. A tile counts as done when its file has a recorded digest; anything else is done
-again.
+again. Each time it is read its digest is compared once more.
 """
 
 import hashlib
 import os
+import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,8 +77,10 @@ class TileResult:
 class TileStore:
     """The files of a map's tiles.
 
+    What was recorded of them is read when it is first asked for: who only computes needs nothing of it.
+
     Args:
-        folder: Where; claimed already (see `WorkFolder.claim`).
+        folder: Where; what `WorkFolder.claim` gave: no tile of another map is ever in it.
         own: Manifest that this process writes.
     """
 
@@ -86,22 +90,27 @@ class TileStore:
         self._done: dict[str, list[Record]] = {}
         self._failed: set[str] = set()
         self._verified: dict[str, Record] = {}
-        self.reload()
+        self._read = False
 
     def reload(self) -> None:
         """Take notice of what other processes have recorded."""
         lines = self.manifest.read()
-        self._done = {
-            name: [each for each in records if each.state == "done"] for name, records in lines.items()
-        }
+        self._done = {name: _done(records) for name, records in lines.items()}
         self._failed = {name for name, records in lines.items() if records[-1].state == "failed"}
+        self._read = True
+
+    def look_for(self, tile: Tile) -> None:
+        """Take notice of what other processes have recorded of one tile, and of nothing else."""
+        self._done[tile.name] = _done(self.manifest.read(tile.name).get(tile.name, []))
 
     def record_of(self, tile: Tile) -> Record | None:
         """What is recorded of a tile that is done and whose file is undamaged; else None."""
+        if not (self._read or tile.name in self._done or tile.name in self._verified):
+            self.reload()
         if tile.name not in self._verified and self._done.get(tile.name):
             digest = _digest(self._path(tile))
             for record in self._done[tile.name]:
-                if record.sha256 == digest and record.counts is not None:
+                if record.sha256 == digest and record.packed:
                     self._verified[tile.name] = record
         return self._verified.get(tile.name)
 
@@ -114,7 +123,9 @@ class TileStore:
         return self._path(tile).exists()
 
     def failed_before(self, tile: Tile) -> bool:
-        """Whether what was last recorded of a tile, when this began, is that it failed."""
+        """Whether what was last recorded of a tile, when this was first asked, is that it failed."""
+        if not self._read:
+            self.reload()
         return tile.name in self._failed
 
     def note_start(self, tile: Tile) -> None:
@@ -128,7 +139,8 @@ class TileStore:
     def write_tile(self, tile: Tile, result: TileResult) -> Record:
         """Store a tile and record it. Raises MapError when the disk is full."""
         path = self._path(tile)
-        partial = path.with_suffix(f".{os.getpid()}.partial")  # another process may be at the same tile
+        # another process may be at the same tile, on a machine whose numbers of processes are the same
+        partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
         try:
             with partial.open("wb") as file:
                 np.savez_compressed(file, **_arrays(result))
@@ -171,16 +183,26 @@ class TileStore:
 
     @contextmanager
     def _opened(self, tile: Tile) -> Iterator[Any]:
-        """The file of a tile; archives carry checksums of what they hold."""
+        """The file of a tile, which must be what was recorded, whenever it is read."""
+        known = self.record_of(tile)
         try:
-            with np.load(self._path(tile), allow_pickle=False) as stored:
+            content = self._path(tile).read_bytes()
+        except OSError as error:
+            raise self._damaged(tile, type(error).__name__) from error
+        if known is None or hashlib.sha256(content).hexdigest() != known.sha256:
+            raise self._damaged(tile, "it is not what was written")
+        try:
+            with np.load(BytesIO(content), allow_pickle=False) as stored:
                 yield stored
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise MapError(
-                f"the tile {tile.name} in {self.folder} is damaged ({type(error).__name__})",
-                expected="a file as it was written",
-                todo="check the disk and give the same command again: it computes this tile anew",
-            ) from error
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise self._damaged(tile, type(error).__name__) from error
+
+    def _damaged(self, tile: Tile, why: str) -> MapError:
+        return MapError(
+            f"the tile {tile.name} in {self.folder} is damaged ({why})",
+            expected="a file as it was written",
+            todo="check the disk and give the same command again: it computes this tile anew",
+        )
 
     def _note(self, write: Callable[[], None]) -> None:
         try:
@@ -202,6 +224,10 @@ def _arrays(result: TileResult) -> dict[str, Any]:
         "counts": np.array([result.outside, result.masked]),
         "observed": result.observed,
     } | {FURTHER + name: values for name, values in result.further.items()}
+
+
+def _done(records: list[Record]) -> list[Record]:
+    return [each for each in records if each.state == "done"]
 
 
 def _digest(path: Path) -> str:

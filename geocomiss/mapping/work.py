@@ -33,14 +33,14 @@ class Teller:
     Args:
         clock: Of the run.
         total: Pixels of all tiles.
-        kept: Pixels of tiles that earlier runs computed.
+        passed: Pixels of those that were done before.
         progress: Told (pixels done, pixels in all).
     """
 
-    def __init__(self, clock: Clock, total: int, kept: int, progress: Progress | None) -> None:
-        self._clock, self._total, self._done, self._progress = clock, total, kept, progress
-        if progress and kept:
-            progress(kept, total)
+    def __init__(self, clock: Clock, total: int, passed: int, progress: Progress | None) -> None:
+        self._clock, self._total, self._done, self._progress = clock, total, passed, progress
+        if progress and passed:
+            progress(passed, total)
 
     def within(self, tile: Tile, done: int, of: int) -> None:
         """Progress within a tile is in proportion to the pixels classified."""

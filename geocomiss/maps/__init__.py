@@ -32,6 +32,7 @@ from geocomiss.maps.stac import (
     map_item,
     model_item,
 )
+from geocomiss.maps.stated import classes_stated
 from geocomiss.maps.style import QML_SUFFIX, write_style
 from geocomiss.maps.summary import AREA_NOTE, SUMMARY, check_one_map, read_summary, zones_in
 
@@ -62,6 +63,7 @@ __all__ = [
     "add_file_facts",
     "applicability",
     "check_one_map",
+    "classes_stated",
     "expected_accuracy",
     "map_collection",
     "map_item",

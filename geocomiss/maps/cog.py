@@ -18,12 +18,13 @@ import rasterio.shutil
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio._err import CPLE_BaseError  # what GDAL's own errors derive from; there is no public name
-from rasterio.errors import RasterioError
+from rasterio.errors import RasterBlockError, RasterioError
 from rasterio.windows import Window
 
-from geocomiss.errors import MapError
+from geocomiss.errors import MapError, MapStopped
 from geocomiss.grid import crs_of
 from geocomiss.maps.layers import Layer
+from geocomiss.maps.levels import with_levels
 from geocomiss.maps.readback import BLOCK, Tally
 from geocomiss.maps.sidecar import sidecar_of, write_categories
 
@@ -129,7 +130,8 @@ def _write(raster: _Raster, windows: Iterable[WindowOf], *, sparse: bool) -> tup
         written = _write_plain(plain, raster, windows)
         if sparse:
             written.counts[:, layer.nodata] += pixels - written.counts.sum(1)
-        rasterio.shutil.copy(plain, cog, driver="COG", OVERVIEW_RESAMPLING=layer.overviews.upper(), **COG)
+        whole = with_levels(plain, written.occupied, layer.overviews)
+        rasterio.shutil.copy(whole, cog, driver="COG", OVERVIEW_RESAMPLING=layer.overviews.upper(), **COG)
         if layer.categories:  # beside the copy, so that the sidecar holds what we wrote and nothing else
             write_categories(cog, layer.categories)
         _check(cog, layer, written, pixels)
@@ -155,15 +157,15 @@ def _tidy(path: Path, work: Path, temporary: tuple[Path, ...], size: int) -> Ite
             work.rmdir()
 
 
-def _unwritable(path: Path, error: Exception, size: int) -> MapError:
+def _unwritable(path: Path, error: Exception, size: int) -> MapStopped:
     folder = next((parent for parent in path.parents if parent.exists()), Path())
     free = shutil.disk_usage(folder).free
     why = str(error).splitlines()[0] if str(error) else type(error).__name__
     if free < size * ROOM:  # GDAL's own words for a full disk are many, and none says so
         why = f"the disk is full, {free / 1e6:,.1f} MB are left: {why}"
-    return MapError(
+    return MapStopped(
         f"{path} cannot be written ({why})",
-        expected=f"a folder that can be written to, with {size * ROOM / 1e6:,.0f} MB free",
+        expected=f"a folder that can be written to, with {max(0.1, size * ROOM / 1e6):,.1f} MB free",
         todo="free some space, correct the permissions, or choose another --out",
     )
 
@@ -234,14 +236,27 @@ def _check(raster: Path, layer: Layer, written: Tally, pixels: int) -> None:
         )
     with rasterio.open(raster) as file:
         found = Tally(layer, file.shape)
-        for _, block in file.block_windows(1):
-            found.add(file.read(window=block), int(block.row_off), int(block.col_off))
+        for (row, col), block in file.block_windows(1):
+            if written.occupied[row, col] or _stored(file, row, col):
+                found.add(file.read(window=block), int(block.row_off), int(block.col_off))
+        found.counts[:, layer.nodata] += pixels - found.counts.sum(1)
     if wrong := found.differs(written):
         raise MapError(
             f"{layer.name} read back differs from what was written in {wrong}",
             expected="the same values",
             todo="check the disk (is it full?) and make the map again",
         )
+
+
+def _stored(file: Any, row: int, col: int) -> bool:
+    """Whether a file holds a block, of any band; one that it does not hold reads as nodata."""
+    for band in file.indexes:
+        try:
+            file.block_size(band, row, col)
+        except RasterBlockError:
+            continue
+        return True
+    return False
 
 
 def _publish(cog: Path, path: Path) -> None:

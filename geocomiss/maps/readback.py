@@ -57,9 +57,14 @@ class Tally:
                 weights = _weights()[_from(rows, row * BLOCK), _from(cols, col * BLOCK)]
                 self.checksums[:, row, col] += self._checksums(part, weights)
 
+    @property
+    def occupied(self) -> NDArray[np.bool_]:
+        """(rows of blocks, columns of blocks) those that hold more than "no data"."""
+        return np.asarray(self.checksums.any(0))
+
     def differs(self, other: "Tally") -> str:
         """In what, in words; '' where nothing differs."""
-        pixels = int(abs(self.counts - other.counts).sum()) // 2
+        pixels = (int(abs(self.counts - other.counts).sum()) + 1) // 2  # one that is lost counts, too
         blocks = int((self.checksums != other.checksums).sum())
         if not pixels and not blocks:
             return ""

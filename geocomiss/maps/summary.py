@@ -48,6 +48,16 @@ def zones_in(folder: Path) -> tuple[str, ...]:
     return zone_names(each.get("name") for each in listed if isinstance(each, dict))
 
 
+def failed_zones_in(folder: Path) -> dict[str, str]:
+    """Why UTM zones have no map in a folder that should have one, by name."""
+    try:
+        stated = read_summary(folder).get("failed_zones")
+    except MapError:
+        return {}
+    known = stated if isinstance(stated, dict) else {}
+    return {name: str(known[name]) for name in zone_names(known)}
+
+
 def zone_names(stated: Iterable[Any]) -> tuple[str, ...]:
     """Those of the names in a file that can be a zone's folder, and no way out of the map's."""
     return tuple(str(name) for name in stated if ZONE.fullmatch(str(name)))

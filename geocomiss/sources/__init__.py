@@ -18,6 +18,7 @@ from geocomiss.sources.cropharvest import CropHarvestSource
 from geocomiss.sources.folder import member_of
 from geocomiss.sources.openeo import OpenEOSource
 from geocomiss.sources.stored import StoredSource
+from geocomiss.sources.zoned import check_one_stack
 
 SIMULATED: Final = "simulated"
 """Name of the source that needs no file."""
@@ -171,6 +172,7 @@ def _local(text: str, recipe: Recipe | None, reading: Reading) -> Source:
     understood = ", or ".join(known)
     if not path.exists():
         raise SourceError(f"the source {text!r} does not exist", expected=understood, todo="check the path")
+    check_one_stack(path)
     for kind in SOURCES.values():
         if kind.recognise(path):
             return kind.make(path.absolute(), recipe, reading)  # workers may run in other folders

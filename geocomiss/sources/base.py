@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 import xarray as xr
+from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
 
 from geocomiss.recipes import Recipe
@@ -63,6 +64,8 @@ class Reading:
     """How Earth Engine is reached, where it is asked at all."""
     keep: Path | None = None
     """Folder for what a remote source has sent, until the run is over. None: a temporary one."""
+    area: Geometry | None = None
+    """Where values will be used; a source may leave out the others. None: everywhere."""
 
 
 class Source(Protocol):
@@ -176,3 +179,32 @@ class Listing(Protocol):
     @property
     def items(self) -> tuple[str, ...]:
         """Addresses of the Items found last, without tokens."""
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """What compositing takes: a block of a stack is made of several scenes in each step."""
+
+    pixel: float
+    """Most bytes that a pixel of a block takes in one step."""
+    margin: int
+    """Pixels that are read beyond each side of a block."""
+    side: int
+    """Most pixels a side of a block."""
+    blocks: int
+    """Blocks that are made at a time, on however many cores."""
+
+    def taken(self, tile: int) -> float:
+        """Bytes of all blocks in work, with tiles of so many pixels a side."""
+        return self.blocks * self.pixel * (min(tile, self.side) + 2 * self.margin) ** 2
+
+
+@runtime_checkable
+class Compositing(Protocol):
+    """A source that makes stacks of scenes, each of which is read in whole blocks."""
+
+    def scenes(self, grid: GeoBox, season: Calendar) -> Scenes | None:
+        """What compositing the stack of a grid and season takes; None where no part of it is composited."""
+
+    def cut(self, tile: int) -> None:
+        """Cut what is opened from now on for tiles of so many pixels a side."""

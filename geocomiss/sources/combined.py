@@ -13,7 +13,16 @@ from geocomiss.grid import same_grid
 from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import COMPARED, Recipe
 from geocomiss.seasons import Calendar
-from geocomiss.sources.base import Accounting, Counting, Listing, Metered, Source, Traffic
+from geocomiss.sources.base import (
+    Accounting,
+    Compositing,
+    Counting,
+    Listing,
+    Metered,
+    Scenes,
+    Source,
+    Traffic,
+)
 from geocomiss.stack import Origin, groups_of, new_stack, origin_of
 
 PART: Final = re.compile(r"(?:^|,)(" + "|".join(MODALITIES) + ")=")
@@ -102,6 +111,17 @@ class CombinedSource:
         for part, each in zip(self.parts, counted if isinstance(counted, list) else [], strict=False):
             if isinstance(part, Counting):
                 part.count(each)
+
+    def scenes(self, grid: GeoBox, season: Calendar) -> Scenes | None:
+        """See `Compositing.scenes`; of the part that takes most, as all make their blocks in turn."""
+        parts = (part.scenes(grid, season) for part in self.parts if isinstance(part, Compositing))
+        return max(filter(None, parts), key=lambda each: each.taken(each.side), default=None)
+
+    def cut(self, tile: int) -> None:
+        """See `Compositing.cut`."""
+        for part in self.parts:
+            if isinstance(part, Compositing):
+                part.cut(tile)
 
     def open(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
         """Each modality from its source (see `Source.open`)."""

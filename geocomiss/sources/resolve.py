@@ -140,7 +140,7 @@ def resolve_grid(source: Source, area: Geometry | None, crs: str, resolution: fl
             expected="the stack's own grid: its pixels are never resampled",
             todo="leave the option out",
         )
-    return crop(own, area) if area else own
+    return crop(own, area, source.name) if area else own
 
 
 def _asked(crs: str | None, resolution: float | None) -> str:

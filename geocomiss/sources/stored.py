@@ -77,8 +77,9 @@ class StoredSource:
         return self._origin.calendar
 
     def open(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
-        """A window of it, cut to a season (see `Source.open`)."""
-        return part_of(self._stack, grid, season)
+        """A window of it, cut to a season, in the blocks of the file (see `Source.open`)."""
+        # blocks of the window's own would be cut from up to four of these, each of which is unpacked whole
+        return part_of(self._stack, grid, season, tidied=False)
 
 
 def _guarded(path: Path, modality: str, group: xr.Dataset) -> xr.Dataset:

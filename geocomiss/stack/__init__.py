@@ -27,6 +27,7 @@ from geocomiss.stack.season import (
     holds,
     periods,
 )
+from geocomiss.stack.spots import read_spots
 from geocomiss.stack.store import (
     read_stack,
     write_stack,
@@ -54,6 +55,7 @@ __all__ = [
     "new_stack",
     "origin_of",
     "periods",
+    "read_spots",
     "read_stack",
     "series_at",
     "swept",

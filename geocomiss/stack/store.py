@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import xarray as xr
 from dask.callbacks import Callback
@@ -11,6 +11,8 @@ from dask.callbacks import Callback
 from geocomiss.errors import StackError
 from geocomiss.stack.layout import FORMAT, new_stack, origin_of
 
+BLOCK: Final = 256
+"""Pixels a side of blocks, where those of a source are of several sizes."""
 Progress = Callable[[int, int], None]
 """Told (tasks done, tasks in all)."""
 
@@ -28,7 +30,7 @@ def write_stack(stack: xr.DataTree, path: Path, progress: Progress | None = None
     try:
         # the encoding of the file that values came from would round them and chunk them its way
         with _Telling(progress):
-            stack.map_over_datasets(xr.Dataset.drop_encoding).to_zarr(partial, mode="w", consolidated=False)
+            stack.map_over_datasets(_stored).to_zarr(partial, mode="w", consolidated=False)
         if path.exists():
             shutil.rmtree(path)
         partial.rename(path)
@@ -58,6 +60,14 @@ def read_stack(path: Path) -> xr.DataTree:
         )
     groups = {name: group.to_dataset(inherit=False) for name, group in stack.children.items()}
     return new_stack(groups, origin_of(stack))
+
+
+def _stored(group: xr.Dataset) -> xr.Dataset:
+    """In blocks of one size, as Zarr wants it, and without the coding of the file that values came from."""
+    sides = [group.chunksizes.get(dim, ()) for dim in ("y", "x")]
+    uneven = any(len({*each[:-1]}) > 1 or (each and each[-1] > each[0]) for each in sides)
+    plain = group.drop_encoding()
+    return plain.chunk(y=BLOCK, x=BLOCK) if uneven else plain
 
 
 class _Telling(Callback):

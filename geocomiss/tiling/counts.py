@@ -36,6 +36,11 @@ class Counts:
         pairs = ((getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
         return Counts(*(one + two for one, two in pairs))
 
+    @property
+    def looked_at(self) -> int:
+        """Pixels in the area and the mask."""
+        return int(self.patterns[: VALUES - 1].sum())
+
     @classmethod
     def nothing(cls, observed: tuple[int, int]) -> "Counts":
         """Of no tile at all.

@@ -1,6 +1,13 @@
-"""The folder of a map in the making: one process at a time plans in it, always with the same arguments."""
+"""The folder of a map in the making: one process at a time plans in it, always with the same arguments.
 
+Tiles lie in a folder of their own, named after these arguments: a worker that still computes for a map that
+was given up, its planner killed, finds its folder gone, and can neither leave a tile to another map nor take
+one from it.
+"""
+
+import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +23,8 @@ TILES: Final = "tiles"
 """Name of the folder within that of a map."""
 REQUEST: Final = "request.json"
 """Everything that decides a pixel, and how many tiles there are."""
+DIGITS: Final = 16
+"""Of the digest of the arguments, in the name of the folder of their tiles."""
 LOCK: Final = "lock"
 """File that the planning process holds locked: the system lets go of it however the process ends."""
 PUBLISHED: Final = "published"
@@ -57,7 +66,7 @@ class WorkFolder:
         try:
             yield
         finally:
-            worth = any(self.path.glob("*.npz"))
+            worth = any(self.path.rglob("*.npz"))
             if not worth:
                 self.clear()
             lock.release()
@@ -78,8 +87,8 @@ class WorkFolder:
         except (NotImplementedError, OSError):
             return False  # not ours to lock: someone else's finished or given-up work
 
-    def claim(self, arguments: dict[str, Any], tiles: int, *, discard: bool) -> None:
-        """State what is being made here, or check that it is the same as before.
+    def claim(self, arguments: dict[str, Any], tiles: int, *, discard: bool) -> Path:
+        """State what is being made here, or check that it is the same as before. Returns where tiles go.
 
         Args:
             arguments: What must be equal for earlier tiles to count.
@@ -96,10 +105,20 @@ class WorkFolder:
                 raise self._other(before, now)
             if before != now:
                 self.clear()
-            self.path.mkdir(parents=True, exist_ok=True)
+            self._of(now).mkdir(parents=True, exist_ok=True)
             self._write({"tiles": tiles, "arguments": now})
         except OSError as error:
             raise unwritable(self.path.parent, error) from error
+        return self._of(now)
+
+    @property
+    def current(self) -> Path:
+        """Where the tiles lie of what is being made here."""
+        return self._of(self.request().get("arguments", {}))
+
+    def _of(self, arguments: dict[str, Any]) -> Path:
+        digest = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode()).hexdigest()
+        return self.path / digest[:DIGITS]
 
     def request(self) -> dict[str, Any]:
         """What is being made here; a damaged file is like none."""
@@ -113,7 +132,9 @@ class WorkFolder:
         """Delete everything but the lock."""
         for each in self.path.iterdir() if self.path.exists() else ():
             if each.is_dir():
-                shutil.rmtree(each)
+                # first another name: then no worker that is still at it puts anything in
+                gone = each.rename(each.with_name(f"{each.name}.{os.getpid()}.gone"))
+                shutil.rmtree(gone, ignore_errors=True)  # what stays for a while counts for nothing
             elif each.name != LOCK:
                 each.unlink()
 

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ ALL: Final = "manifest*.jsonl"
 """Files of all processes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """A line of a manifest."""
 
@@ -42,8 +43,13 @@ class Record:
     """Digest of its file, once it is done."""
     reason: str = ""
     """Why it failed."""
-    counts: Counts | None = None
-    """What it holds, once it is done."""
+    packed: bytes = b""
+    """What it holds, once it is done, as in the file: a map may have a million of these."""
+
+    @property
+    def counts(self) -> Counts | None:
+        """What it holds, once it is done."""
+        return Counts.from_json(json.loads(self.packed)) if self.packed else None
 
 
 class Manifest:
@@ -64,28 +70,33 @@ class Manifest:
 
     def finish(self, tile: str, window: tuple[int, int, int, int], sha256: str, counts: Counts) -> Record:
         """Note that a tile is done; only now does it count."""
-        facts = {"window": list(window), "sha256": sha256, "counts": counts.as_json()}
+        held = counts.as_json()
+        facts = {"window": list(window), "sha256": sha256, "counts": held}
         at = self._append({"tile": tile, "state": "done"} | facts)
-        return Record(tile, "done", at, self._writer, window, sha256, counts=counts)
+        return Record(tile, "done", at, self._writer, window, sha256, packed=_packed(held))
 
     def fail(self, tile: str, reason: str) -> None:
         """Note that a tile could not be computed."""
         self._append({"tile": tile, "state": "failed", "reason": reason})
 
-    def read(self) -> dict[str, list[Record]]:
-        """All lines of all processes by tile, in the order in which they were written."""
+    def read(self, tile: str = "") -> dict[str, list[Record]]:
+        """All lines of all processes by tile, in the order in which they were written.
+
+        Args:
+            tile: Name of the only one to look for; '': all.
+        """
         found: dict[str, list[Record]] = {}
-        for record in sorted(self._lines(), key=lambda record: record.at):
+        for record in sorted(self._lines(tile), key=lambda record: record.at):
             found.setdefault(record.tile, []).append(record)
         return found
 
-    def _lines(self) -> Iterator[Record]:
+    def _lines(self, tile: str) -> Iterator[Record]:
         for path in sorted(self._folder.glob(ALL)):
             try:
-                stored = path.read_bytes()
+                with path.open("rb") as file:
+                    yield from _records(line for line in file if tile.encode() in line)
             except FileNotFoundError:  # the map was finished in this moment
                 continue
-            yield from _records(stored.splitlines())
 
     def _append(self, facts: dict[str, Any], *, safely: bool = True) -> float:
         at = round(time.time(), 6)  # finer than anything that is written twice
@@ -129,9 +140,15 @@ def _record(stored: dict[str, Any]) -> Record:
         str(stored["tile"]),
         cast(State, stored["state"]),
         float(stored["at"]),
-        str(stored["by"]),
+        sys.intern(str(stored["by"])),
         (int(first), int(last), int(left), int(right)),
         str(stored.get("sha256", "")),
         str(stored.get("reason", "")),
-        Counts.from_json(stored["counts"]) if "counts" in stored else None,
+        _packed(stored["counts"]) if "counts" in stored else b"",
     )
+
+
+def _packed(counts: dict[str, Any]) -> bytes:
+    """Counts as in a file. Raises KeyError, TypeError or ValueError where they are none."""
+    Counts.from_json(counts)
+    return json.dumps(counts, separators=(",", ":")).encode()

@@ -71,7 +71,7 @@ def read_status(folder: Path) -> MapStatus:
             expected="the folder of a map, finished or in the making",
             todo="give the --out of a `geocomiss map`",
         )
-    last = [_last(records) for records in Manifest(work.path).read().values()]
+    last = [_last(records) for records in Manifest(work.current).read().values()]
     begun = tuple(record for record in last if record.state == "running")
     return MapStatus(
         folder=folder,
@@ -92,4 +92,4 @@ def _last(records: Iterable[Record]) -> Record:
 
 
 def _mapped(record: Record) -> int:
-    return 0 if record.counts is None else int(record.counts.patterns[:-1].sum())
+    return 0 if record.counts is None else record.counts.looked_at

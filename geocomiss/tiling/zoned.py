@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from geocomiss.errors import MapError, unwritable
 from geocomiss.maps import SUMMARY, zones_in
-from geocomiss.maps.summary import zone_names
+from geocomiss.maps.summary import failed_zones_in, zone_names
 from geocomiss.tiling.folder import TILES
 from geocomiss.tiling.status import MapStatus, read_status
 
@@ -62,7 +62,20 @@ class ZonedFolder:
     def note(self, zone: str) -> None:
         """Note that a zone is finished."""
         planned = self.planned()
-        self._write(planned | {"done": sorted({*planned.get("done", []), zone})})
+        failed = {name: why for name, why in self.failed().items() if name != zone}
+        self._write(planned | {"done": sorted({*planned.get("done", []), zone}), "failed": failed})
+
+    def note_failure(self, zone: str, why: str) -> None:
+        """Note that nothing came of a zone."""
+        self._write(self.planned() | {"failed": self.failed() | {zone: why}})
+
+    def failed(self) -> dict[str, str]:
+        """Why zones have no map that should have one, by name."""
+        planned = self.planned()
+        if not planned:
+            return failed_zones_in(self.path)
+        stated = planned.get("failed")
+        return {name: str(stated[name]) for name in zone_names(stated)} if isinstance(stated, dict) else {}
 
     def leave(self) -> None:
         """Delete what says that zones are still to be mapped; the folder, too, where it is empty."""
@@ -83,7 +96,9 @@ class ZonedFolder:
 def zones_of_folder(folder: Path) -> tuple[str, ...]:
     """Names of the zones that have a map in a folder, finished or not; none where it is one map."""
     planned = ZonedFolder(folder).planned().get("zones")
-    return zone_names(planned) if isinstance(planned, list) else zones_in(folder)
+    if isinstance(planned, list):
+        return zone_names(planned)
+    return tuple(sorted({*zones_in(folder), *failed_zones_in(folder)}))
 
 
 def read_zones(folder: Path) -> tuple[tuple[str, MapStatus | None], ...]:

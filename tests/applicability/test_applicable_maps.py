@@ -18,6 +18,7 @@ from geocomiss.checkpoint import APPLICABILITY, CARD, read_checkpoint, write_che
 from geocomiss.errors import CheckpointError
 from geocomiss.inspection import inspect
 from geocomiss.mapping import MapRequest, make_map
+from geocomiss.mapping.far import outside_in_words, share_outside
 from geocomiss.stack import read_stack
 from geocomiss_cli.main import app
 
@@ -188,3 +189,12 @@ def test_the_shipped_model_knows_its_own_world_and_not_another(tmp_path):
         MapRequest("simulated", tmp_path / "seed", aoi="9.0,48.0,9.004,48.003", season="2021", seed=77)
     )
     assert other.outside_applicability < 0.25, "another world by the same laws is not strange"
+
+
+def test_of_a_map_without_a_class_this_is_said():
+    pixels = np.zeros(256, np.int64)
+    pixels[255] = 7
+    assert share_outside(pixels) is None and "no pixel has a class" in outside_in_words(None)[0][0]
+    assert outside_in_words(None, known=False) == ([], [])
+    pixels[3] = 1
+    assert share_outside(pixels) == 0 and "all pixels with a class" in outside_in_words(0.0)[0][0]

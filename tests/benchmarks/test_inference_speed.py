@@ -40,7 +40,7 @@ pytestmark = pytest.mark.skipif(
 )
 PIXELS, FEW = 16384, 128
 """Pixels that networks and the forest see at once, and those that slow ones do."""
-ROUNDS, SLOW = 15, 3
+ROUNDS, SLOW = 12, 3
 """Tries of what is to be compared closely, and of the others."""
 TRAINED = 2000
 """Samples that trees learn from, as many as there are outside a fold of Canada."""
@@ -68,7 +68,7 @@ def _products(dtype):
         a, b = torch.randn(rows, inner).to(dtype), torch.randn(inner, columns).to(dtype)
         out, turned = torch.empty(rows, columns, dtype=dtype), b.T.contiguous()
         # about as long as the network: what is short finds the processor at its best more often
-        times = 1 + (20 if dtype == torch.bfloat16 else 10) * 10**10 // (rows * inner * columns)
+        times = 1 + (10 if dtype == torch.bfloat16 else 5) * 10**10 // (rows * inner * columns)
         packed = Dense(b.T.double(), torch.zeros(columns), dtype, positive=False)
         ways = {"mm": lambda a=a, b=b, out=out: torch.mm(a, b, out=out)}
         ways["linear"] = lambda a=a, turned=turned: F.linear(a, turned)

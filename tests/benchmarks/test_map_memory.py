@@ -11,6 +11,8 @@ import pytest
 from gappy import untrained
 from hollow import hollow_stack
 from map_process import start
+from stac_season import add_season, model_for, write_area
+from stac_server import serving
 
 from geocomiss.mapping import MapRequest
 
@@ -52,3 +54,30 @@ def test_a_large_map_stays_within_three_gigabytes(side, tmp_path, figure):
         assert taken["peak_mb"] < taken["reckoned_mb"] <= taken["budget_mb"]
     finally:
         shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def test_a_map_of_many_scenes_a_month_keeps_to_the_memory_that_is_given(tmp_path, figure):
+    (tmp_path / "files").mkdir()
+    with serving(tmp_path / "files", page=100) as server:
+        add_season(server, 1100, 512, every=1)
+        request = MapRequest(
+            f"stac+{server.url}",
+            tmp_path / "map",
+            str(write_area(tmp_path / "area.gpkg", 1100)),
+            "2021",
+            str(model_for(tmp_path)),
+            crs="EPSG:32631",
+            device="cpu",
+            memory=2_000_000_000,
+        )
+        process = start(request, threads=0)
+        process.join()
+    assert process.exitcode == 0
+    facts = json.loads((request.out / "run.json").read_text())
+    taken = facts["memory"]
+    figure(
+        "memory of a map of 1,100 x 1,100 pixels from a catalogue, 6 scenes a month, `--memory 2GB`",
+        f"{taken['peak_mb']:,.0f} MB at most ({taken['reckoned_mb']:,.0f} reckoned) in tiles of "
+        f"{facts['tiles']['size']}",
+    )
+    assert taken["peak_mb"] < taken["reckoned_mb"] <= taken["budget_mb"]

@@ -21,7 +21,7 @@ from geocomiss.mapping import MapRequest, make_map, plan_map
 from geocomiss.methods import new_method
 from geocomiss.stack import window
 from geocomiss.staging import PIXELS_AT_ONCE
-from geocomiss.threads import side_by_side, threads_for
+from geocomiss.threads import cores, side_by_side, threads_for
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("GEOCOMISS_BENCHMARKS"), reason="measures speed: set GEOCOMISS_BENCHMARKS=1"
@@ -69,7 +69,7 @@ def _rate(plan, batch):
 
 @pytest.mark.parametrize("preset", ["full", "compact"])
 def test_a_map_from_disk_reaches_most_of_the_rate_of_its_network(tmp_path, preset, figure):
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(cores())
     grid = GeoBox((SIDE, SIDE), Affine(10, 0, 640000, 0, -10, 5610000), "EPSG:32631")
     source = str(store(tmp_path, gappy_groups(grid, SEASON)))
     model = _model(tmp_path / "model", preset)

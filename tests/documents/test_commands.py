@@ -21,7 +21,7 @@ DOCUMENTS = (
 TEXTS = [path for path in DOCUMENTS if path.suffix == ".md"]
 IN_TEXT = re.compile(r"`(geocomiss [^`]+)`")
 IN_SHELL = re.compile(r"(?:^|[!(&|;])\s*(geocomiss [a-z-].*)")
-FOREIGN = {"--dist", "--upgrade", "--no-deps", "--no-install-recommends"}
+FOREIGN = {"--dist", "--upgrade", "--no-deps", "--no-install-recommends", "--nthreads"}
 """Options of other programs that a document may name."""
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from ee_server import EXPORT, PIXELS, EarthEngineServer
+from filelock import FileLock
 from gappy import untrained_for
 from typer.testing import CliRunner
 
@@ -30,10 +31,12 @@ from geocomiss.exporting import (
     state_of_export,
     wait_for_export,
 )
+from geocomiss.exporting.start import LOCK
 from geocomiss.exporting.state import JOURNAL
 from geocomiss.fetching import FetchRequest, fetch_stack
 from geocomiss.recipes import RECIPES
 from geocomiss.sources.base import EarthEngine
+from geocomiss.sources.ee.pieces import pieces
 from geocomiss.sources.exports.manifest import MANIFEST, read_manifest
 from geocomiss.stack import groups_of, origin_of, read_stack
 from geocomiss_cli import main as entry
@@ -136,6 +139,27 @@ def test_a_repeated_start_makes_no_second_task(small: ExportRequest, server: Ear
     assert {json.loads(line)["part"] for line in lines} == {"tile_00000_00000", "tile_00000_00001"}
 
 
+def test_two_that_start_at_the_same_time_start_no_task_twice(
+    small: ExportRequest, server: EarthEngineServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("geocomiss.exporting.start.PATIENCE", 0.05)
+
+    def meanwhile(*given: Any) -> Any:  # the other one, while this one lists what it will start
+        monkeypatch.setattr("geocomiss.exporting.start.pieces", pieces)
+        with pytest.raises(MapError, match=r"another process is starting an export"):
+            start_export(small)
+        return pieces(*given)
+
+    monkeypatch.setattr("geocomiss.exporting.start.pieces", meanwhile)
+    assert start_export(small).sent.tasks == 2 == len(server.tasks)
+    with FileLock(small.out / LOCK), pytest.raises(MapError, match=r"another process is starting an export"):
+        start_export(small)
+    assert start_export(small).sent.tasks == 0
+    with pytest.raises(SourceError, match="nothing to export"):
+        start_export(replace(small, out=small.out.with_name("none"), season="2019-04:2019-04"))
+    assert not (small.out.with_name("none") / LOCK).exists()
+
+
 @pytest.mark.parametrize("duplicates", [False, True], ids=["answered", "refused"])
 def test_a_request_that_was_sent_before_starts_nothing(
     duplicates: bool, small: ExportRequest, server: EarthEngineServer, monkeypatch: pytest.MonkeyPatch
@@ -230,6 +254,8 @@ def test_an_export_started_elsewhere_asks_to_be_told_again(
     for command in ("status", "wait", "cancel"):  # a manifest does not decide where a login is sent
         refused = run("export", command, str(small.out), "--ee-credentials", "none")
         assert f"started at {server.url}" in str(refused.exception)
+    with pytest.raises(SourceError, match=f"started at {server.url}.*--ee-url {server.url}"):
+        start_export(replace(small, ee=replace(small.ee, url=None)))  # would ask Google
     assert wait_for_export(small.out, small.ee, Limits(), 0.01).done
 
     path = small.out / MANIFEST

@@ -9,16 +9,18 @@ import pytest
 from ee_scenes import GRID
 from ee_server import PIXELS, EarthEngineServer
 from gappy import untrained_for
+from odc.geo.geom import box
 from typer.testing import CliRunner
 
 from geocomiss.costing import CostRequest, cost_of_fetch, plan_costs
-from geocomiss.errors import SourceError
+from geocomiss.errors import MapError, SourceError
 from geocomiss.fetching import FetchRequest, fetch_stack
 from geocomiss.seasons import Calendar
 from geocomiss.sources.base import EarthEngine, Reading
 from geocomiss.sources.ee.profile import eecu_seconds
 from geocomiss.sources.ee.source import EarthEngineSource
 from geocomiss.stack import write_stack
+from geocomiss.zones import Zone
 from geocomiss_cli import main as entry
 
 SEASON = "2021-04:2021-07"
@@ -48,6 +50,27 @@ def test_a_plan_counts_exactly_what_a_fetch_asks_for(
     stack = fetch_stack(request)
     assert len(server.asked()) == found.requests == sum(row.requests for row in found.rows)
     assert any("3 there already" in note for note in stack.notes)
+
+
+def test_an_area_in_two_zones_is_planned_as_it_is_fetched_and_mapped(
+    server: EarthEngineServer, options: EarthEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, right = (
+        box(*each, "EPSG:4326") for each in ((4.978, 50.622, 4.98, 50.624), (4.98, 50.622, 4.982, 50.624))
+    )
+    zones = (Zone(31, False, left), Zone(32, False, right))  # as if a border lay there
+    for room in ("costing", "fetching.workflow"):
+        monkeypatch.setattr(f"geocomiss.{room}.zones_of", lambda _: zones)
+    request = FetchRequest("ee", tmp_path / "stacks", BOX, SEASON, ee=options)
+    report = cost_of_fetch(request)
+    found, tried = report.estimate, len(server.asked())
+    assert [name for name, _ in report.zones] == ["utm31n", "utm32n"] and tried == found.trials == 3
+    server.set()
+    stacks = fetch_stack(request)
+    assert len(server.asked()) == found.requests and stacks.zones == report.zones
+    assert found.eecu_hours is not None and not request.kept.exists()
+    with pytest.raises(MapError, match=r"limits hold for a stack.*--crs"):
+        fetch_stack(replace(request, out=tmp_path / "other", ee=replace(options, max_requests=5)))
 
 
 def test_bytes_and_hours_are_those_of_the_answers(server: EarthEngineServer, options: EarthEngine) -> None:

@@ -13,7 +13,7 @@ import torch
 from geocomiss import staging
 from geocomiss.batch import Around, Batch, Spec, batch_of_values, default_min_steps
 from geocomiss.inference import device_named, predict
-from geocomiss.mapping.crew import number_of
+from geocomiss.mapping.worker import number_of
 from geocomiss.methods import new_method
 
 BANDS = {"optical": ("B4", "B8"), "weather": ("temperature_2m",)}

@@ -6,25 +6,48 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import dask
 import pytest
 import rasterio
+import torch
 from gappy import gappy_groups, store, untrained
-from map_process import finish, lines, same, start
+from map_process import finish, lines, names, same, start, wait_for
 from typer.testing import CliRunner
 
 from geocomiss.errors import MapError, SourceError, TilesFailed
-from geocomiss.mapping import MapRequest, make_map
+from geocomiss.mapping import MapRequest, make_map, plan_map
 from geocomiss.mapping.compute import Gathered, map_tile
+from geocomiss.mapping.crew import _local
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.tiles import TileResult
-from geocomiss.tiling import Record, read_status
+from geocomiss.mapping.worker import MapWorker
+from geocomiss.tiling import Record, WorkFolder, read_status
 from geocomiss_cli import main as entry
 
 TILES = 30
+Process = subprocess.Popen[bytes]
+SLOW = """
+import time
+from pathlib import Path
+from geocomiss.mapping import work
+from geocomiss.mapping.compute import map_tile as plain
+
+def waiting(*arguments):
+    result = plain(*arguments)
+    Path({begun!r}).touch()
+    while not Path({go!r}).exists():
+        time.sleep(0.01)
+    return result
+
+work.map_tile = waiting
+"""
+"""What makes a worker's tiles last until they may end."""
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +65,22 @@ def alone(request_map: MapRequest) -> Path:
     return make_map(replace(request_map, tile=512)).folder
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler, and two workers that run in another folder."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    found = tmp_path / "scheduler.json"
+@dataclass(frozen=True)
+class Cluster:
+    """Processes of a cluster."""
 
-    def dask(*arguments: str) -> subprocess.Popen[bytes]:
+    address: str
+    scheduler: Process
+    workers: list[Process]
+
+
+@contextmanager
+def cluster(folder: Path, workers: int, *further: str) -> Iterator[Cluster]:
+    """A scheduler, and workers with further options that run in another folder."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    found = folder / "scheduler.json"
+
+    def dask(*arguments: str) -> Process:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         return subprocess.Popen([sys.executable, "-m", "dask", *arguments], cwd="/", env=environment, **quiet)
 
@@ -58,9 +90,10 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
         while not found.exists():
             time.sleep(0.05)
         address = json.loads(found.read_text())["address"]
-        options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(tmp_path))
-        processes += [dask("worker", address, "--name", str(number), *options) for number in range(2)]
-        yield address, processes[1:]
+        options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(folder))
+        options += further
+        processes += [dask("worker", address, "--name", str(number), *options) for number in range(workers)]
+        yield Cluster(address, processes[0], processes[1:])
     finally:
         for process in processes:
             process.kill()
@@ -71,13 +104,27 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
 def test_a_worker_that_is_killed_costs_one_tile_and_no_byte(
     request_map: MapRequest,
     alone: Path,
-    cluster: tuple[str, list[subprocess.Popen[bytes]]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    address, workers = cluster
-    out = tmp_path / "map"
-    process = start(replace(request_map, out=out, scheduler=address))
+    with cluster(tmp_path, 2) as running:
+        _map_while_a_worker_is_killed(replace(request_map, out=tmp_path / "map"), running)
+        assert same(tmp_path / "map", alone)
+        newer = replace(request_map, out=tmp_path / "newer", scheduler=running.address)
+        for changed, words in (
+            ("geocomiss.mapping.worker.__version__", r"runs geocomiss [\d.]+; expected 9\.9\.0"),
+            ("torch.__version__", r"rounds in its own way: torch [\d.]+\S*; expected torch 9\.9\.0, as on"),
+        ):
+            with monkeypatch.context() as patch:
+                patch.setattr(changed, "9.9.0")
+                with pytest.raises(MapError, match=words):
+                    make_map(newer)
+            assert not newer.out.exists()
+
+
+def _map_while_a_worker_is_killed(request: MapRequest, running: Cluster) -> None:
+    out, workers = request.out, running.workers
+    process = start(replace(request, scheduler=running.address))
     killed = False
     seen: list[Record] = []
     while process.is_alive():
@@ -91,13 +138,42 @@ def test_a_worker_that_is_killed_costs_one_tile_and_no_byte(
     assert killed
     begun = [each.tile for each in seen if each.state == "running"]
     assert len(set(begun)) == TILES and len(begun) - TILES <= 1
+
+
+@pytest.mark.slow
+def test_a_tile_that_a_worker_still_computes_for_a_map_given_up_is_no_tile_of_the_next_one(
+    request_map: MapRequest, alone: Path, tmp_path: Path
+) -> None:
+    out, (begun, go) = tmp_path / "map", (tmp_path / "begun", tmp_path / "go")
+    (tmp_path / "slow.py").write_text(SLOW.format(begun=str(begun), go=str(go)))
+    with cluster(tmp_path, 1, "--preload", str(tmp_path / "slow.py")) as running:
+        asked = replace(request_map, out=out, tile=512, scheduler=running.address)
+        given_up = start(replace(asked, without=("radar",)))
+        wait_for(given_up, begun.exists)
+        given_up.kill()
+        given_up.join()
+        before = WorkFolder(out / "tiles").request()
+        process = start(replace(asked, overwrite=True))
+        wait_for(process, lambda: WorkFolder(out / "tiles").request() not in ({}, before))
+        go.touch()
+        assert finish(process) == 0
     assert same(out, alone)
 
-    with monkeypatch.context() as patch:
-        patch.setattr("geocomiss.mapping.crew.__version__", "9.9")
-        with pytest.raises(MapError, match=r"runs geocomiss [\d.]+; expected 9\.9"):
-            make_map(replace(request_map, out=tmp_path / "newer", scheduler=address))
-    assert not (tmp_path / "newer").exists()
+
+@pytest.mark.slow
+def test_a_lost_scheduler_is_said_and_the_map_goes_on(
+    request_map: MapRequest, alone: Path, tmp_path: Path
+) -> None:
+    request = replace(request_map, out=tmp_path / "map")
+    with cluster(tmp_path, 1) as running:
+        process = start(replace(request, scheduler=running.address), said=tmp_path / "said")
+        wait_for(process, lambda: len(names(request.out, "done")) > 2)
+        running.scheduler.kill()
+        assert finish(process) == 1
+    said = (tmp_path / "said").read_text()
+    assert "the scheduler was lost" in said and "same command again: it goes on" in said
+    assert make_map(request).kept > 0
+    assert same(request.out, alone)
 
 
 @pytest.mark.slow
@@ -111,12 +187,67 @@ def test_processes_of_this_machine_make_the_same_map(
     assert json.loads((tmp_path / "map" / "run.json").read_text())["tiles"]["computed_px"] == 45 * 60
 
 
+@pytest.mark.slow
+def test_a_script_that_does_not_guard_its_start_is_told_to(request_map: MapRequest, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    asked = f"{request_map.source!r}, Path({str(tmp_path / 'map')!r}), model={str(request_map.model)!r}"
+    lines = ("from pathlib import Path", "from geocomiss.mapping import MapRequest, make_map")
+    script.write_text("\n".join((*lines, f"make_map(MapRequest({asked}, workers=1))")))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "MapError: the processes of --workers did not start" in done.stderr.splitlines()[-1]
+    assert '`if __name__ == "__main__":`' in done.stderr
+    assert not (tmp_path / "map").exists()
+
+
+def test_processes_of_this_machine_keep_freed_memory_from_their_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def started(**_: object) -> object:
+        return dask.config.get("distributed.nanny.pre-spawn-environ")
+
+    plain = dask.config.get("distributed.nanny.pre-spawn-environ")
+    monkeypatch.setattr("geocomiss.mapping.crew.cores", lambda: 6)
+    monkeypatch.setattr("distributed.LocalCluster", started)
+    environment = _local(2)
+    assert int(environment["MALLOC_TRIM_THRESHOLD_"]) == 2**30
+    assert environment["OMP_NUM_THREADS"] == "3"
+    assert dask.config.get("distributed.nanny.pre-spawn-environ") == plain
+
+
+def test_a_worker_is_left_as_it_was_and_computes_one_tile_at_a_time(
+    request_map: MapRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GDAL_CACHEMAX", raising=False)
+    threads, scheduler = torch.get_num_threads(), dask.config.get("scheduler", None)
+    worker = MapWorker(plan_map(request_map), tmp_path, threads + 1)
+    with pytest.raises(MapError, match=r"takes 4 tasks at a time.*`dask worker ADDRESS --nthreads 1`"):
+        worker.setup(_Worker(4))
+    worker.setup(_Worker(1))
+    assert (torch.get_num_threads(), os.environ["GDAL_CACHEMAX"]) == (threads + 1, "64")
+    worker.teardown(_Worker(1))
+    assert (torch.get_num_threads(), dask.config.get("scheduler", None)) == (threads, scheduler)
+    assert "GDAL_CACHEMAX" not in os.environ
+
+
+class _Worker:
+    """What a plugin asks a worker for."""
+
+    address, name = "tcp://127.0.0.1:1", "0"
+
+    def __init__(self, threads: int) -> None:
+        self.state = SimpleNamespace(nthreads=threads)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, "--workers and --scheduler"),
         ({"scheduler": "tcp://127.0.0.1:1"}, "no Dask scheduler at 'tcp://127.0.0.1:1'"),
         ({"scheduler": "nonsense://"}, "no Dask scheduler at 'nonsense://'"),
+        ({"scheduler": "tcp://127.0.0.1:1", "device": "cuda:7"}, "no Dask scheduler"),  # looked for there
+        ({"scheduler": "tcp://127.0.0.1:1", "device": "graphics"}, "the device 'graphics' cannot be used"),
+        ({"workers": 1, "device": "cuda:7"}, "the device 'cuda:7' cannot be used"),
         ({"workers": 2, "source": "optical=ee,radar=planetary-computer"}, "leave the option out"),
     ],
 )
@@ -131,6 +262,13 @@ def test_what_cannot_work_is_said_and_leaves_nothing(
     with pytest.raises(MapError, match=words):
         make_map(replace(request_map, out=tmp_path / "map", **changes))  # type: ignore[arg-type]
     assert not (tmp_path / "map").exists()
+
+
+def test_a_worker_without_the_device_is_named(request_map: MapRequest, tmp_path: Path) -> None:
+    plan = plan_map(replace(request_map, scheduler="tcp://127.0.0.1:1", device="cuda:7"))
+    worker = type("Worker", (), {"address": "tcp://there:1", "name": "gpu-1"})
+    with pytest.raises(MapError, match=r"on the worker tcp://there:1 the device 'cuda:7' cannot be used"):
+        MapWorker(plan, tmp_path, 1)._own_device(worker)
 
 
 def test_tiles_that_fail_are_left_out_only_when_asked_and_computed_later(

@@ -55,7 +55,7 @@ def stopped(request: MapRequest, said: Path, *, file_limit: int | None = None) -
     tiles = request.out / "tiles"
     assert not [*tiles.rglob("*.partial"), *tiles.rglob("*.plain.tif*"), *tiles.rglob("*.cog.tif*")]
     done = sorted(set(names(request.out, "done")))
-    assert [path.stem for path in sorted(tiles.glob("*.npz"))] == done
+    assert [path.stem for path in sorted(tiles.rglob("*.npz"))] == done
     return done
 
 
@@ -74,7 +74,7 @@ def test_a_tile_that_outgrows_a_limit(request_map: MapRequest, undisturbed: Path
     request = replace(request_map, out=tmp_path / "map")
     # killed after two tiles: the first file to be renamed is the request's
     finish(start(request, dies=Moment("os.rename", ".partial", 4)))
-    for left in (request.out / "tiles").glob("*.partial"):
+    for left in (request.out / "tiles").rglob("*.partial"):
         left.unlink()  # of the process that was killed
     done = stopped(request, tmp_path / "said", file_limit=4000)
     assert len(done) == 2

@@ -46,7 +46,9 @@ def test_killed_while_it_writes_a_map_ends_byte_identical(
     moments = (
         Moment("open", ".partial", dice.randint(2, a_third)),  # the file of a tile, or the request's
         Moment("os.rename", ".partial", dice.randint(2, a_third)),  # written, and not named yet
-        Moment("open", "manifest.jsonl", 2 * dice.randint(2, a_third // 2)),  # named, and not recorded yet
+        Moment(
+            "open", "manifest.jsonl", 2 * dice.randint(2, a_third // 2) + 1
+        ),  # named, and not recorded yet: it is read once
         Moment("open", os.path.join("finished", ""), dice.randint(1, LAYERS)),  # sidecars and styles
         Moment("os.rename", os.path.join("finished", ""), dice.randint(1, 2 * LAYERS)),  # some final names
     )

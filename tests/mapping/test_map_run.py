@@ -15,7 +15,7 @@ from shapely import from_wkt, to_geojson
 
 from geocomiss.batch import batch_of_stack
 from geocomiss.checkpoint import read_checkpoint
-from geocomiss.errors import GeocomissError, MapError, StackError
+from geocomiss.errors import AreaError, GeocomissError, MapError, StackError
 from geocomiss.grid import cells_of, pixel_hectares
 from geocomiss.inference import predict
 from geocomiss.mapping import MapRequest, make_map
@@ -182,8 +182,18 @@ def test_a_stack_of_nan_is_refused_and_leaves_nothing(
     for name, group in gappy_groups().items():
         groups[name].attrs = group.attrs
     stack = store(tmp_path / "nan", groups)
-    with pytest.raises(StackError, match="without a single valid value"):
+    where = r"in the area of interest \(4\.97.*it holds 2021-01-01.* within 4\.97"
+    with pytest.raises(StackError, match=rf"the source {stack} without a single valid value {where}"):
         make_map(replace(request_map, source=str(stack)))
+    for name in ("weather", "topography"):
+        groups[name] = gappy_groups()[name]
+    some = store(tmp_path / "some", groups)
+    with pytest.raises(StackError, match=r"some.* without a single observation of optical or radar"):
+        make_map(replace(request_map, source=str(some)))
+    with pytest.raises(
+        AreaError, match=rf"outside the stack \(stack {stack.name}\); expected an area within 4"
+    ):
+        make_map(replace(request_map, source=str(stack), aoi="1,1,1.1,1.1"))
     assert not request_map.out.exists()
 
 

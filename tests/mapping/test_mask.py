@@ -1,16 +1,20 @@
 """A mask of any CRS, by value, compared with looking up each pixel centre."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from gappy import gappy_groups, store, untrained
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from geocomiss.errors import MapError
+from geocomiss.errors import MapError, TilesFailed
 from geocomiss.grid import tiles_of
+from geocomiss.mapping import MapRequest, make_map
 from geocomiss.mapping.mask import read_mask
 
 GRID = GeoBox((30, 40), Affine(10, 0, 640000, 0, -10, 5610000), "EPSG:32631")
@@ -68,6 +72,24 @@ def test_a_damaged_mask_is_named(tmp_path: Path) -> None:
     corner = GeoBox((20, 20), Affine(10, 0, 643700, 0, -10, 5606300), "EPSG:32631")
     with pytest.raises(MapError, match=r"cut\.tif"):
         read_mask(name).read(corner, corner)
+
+
+def test_tiles_of_a_damaged_part_of_a_mask_are_named_and_left_out(tmp_path: Path) -> None:
+    mask = tmp_path / "mask.tif"
+    profile: Any = {"width": 60, "height": 45, "count": 1, "dtype": "uint8", "blockysize": 1}
+    with rasterio.open(mask, "w", driver="GTiff", crs="EPSG:32631", transform=GRID.affine, **profile) as file:
+        file.write(np.ones((45, 60), np.uint8), 1)
+    mask.write_bytes(mask.read_bytes()[: -5 * 60])  # its last rows
+    source, model = str(store(tmp_path, gappy_groups())), str(untrained(tmp_path))
+    request = MapRequest(source, tmp_path / "map", model=model, mask=str(mask), tile=30)
+    with pytest.raises(
+        TilesFailed, match=r"2 tiles .*00001_00000 \(the mask mask.tif is damaged.*; the others"
+    ):
+        make_map(request)
+    report = make_map(replace(request, skip_failed=True))
+    assert sorted(report.failed) == ["00001_00000", "00001_00001"]
+    assert report.nodata["failed"] == 15 * 60 and report.nodata["masked"] == 0
+    assert report.kept == 30 * 60
 
 
 def test_mask_values_that_are_no_numbers_are_told_from_a_bad_file(tmp_path: Path) -> None:

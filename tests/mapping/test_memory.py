@@ -3,6 +3,7 @@
 import gc
 import json
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,21 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from gappy import BANDS, gappy_groups, store, untrained
+from gappy import BANDS, GRID, gappy_groups, store, untrained
 from hollow import hollow_stack
 from map_process import finish, same, start
+from odc.geo.geobox import GeoBox
 from typer.testing import CliRunner
 
 from geocomiss.batch import Spec, default_min_steps
+from geocomiss.checkpoint import read_checkpoint
 from geocomiss.errors import MapError
 from geocomiss.mapping import MapRequest, make_map
+from geocomiss.mapping.budget import check_whole, sized
 from geocomiss.mapping.memory import SIDES, Memory, _Counted, bytes_of_series, memory_of, tensors_of
 from geocomiss.methods import new_method
 from geocomiss.stack import swept
+from geocomiss.tiling import WorkFolder
 from geocomiss_cli import main as entry
 
 SPEC = Spec(BANDS, 12, 3, default_min_steps(tuple(BANDS), 12))
@@ -81,6 +86,38 @@ def test_what_is_read_counted_and_kept_adds_up() -> None:
     assert (
         memory_of(new_method("comiss", many, {"preset": "small"}).eval(), many, True, True, 1).pixel == 4800
     )
+
+
+def test_an_unfinished_map_keeps_its_tiles_where_the_memory_allows_them(tmp_path: Path) -> None:
+    checkpoint = read_checkpoint(str(untrained(tmp_path)))
+    alone = MapRequest("a stack", tmp_path / "map", memory=4_000_000_000)
+    crew = replace(alone, workers=3)
+    free = [sized(each, checkpoint)[0].tile for each in (alone, crew)]
+    assert free[0] > free[1]
+    WorkFolder(tmp_path / "map" / "tiles").claim({"tile": free[1]}, 4, discard=False)
+    assert [sized(each, checkpoint)[0].tile for each in (alone, crew)] == [free[1]] * 2
+    WorkFolder(tmp_path / "map" / "tiles").claim({"tile": free[0]}, 4, discard=True)
+    told = rf"--memory of 4,000 MB and --workers 3 allows tiles of {free[1]} .* in tiles of {free[0]}; "
+    with pytest.raises(MapError, match=told + r"expected [\d,]+ MB more"):
+        sized(crew, checkpoint)
+    assert sized(replace(crew, overwrite=True), checkpoint)[0].tile == free[1]
+
+
+def test_probabilities_and_the_whole_map_of_a_minimum_mapping_unit_are_counted(tmp_path: Path) -> None:
+    source, checkpoint = str(store(tmp_path, gappy_groups())), read_checkpoint(str(untrained(tmp_path)))
+    asked = MapRequest(source, tmp_path / "map", memory=2_000_000_000)
+    plain, cleaned = (
+        sized(each, checkpoint)[1] for each in (asked, replace(asked, mapping_unit=0.5, workers=1))
+    )
+    assert plain and cleaned
+    assert cleaned.stored == plain.stored + 16 * 3, "probabilities of three classes"
+    tight = replace(asked, mapping_unit=0.5, memory=int(cleaned.process + 100e6), tile=64)
+    small, large = (GeoBox((side, side), GRID.affine, GRID.crs) for side in (1000, 10_000))
+    check_whole(tight, cleaned, small)
+    check_whole(replace(tight, mapping_unit=0.0), cleaned, large)
+    check_whole(replace(tight, scheduler="tcp://there:1"), cleaned, large)
+    with pytest.raises(MapError, match=r"10,000 x 10,000 pixels of a map at once; expected 50\d MB more"):
+        check_whole(tight, cleaned, large)
 
 
 def test_tensors_are_counted_while_they_live() -> None:

@@ -46,7 +46,7 @@ def taken(request: MapRequest) -> tuple[float, float]:
     process = start(request)
     wait_for(process, lambda: len(names(request.out, "running")) > 1)
     first = time.perf_counter()
-    wait_for(process, (request.out / "tiles" / "finished").exists)
+    wait_for(process, lambda: any((request.out / "tiles").glob("*/finished")))
     last = time.perf_counter()
     assert finish(process) == 0
     return (last - first) / (TILES - 1), time.perf_counter() - last
@@ -63,7 +63,7 @@ def test_killed_five_times_and_with_a_damaged_tile_a_map_ends_byte_identical(
     # left for the last kill, since time passes faster now and then
     moments = sorted(dice.uniform(0.5, TILES - 4) for _ in range(4))
     for number, moment in enumerate(moments, 1):
-        before = {path.name: path.stat().st_mtime_ns for path in (out / "tiles").glob("*.npz")}
+        before = {path.name: path.stat().st_mtime_ns for path in (out / "tiles").glob("*/*.npz")}
         begun = max(int(moment), len(set(names(out, "done"))))
         killed(
             request_map,
@@ -71,7 +71,7 @@ def test_killed_five_times_and_with_a_damaged_tile_a_map_ends_byte_identical(
             a_tile * (moment % 1),
             seed,
         )
-        after = {path.name: path.stat().st_mtime_ns for path in (out / "tiles").glob("*.npz")}
+        after = {path.name: path.stat().st_mtime_ns for path in (out / "tiles").glob("*/*.npz")}
         assert len(names(out, "running")) - len(set(names(out, "running"))) <= number, seed
         lost = [name for name in before if before[name] != after[name]]
         assert len(lost) <= 1, f"only a tile that was not recorded yet is computed again (seed {seed})"
@@ -79,11 +79,11 @@ def test_killed_five_times_and_with_a_damaged_tile_a_map_ends_byte_identical(
         assert (status.busy, status.finished, status.tiles) == (False, False, TILES), seed
         assert len(status.interrupted) <= 1, seed  # none where it was killed between two tiles
     # of the time that it took, the first quarter: where others leave this machine more of it, it is not over
-    killed(request_map, (out / "tiles" / "finished").exists, dice.uniform(0, assembly / 4), seed)
+    killed(request_map, lambda: any((out / "tiles").glob("*/finished")), dice.uniform(0, assembly / 4), seed)
     assert len(names(out, "running")) - TILES <= 4, seed
     assert not (out / "run.json").exists(), seed
 
-    victim = out / "tiles" / "00002_00003.npz"
+    (victim,) = (out / "tiles").glob("*/00002_00003.npz")
     damaged = bytearray(victim.read_bytes())
     damaged[len(damaged) // 2] ^= 0xFF
     victim.write_bytes(damaged)
@@ -105,6 +105,18 @@ def test_a_full_disk_is_said_and_the_map_goes_on_later(
     assert sorted(path.name for path in request.out.iterdir()) == ["tiles"]
     make_map(request)
     assert same(request.out, undisturbed)
+
+
+def test_another_torch_or_processor_does_not_go_on_with_a_map(
+    request_map: MapRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = replace(request_map, out=tmp_path / "map")
+    killed(request, lambda: len(names(request.out, "done")) > 2)
+    monkeypatch.setattr("torch.__version__", "9.9.0")
+    monkeypatch.setattr("geocomiss.mapping.plan.fuses", lambda dtype: False)
+    with pytest.raises(MapError, match=r'other arguments \(arithmetic: .*"torch": .*now.*the same arguments'):
+        make_map(request)
+    assert len(names(request.out, "done")) > 2
 
 
 def test_a_second_process_is_kept_out_and_the_status_tells_of_the_first(

@@ -1,5 +1,7 @@
 """Tiles survive a crash; anything damaged does not count, anything that fails is tried again and named."""
 
+import errno
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +9,11 @@ import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from geocomiss.errors import MapError, SourceError, SourceStopped, TilesFailed
+from geocomiss.errors import MapError, SourceError, SourceStopped, TilesFailed, unwritable
 from geocomiss.grid import Tile, tiles_of
 from geocomiss.mapping.queue import ATTEMPTS, IN_A_ROW, Outcome, Queue
 from geocomiss.mapping.tiles import TileResult, TileStore
+from geocomiss.tiling import Manifest
 
 TILES = list(tiles_of(GeoBox((20, 30), Affine(10, 0, 0, 0, -10, 0), "EPSG:32631"), 10))
 MANY = list(tiles_of(GeoBox((10, 300), Affine(10, 0, 0, 0, -10, 0), "EPSG:32631"), 10))
@@ -68,10 +71,44 @@ def test_a_tile_that_was_not_recorded_does_not_count(tmp_path: Path) -> None:
 
 def test_what_other_processes_record_counts(tmp_path: Path) -> None:
     here, there = TileStore(tmp_path), TileStore(tmp_path, "manifest-there-1.jsonl")
-    there.write_tile(TILES[0], result(TILES[0]))
     assert TILES[0] not in here
+    for tile in TILES[:2]:
+        there.write_tile(tile, result(tile))
+    assert TILES[0] not in here
+    here.look_for(TILES[0])
+    assert [tile in here for tile in TILES[:3]] == [True, False, False]
     here.reload()
-    assert TILES[0] in here
+    assert [tile in here for tile in TILES[:3]] == [True, True, False]
+
+
+def test_who_only_computes_reads_nothing_of_what_was_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TileStore(tmp_path).write_tile(TILES[1], result(TILES[1]))
+    worker, asked = TileStore(tmp_path, "manifest-there-1.jsonl"), []
+    read = worker.manifest.read
+    monkeypatch.setattr(worker.manifest, "read", lambda tile="": [asked.append(tile), read(tile)][1])
+    worker.note_start(TILES[0])
+    worker.write_tile(TILES[0], result(TILES[0]))
+    assert TILES[0] in worker and asked == []
+    worker.look_for(TILES[1])
+    assert TILES[1] in worker and asked == [TILES[1].name]
+
+
+def test_what_is_known_of_many_tiles_takes_little_memory(tmp_path: Path) -> None:
+    store, number = TileStore(tmp_path), 500
+    counts = result(TILES[0]).counts(TILES[0])
+    for at in range(number):
+        store.manifest.finish(f"{at:05d}_00000", (0, 10, 0, 10), f"{at:064d}", counts)
+    tracemalloc.start()
+    try:
+        known = Manifest(tmp_path).read()
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert len(known) == number and held / number < 2000, "8,000 where each value of a byte has a number"
+    found = known["00007_00000"][0].counts
+    assert found is not None and found.as_json() == counts.as_json()
 
 
 def test_a_failing_tile_is_tried_after_the_others_and_then_named(tmp_path: Path) -> None:
@@ -117,7 +154,14 @@ def test_many_failures_in_a_row_end_a_run_and_keep_what_is_done(tmp_path: Path) 
             queue.fail(tile, RuntimeError("something"))
 
 
-@pytest.mark.parametrize("error", [SourceStopped("x", expected="y", todo="z"), MemoryError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        SourceStopped("x", expected="y", todo="z"),
+        MemoryError(),
+        unwritable(Path("map"), OSError(errno.ENOSPC, "no space left")),
+    ],
+)
 def test_what_is_no_fault_of_a_tile_ends_the_run_at_once(tmp_path: Path, error: Exception) -> None:
     queue = Queue(MANY, TileStore(tmp_path))
     tile = queue.next()

@@ -1,6 +1,7 @@
 """Planning passes over windows that cannot be read; their tiles are named, and maps are made without them."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from odc.geo.geobox import GeoBox
 from geocomiss.errors import SourceError, SourceStopped, TilesFailed
 from geocomiss.grid import Tile
 from geocomiss.mapping import MapRequest, make_map
-from geocomiss.mapping.checks import SPARE, sample_stacks
+from geocomiss.mapping.checks import SPARE, sample_stacks, windows_in
 from geocomiss.sources import open_source, stored
 from geocomiss.stack import groups_of
 
@@ -23,6 +24,10 @@ GRID = GeoBox((100, 300), Affine(10, 0, 640000, 0, -10, 5610000), "EPSG:32631")
 
 def everything(tile: Tile) -> np.ndarray:
     return np.ones(tile.geobox.shape, bool)
+
+
+def windows() -> Iterator[Tile]:
+    return windows_in(GRID, None, everything)
 
 
 class Broken:
@@ -44,17 +49,17 @@ class Broken:
 def test_windows_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
     path = store(tmp_path, gappy_groups(GRID))
     stack = open_source(str(path)).open(GRID, SEASON)
-    samples, notes = sample_stacks(stack, Broken(path, 100), GRID, everything)  # type: ignore[arg-type]
+    samples, notes = sample_stacks(stack, Broken(path, 100), GRID, windows())  # type: ignore[arg-type]
     assert len(samples) == 3 and all("optical" in groups_of(each) for each in samples)
     assert len(notes) == 1 and "a broken [file]" in notes[0]
-    assert sample_stacks(stack, Broken(path, 0), GRID, everything)[1] == ()  # type: ignore[arg-type]
+    assert sample_stacks(stack, Broken(path, 0), GRID, windows())[1] == ()  # type: ignore[arg-type]
     nothing = Broken(path, 999)
     with pytest.raises(SourceError, match="a broken"):
-        sample_stacks(stack, nothing, GRID, everything)  # type: ignore[arg-type]
+        sample_stacks(stack, nothing, GRID, windows())  # type: ignore[arg-type]
     assert nothing.asked == SPARE
     stopped = Broken(path, 100, SourceStopped("no more", expected="some", todo="wait"))
     with pytest.raises(SourceStopped):
-        sample_stacks(stack, stopped, GRID, everything)  # type: ignore[arg-type]
+        sample_stacks(stack, stopped, GRID, windows())  # type: ignore[arg-type]
 
 
 def test_a_map_is_made_without_the_tile_of_such_a_window(

@@ -11,10 +11,12 @@ from gappy import gappy_groups, store, untrained
 from map_process import finish, names, start, wait_for
 from typer.testing import CliRunner
 
-from geocomiss.errors import MapError, NothingToMap
+from geocomiss.errors import MapError, NothingToMap, SourceError
+from geocomiss.fetching import FetchRequest, fetch_stack
 from geocomiss.inspection import inspect
 from geocomiss.mapping import MapReport, MapRequest, make_map
 from geocomiss.maps import SUMMARY, read_summary
+from geocomiss.sources import open_source
 from geocomiss.sources.base import EarthEngine
 from geocomiss.tiling import read_zones, zones_of_folder
 from geocomiss.viewing import ViewRequest, view_map
@@ -132,6 +134,35 @@ def test_an_interrupted_map_goes_on_in_the_zone_where_it_stopped(
             assert (request.out / zone / name).read_bytes() == (request_map.out / zone / name).read_bytes()
     for name in ("crop_type.vrt", "stac_collection.json", "parts/6E/crop_type.tif"):
         assert (request.out / name).read_bytes() == (request_map.out / name).read_bytes()
+
+
+def test_stacks_fetched_for_the_zones_give_the_same_map(
+    report: MapReport, request_map: MapRequest, tmp_path: Path
+) -> None:
+    stacks = tmp_path / "stacks"
+    asked = FetchRequest("simulated", stacks, AOI, "2021")
+    fetched = fetch_stack(asked)
+    assert [name for name, _ in fetched.zones] == list(ZONES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["stacks"]
+    request = replace(request_map, source=str(stacks), out=tmp_path / "map", model="simulated")
+    made = make_map(request)
+    assert made.classes == report.classes and made.nodata == report.nodata
+    for name in [f"{zone}/{file}" for zone in ZONES for file in ("crop_type.tif", "confidence.tif")]:
+        with rasterio.open(made.folder / name) as one, rasterio.open(request_map.out / name) as other:
+            assert (one.read() == other.read()).all() and one.transform == other.transform
+    west = replace(request, aoi="5.9965,50.6,5.9975,50.601", out=tmp_path / "west")
+    assert not make_map(west).zones
+    with pytest.raises(MapError, match=r"no --aoi.*utm31n or"):
+        make_map(replace(west, aoi=None, overwrite=True))
+    with pytest.raises(MapError, match="an area in utm33n, of which"):
+        make_map(replace(west, aoi="12.1,50.6,12.101,50.601", overwrite=True))
+    with pytest.raises(SourceError, match=r"stacks of 2 UTM zones, which only `geocomiss map`.*--crs"):
+        open_source(str(stacks))
+    assert inspect(str(stacks))["stacks"] == [str(stacks / zone) for zone in ZONES]
+    with pytest.raises(MapError, match="exists"):
+        fetch_stack(asked)
+    one = fetch_stack(replace(asked, crs="EPSG:32631", overwrite=True))
+    assert not one.zones and (stacks / "zarr.json").exists() and not (stacks / "stacks.json").exists()
 
 
 def test_one_map_where_a_crs_or_a_stack_says_so_and_where_there_is_one_zone(

@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 import rasterio
 from map_process import FILES
+from odc.geo.geobox import GeoBox
 from typer.testing import CliRunner
 
-from geocomiss.errors import MapError, SourceError, TilesFailed
+from geocomiss.errors import MapError, NothingSeen, SourceError, TilesFailed
+from geocomiss.grid import crs_of
 from geocomiss.inspection import inspect
 from geocomiss.mapping import MapReport, MapRequest, make_map
+from geocomiss.mapping.checks import sample_stacks
 from geocomiss.mapping.compute import Gathered, map_tile
 from geocomiss.mapping.plan import Plan
+from geocomiss.mapping.run import _check_content
 from geocomiss.mapping.sums import summed
 from geocomiss.mapping.tiles import TileResult
 from geocomiss.maps import SUMMARY, read_summary
@@ -102,6 +106,85 @@ def test_a_map_without_the_tiles_that_fail_is_made_when_asked_and_made_whole_lat
     assert made.computed < whole.computed / 2 and not made.failed and "failed" not in made.nodata
     assert same(made.folder, whole.folder)
     assert json.loads((made.folder / SUMMARY).read_text())["tiles"]["failed"] == {}
+
+
+@pytest.fixture(params=["every tile", "every window looked at before"])
+def lost(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> pytest.MonkeyPatch:
+    """As long as it is not undone, nothing can be made of the western zone."""
+    error = SourceError("a broken file", expected="a whole one", todo="mend it")
+
+    def tiles(plan: Plan, gathered: Gathered, *rest: Any) -> TileResult:
+        if plan.request.zone == ZONES[0]:
+            raise error
+        return map_tile(plan, gathered, *rest)
+
+    def windows(stack: Any, source: Any, grid: GeoBox, wanted: Any) -> Any:
+        if crs_of(grid) == "EPSG:32631":
+            raise error
+        return sample_stacks(stack, source, grid, wanted)
+
+    if request.param == "every tile":
+        monkeypatch.setattr("geocomiss.mapping.work.map_tile", tiles)
+    else:
+        monkeypatch.setattr("geocomiss.mapping.planning.sample_stacks", windows)
+    return monkeypatch
+
+
+def test_a_zone_of_which_nothing_can_be_made_is_left_out_when_asked_and_made_later(
+    whole: MapReport, tmp_path: Path, lost: pytest.MonkeyPatch
+) -> None:
+    request = request_of(whole, tmp_path / "map")
+    with pytest.raises(TilesFailed, match=r"utm31n: a broken file.*--skip-failed"):
+        make_map(request)
+    said = CliRunner().invoke(app, ["status", str(request.out)])
+    assert said.exit_code == 3 and "utm31n has no map (a broken file)" in said.stdout.replace("\n", " ")
+    asked = ["map", "--source", "simulated", "--aoi", str(request.aoi), "--season", "2021", "--tile", "16"]
+    done = CliRunner().invoke(app, [*asked, "--skip-failed", "--out", str(request.out)])
+    assert done.exit_code == 3 and "utm31n has no map, as it failed" in done.stdout, done.output
+    summary, east = read_summary(request.out), read_summary(whole.folder / ZONES[1])
+    assert summary["failed_zones"] == {"utm31n": "a broken file"} and not summary["tiles"]["failed"]
+    assert [each["name"] for each in summary["zones"]] == ["utm32n"]
+    assert summary["classes"] == east["classes"]
+    west = read_summary(whole.folder / ZONES[0])
+    assert summary["nodata"]["failed"] == sum(each["pixels"] for each in west["classes"])
+    with rasterio.open(request.out / "crop_type.vrt") as file:
+        seen = (file.read(1) > 0).mean(0)
+    assert not seen[: seen.size // 3].any() and seen[-seen.size // 3 : -1].all()
+    said = CliRunner().invoke(app, ["status", str(request.out)])
+    assert said.exit_code == 3 and "without the zones that failed" in said.stdout.replace("\n", " ")
+    assert inspect(str(request.out))["warnings"] == summary["warnings"]
+    lost.undo()
+    made = make_map(replace(request, overwrite=True))
+    assert made.computed < whole.computed / 1.5 and not made.failed and same(made.folder, whole.folder)
+    assert CliRunner().invoke(app, ["status", str(request.out)]).exit_code == 0
+
+
+def test_where_nothing_can_be_made_of_any_zone_its_reason_is_the_error(
+    whole: MapReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any) -> TileResult:
+        raise SourceError("a broken file", expected="a whole one", todo="mend it")
+
+    monkeypatch.setattr("geocomiss.mapping.work.map_tile", failing)
+    request = replace(request_of(whole, tmp_path / "map"), skip_failed=True)
+    with pytest.raises(SourceError, match="a broken file; expected a whole one"):
+        make_map(request)
+    assert not request.out.exists()
+
+
+def test_pixels_of_a_zone_in_which_nothing_was_seen_are_counted(
+    whole: MapReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unseen(plan: Plan, *rest: Any) -> None:
+        if plan.request.zone == ZONES[0]:
+            raise NothingSeen("a stack without a single valid value", expected="values", todo="check it")
+        _check_content(plan, *rest)
+
+    monkeypatch.setattr("geocomiss.mapping.run._check_content", unseen)
+    made = make_map(request_of(whole, tmp_path / "map"))
+    west = read_summary(whole.folder / ZONES[0])
+    assert made.nodata["required_missing"] == sum(each["pixels"] for each in west["classes"])
+    assert not made.failed and any("utm31n has no map" in note for note in made.notes)
 
 
 def test_an_unfinished_map_that_is_given_up_leaves_no_zone(

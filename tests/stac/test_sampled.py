@@ -145,7 +145,7 @@ def test_training_and_mapping_go_on_from_it(world: StacServer, points: Path, tmp
         f"train --samples {tmp_path / 's.parquet'} --method comiss --preset small --epochs 2 "
         f"--out {tmp_path / 'model'}",
         f"map --source {source} --season {season} --model {tmp_path / 'model'} --applicability "
-        f"--aoi 4.9753,50.6243,4.9767,50.6252 --out {tmp_path / 'map'}",
+        f"--aoi 4.9813,50.6223,4.9827,50.6232 --out {tmp_path / 'map'}",
     ):
         result = runner.invoke(app, command.split())
         assert result.exit_code == 0, result.output

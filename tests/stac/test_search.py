@@ -15,12 +15,14 @@ from typer.testing import CliRunner
 
 from geocomiss.errors import AreaError, SeasonError, SourceError
 from geocomiss.recipes import RECIPES
+from geocomiss.searching import Month, Row, SearchReport
 from geocomiss.seasons import Calendar
 from geocomiss.sources import open_source
 from geocomiss.sources.base import Reading
 from geocomiss.stack import groups_of, origin_of
 from geocomiss.wording import without_secrets
 from geocomiss_cli import main as entry
+from geocomiss_cli.search import search
 
 GRID = GeoBox((80, 72), Affine(10, 0, 640_000, 0, -10, 5_610_000), "EPSG:32631")
 MAY = Calendar(date(2021, 5, 1), "month", 1)
@@ -44,6 +46,31 @@ def test_a_damaged_saved_search_is_said_in_words(tmp_path: Path) -> None:
 def area(grid: GeoBox = GRID) -> str:
     box = grid[10:60, 10:60].extent.to_crs("EPSG:4326").boundingbox
     return f"{box.left},{box.bottom},{box.right},{box.top}"
+
+
+def test_no_name_is_cut_off_in_a_file_or_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    months = tuple(Month(date(2021, month, 1), 9, 12.0, "") for month in range(1, 13))
+    catalogue = "stac+https://a-catalogue-with-a-long-name.example.org/api/stac/v1"
+    rows = tuple(
+        Row("optical", f"sentinel-2{letter}-of-another-name", catalogue, 1000, *days, months)
+        for letter, days in zip("abcd", [(date(2021, 1, 1), date(2021, 12, 31))] * 4, strict=True)
+    )
+    report = SearchReport(Calendar(date(2021, 1, 1), "month", 12), rows, (), None)
+    monkeypatch.setattr("geocomiss.searching.search", lambda _: report)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    search("planetary-computer", "1,1,2,2", "2021")
+    said = capsys.readouterr().out
+    assert all(row.platform in said for row in rows) and said.count(catalogue) == 4 and "…" not in said
+    monkeypatch.setenv("COLUMNS", "60")
+    search("planetary-computer", "1,1,2,2", "2021")
+    narrow = capsys.readouterr().out
+    assert "…" not in narrow and max(map(len, narrow.splitlines())) <= 60
+    cells = [
+        [cell.strip() for cell in line.split("│")] for line in narrow.split("Acquisitions")[0].splitlines()
+    ]
+    assert catalogue in "".join(cell[3] for cell in cells if len(cell) > 6)
 
 
 def test_search_shows_what_exists_and_keeps_it(world: StacServer, tmp_path: Path) -> None:

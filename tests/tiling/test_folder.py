@@ -44,14 +44,15 @@ def test_counts_come_back_from_json_and_add_up() -> None:
 
 def test_other_arguments_are_refused_with_what_changed_or_discarded(tmp_path: Path) -> None:
     work = WorkFolder(tmp_path / "tiles")
-    work.claim({"tile": 256, "season": "2021"}, 4, discard=False)
-    (work.path / "00000_00000.npz").write_bytes(b"x")
-    work.claim({"tile": 256, "season": "2021"}, 4, discard=False)
+    tiles = work.claim({"tile": 256, "season": "2021"}, 4, discard=False)
+    (tiles / "00000_00000.npz").write_bytes(b"x")
+    assert work.claim({"season": "2021", "tile": 256}, 4, discard=False) == work.current == tiles
     with pytest.raises(MapError, match='season: "2021" before, "2022" now'):
         work.claim({"tile": 256, "season": "2022"}, 4, discard=False)
-    assert (work.path / "00000_00000.npz").exists()
-    work.claim({"tile": 256, "season": "2022"}, 4, discard=True)
-    assert [path.name for path in work.path.iterdir()] == ["request.json"]
+    assert (tiles / "00000_00000.npz").exists()
+    other = work.claim({"tile": 256, "season": "2022"}, 4, discard=True)
+    assert sorted(work.path.iterdir()) == sorted([other, work.path / "request.json"])
+    assert other != tiles and not list(other.iterdir())
 
 
 def test_of_long_values_only_what_changed_is_shown() -> None:
@@ -95,7 +96,7 @@ def begun(folder: Path) -> Manifest:
     """A map of 5 tiles: one done, one failed, one begun and left."""
     work = WorkFolder(folder / "tiles")
     work.claim({}, 5, discard=False)
-    manifest = Manifest(work.path)
+    manifest = Manifest(work.current)
     for name in ("a", "b", "c"):
         manifest.begin(name)
     manifest.finish("a", (0, 1, 0, 1), "0" * 64, counts(1))
@@ -110,7 +111,7 @@ def test_the_status_counts_each_tile_once_by_what_was_written_last(tmp_path: Pat
     assert states == [["a"], ["c"], ["b"]]
     assert (status.waiting, status.busy, status.running, status.finished) == (2, False, (), False)
     assert status.pixels == counts(1).patterns[:255].sum()
-    Manifest(tmp_path / "tiles", "manifest-other-1.jsonl").begin("b")
+    Manifest(WorkFolder(tmp_path / "tiles").current, "manifest-other-1.jsonl").begin("b")
     manifest.begin("a")  # whatever comes later: done is done
     with WorkFolder(tmp_path / "tiles").held():
         (tmp_path / "tiles" / "a.npz").touch()

@@ -13,7 +13,7 @@ from odc.geo.geobox import GeoBox
 from shapely.geometry import MultiPolygon, Point, Polygon, box
 
 from geocomiss.errors import AreaError, MapError
-from geocomiss.maps import Category, map_layers, write_cog
+from geocomiss.maps import Category, map_layers, write_cog, write_legend
 from geocomiss.zonal import FieldsRequest, write_fields
 
 GRID = GeoBox((40, 50), Affine(10, 0, 640_000, 0, -10, 5_610_000), "EPSG:32631")
@@ -117,6 +117,41 @@ def test_bad_input_is_said_and_leaves_nothing(folder: Path, tmp_path: Path) -> N
         with pytest.raises(kind, match=said):
             write_fields(request)
     assert not out.exists()
+
+
+def test_what_lies_beside_the_map_is_not_needed_for_shares(folder: Path, tmp_path: Path) -> None:
+    shapes, out = parcels(tmp_path), tmp_path / "f.csv"
+    write_fields(FieldsRequest(folder, shapes, out))
+    named = pandas.read_csv(out)
+    (folder / "crop_type.tif.aux.xml").unlink()
+    write_legend(folder / "legend.csv", CLASSES, CLASSES)
+    assert not write_fields(FieldsRequest(folder, shapes, out, overwrite=True)).notes
+    pandas.testing.assert_frame_equal(pandas.read_csv(out), named)
+    (folder / "legend.csv").unlink()
+    report = write_fields(FieldsRequest(folder, shapes, out, overwrite=True))
+    numbered = pandas.read_csv(out)
+    assert "named by their values" in report.notes[0] and numbered["crop"][0].startswith("class ")
+    for value, each in enumerate(CLASSES, 1):
+        assert list(numbered[f"share_class {value}"]) == list(named[f"share_{each.name}"])
+    assert list(numbered["confidence"].fillna(0)) == list(named["confidence"].fillna(0))
+
+
+def test_a_raster_of_others_is_taken_if_it_is_one_of_classes(tmp_path: Path) -> None:
+    shapes, out, path = parcels(tmp_path), tmp_path / "f.csv", tmp_path / "theirs.tif"
+    place = {"driver": "GTiff", "width": 50, "height": 40, "count": 1, "transform": GRID.affine}
+    with rasterio.open(path, "w", dtype="int16", nodata=-1, crs="EPSG:32631", **place) as file:
+        file.write(np.where(VALUES == 0, -1, VALUES.astype("i2") * 100), 1)
+    write_fields(FieldsRequest(path, shapes, out))
+    found = pandas.read_csv(out)
+    np.testing.assert_allclose(found["share_class 300"][0], slow_shares(PARCELS[0])[2], atol=0.03)
+    assert set(found["crop_value"]) <= {0, 100, 200, 300} and found["confidence"].isna().all()
+    for kind, crs, said in (("float32", "EPSG:32631", "1 bands of float32"), ("uint8", None, "has no CRS")):
+        with rasterio.open(path, "w", dtype=kind, crs=crs, **place) as file:
+            file.write(VALUES.astype(kind), 1)
+        with pytest.raises(MapError, match=said):
+            write_fields(FieldsRequest(path, shapes, out, overwrite=True))
+    with pytest.raises(MapError, match="cannot be read"):
+        write_fields(FieldsRequest(shapes, shapes, out, overwrite=True))
 
 
 def test_a_damaged_map_is_said(folder: Path, tmp_path: Path) -> None:

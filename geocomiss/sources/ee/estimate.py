@@ -98,6 +98,30 @@ def estimate(needs: Sequence[Need], tiler: Tiler, trials: int, *, anew: bool = F
     return Estimate(rows, len(work) - len(ahead), hours, len(tried))
 
 
+def together(several: Sequence[Estimate]) -> Estimate:
+    """One estimate of those of several parts of an area.
+
+    Computing of parts of which nothing was tried is taken to be in proportion to bytes, as in the others.
+    """
+    rows: dict[tuple[str, int | None], Row] = {}
+    for row in (row for each in several for row in each.rows):
+        one = rows.get((row.modality, row.step), Row(row.modality, row.step, 0, 0, 0, 0))
+        rows[row.modality, row.step] = Row(
+            row.modality,
+            row.step,
+            max(one.images, row.images),
+            one.tiles + row.tiles,
+            one.requests + row.requests,
+            one.bytes + row.bytes,
+        )
+    known = [each for each in several if each.eecu_hours is not None]
+    hours, left = sum(each.eecu_hours or 0.0 for each in known), sum(each.bytes for each in known)
+    other = sum(each.bytes for each in several if each.eecu_hours is None)
+    whole = None if other and not left else hours * (1 + (other / left if other else 0.0))
+    trials = sum(each.trials for each in several)
+    return Estimate(tuple(rows.values()), sum(each.there for each in several), whole, trials)
+
+
 def _chosen(left: Sequence[tuple[Need, Tile]], trials: int) -> list[tuple[Need, Tile]]:
     """Requests to try: of each imaging modality that of middle work, then those of most and least."""
     by_modality: dict[str, list[tuple[Need, Tile]]] = {}

@@ -29,8 +29,9 @@ from geocomiss.sources.stac.offsets import SHIFT, without_offset
 from geocomiss.sources.stac.reading import Images
 from geocomiss.stack import COUNT
 
-AT_ONCE: Final = threading.BoundedSemaphore(4)
-"""Blocks in work at a time, on however many cores: a step of one takes about 400 MB."""
+AT_WORK: Final = 4
+"""Blocks in work at a time, on however many cores; see `load` for what a step of one takes."""
+AT_ONCE: Final = threading.BoundedSemaphore(AT_WORK)
 PLANTS: Final = 4
 """Scene class of vegetation."""
 DARK: Final = 2
@@ -94,12 +95,17 @@ class Series:
     directions: Directions
     """Which radar passes are used where."""
 
+    @property
+    def margin(self) -> int:
+        """Pixels beyond each side of a block that matter for it: clouds there are grown into it."""
+        return margin_pixels(self.recipe, self.pixel) if self.modality == "optical" else 0
+
     def step(self, grid: GeoBox, number: int) -> xr.Dataset | None:
         """The composite of a block in one step."""
         edges = self.season.edges()
         month = Calendar(edges[number], self.season.step, 1)
         within = (np.datetime64(edges[number], "ns"), np.datetime64(edges[number + 1], "ns"))
-        margin = margin_pixels(self.recipe, self.pixel) if self.modality == "optical" else 0
+        margin = self.margin
         wide = grid.pad(margin) if margin else grid
         outline = _outline(wide)
         met = [each.within(outline) for each in self.observations if within[0] <= each.time < within[1]]

@@ -16,9 +16,8 @@ from geocomiss.grid import crs_of, window_in
 from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import RECIPES, Recipe
 from geocomiss.seasons import Calendar
-from geocomiss.sources.base import Reading, Traffic
+from geocomiss.sources.base import Reading, Scenes, Traffic
 from geocomiss.sources.blocks import bands_made, lazy_steps
-from geocomiss.sources.passes import Directions
 from geocomiss.sources.stac.blocks import Observation, Series
 from geocomiss.sources.stac.catalogues import CLASSES, PRODUCTS
 from geocomiss.sources.stac.finders import Finder
@@ -26,8 +25,10 @@ from geocomiss.sources.stac.finding import METRES_PER_DEGREE, Found, Query
 from geocomiss.sources.stac.heights import topography
 from geocomiss.sources.stac.kept import KeptBlocks
 from geocomiss.sources.stac.ledger import Counted, Ledger
+from geocomiss.sources.stac.load import scenes_of
 from geocomiss.sources.stac.reading import Images
 from geocomiss.sources.stac.signing import Signer
+from geocomiss.sources.within import Within
 from geocomiss.stack import Origin, new_stack
 
 BLOCKS: Final = "blocks"
@@ -37,7 +38,7 @@ BLOCKS: Final = "blocks"
 class StacSource:
     """Acquisitions found by a STAC search, composited block by block.
 
-    Implements `Source`, `Accounting`, `Counting`, `Metered`.
+    Implements `Source`, `Accounting`, `Counting`, `Metered`, `Compositing`.
 
     Args:
         finder: Where items come from.
@@ -103,6 +104,19 @@ class StacSource:
         if isinstance(counted, Counted):
             self._images.ledger.add(counted)
 
+    def scenes(self, grid: GeoBox, season: Calendar) -> Scenes | None:
+        """See `Compositing.scenes`; searches."""
+        found, pixel = self._found(grid, season), _metres(grid)
+        series = (
+            self._series(name, observations, found, season, pixel)
+            for name, observations in (("optical", found.optical), ("radar", found.radar))
+        )
+        return scenes_of([each for each in series if each.bands], grid)
+
+    def cut(self, tile: int) -> None:
+        """See `Compositing.cut`."""
+        self.query = replace(self.query, reading=replace(self.query.reading, tile=tile))
+
     def open(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
         """The composites of a grid and season (see `Source.open`); searches, and reads no pixel yet.
 
@@ -113,7 +127,7 @@ class StacSource:
         groups: dict[str, xr.Dataset] = {}
         for name, observations in (("optical", found.optical), ("radar", found.radar)):
             if self.query.bands(name):
-                groups[name] = self._steps(name, observations, grid, season, found.directions)
+                groups[name] = self._steps(name, observations, grid, season, found)
         if found.heights and (group := topography(found.heights, self._images, grid)) is not None:
             groups["topography"] = group
         made = {PRODUCTS[piece.product].made for piece in found.heights}
@@ -139,16 +153,18 @@ class StacSource:
         return bands_made(name, bands, ndvi_bands(self.recipe))
 
     def _steps(
-        self,
-        name: str,
-        observations: tuple[Observation, ...],
-        grid: GeoBox,
-        season: Calendar,
-        directions: Directions,
+        self, name: str, observations: tuple[Observation, ...], grid: GeoBox, season: Calendar, found: Found
     ) -> xr.Dataset:
-        bands, pixel = self.query.bands(name), _metres(grid)
-        series = Series(name, observations, bands, self._images, season, self.recipe, pixel, directions)
-        return lazy_steps(name, self._made(name, bands), grid, season, self.query.reading.tile, series.step)
+        series = self._series(name, observations, found, season, _metres(grid))
+        made, area = self._made(name, series.bands), self.query.reading.area
+        step = Within(series.step, area, grid) if area else series.step
+        return lazy_steps(name, made, grid, season, self.query.reading.tile, step)
+
+    def _series(
+        self, name: str, observations: tuple[Observation, ...], found: Found, season: Calendar, pixel: float
+    ) -> Series:
+        bands = self.query.bands(name)
+        return Series(name, observations, bands, self._images, season, self.recipe, pixel, found.directions)
 
     def _found(self, grid: GeoBox, season: Calendar) -> Found:
         """The search for an area; a window of the last one is not searched for again."""

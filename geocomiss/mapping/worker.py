@@ -1,0 +1,152 @@
+"""What a worker of a cluster has of a map, and what it does for it."""
+
+import gc
+import os
+import re
+import uuid
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import dask
+import rasterio
+import torch
+from distributed.diagnostics.plugin import WorkerPlugin
+
+from geocomiss import __version__
+from geocomiss.errors import MapError
+from geocomiss.grid import Tile
+from geocomiss.inference import device_named
+from geocomiss.mapping.compute import Gathered, gather
+from geocomiss.mapping.memory import CACHE
+from geocomiss.mapping.plan import Plan
+from geocomiss.mapping.queue import Outcome
+from geocomiss.mapping.queued import QueuedReading
+from geocomiss.mapping.tiles import TileStore
+from geocomiss.mapping.work import compute
+from geocomiss.sources.base import Counting
+from geocomiss.tiling.manifest import own_file
+
+
+class MapWorker(WorkerPlugin):
+    """What a worker has of a map; travels to each worker when it joins.
+
+    Args:
+        plan: The map.
+        folder: Its tile store, which all workers see under the same path.
+        threads: Threads of a tile's matrix products.
+    """
+
+    def __init__(self, plan: Plan, folder: Path, threads: int) -> None:
+        self.name = f"geocomiss-{uuid.uuid4().hex}"
+        self._plan, self._folder, self._threads = plan, folder, threads
+        self._version = __version__
+        self._arithmetic = plan.arithmetic()
+
+    def setup(self, worker: Any) -> None:
+        """Make ready to compute. Raises MapError where this worker cannot."""
+        self._check(worker)
+        with ExitStack() as kept:
+            self._set(kept)
+            self._device = self._own_device(worker)
+            self._kept = kept.pop_all()
+        self._store = TileStore(self._folder, own_file())
+        self._ahead = QueuedReading(self._tile_of, self._gather)
+        gc.freeze()
+
+    def _set(self, kept: ExitStack) -> None:
+        """Set what holds for the whole process, and note how it is undone."""
+        if "GDAL_CACHEMAX" not in os.environ:
+            os.environ["GDAL_CACHEMAX"] = str(CACHE)  # GDAL looks at it when it reads its first image
+            kept.callback(os.environ.pop, "GDAL_CACHEMAX", None)
+        kept.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(self._threads)
+        # a task that computes would hand Dask's own tasks to the cluster
+        kept.enter_context(dask.config.set(scheduler="threads", num_workers=self._threads))
+
+    def _own_device(self, worker: Any) -> torch.device:
+        try:
+            return device_named(self._plan.request.device, number_of(worker.name))
+        except MapError as error:
+            raise MapError(
+                f"on the worker {worker.address} {error.found}",
+                expected=f"{error.expected}, what each worker has",
+                todo="start workers where it is, or correct --device",
+            ) from error
+
+    def _check(self, worker: Any) -> None:
+        """See to it that this worker makes the same bytes as others, where they are looked for."""
+        if self._version != __version__:
+            raise MapError(
+                f"the worker {worker.address} runs geocomiss {__version__}",
+                expected=f"{self._version}, as here",
+                todo="install the same version on all machines",
+            )
+        if (threads := worker.state.nthreads) != 1:
+            raise MapError(
+                f"the worker {worker.address} takes {threads} tasks at a time",
+                expected="one: memory is reckoned with for one tile at a time",
+                todo="start it with `dask worker ADDRESS --nthreads 1`, several of them where there is room",
+            )
+        if not self._folder.is_dir():
+            raise MapError(
+                f"the worker {worker.address} does not see {self._folder}",
+                expected="a folder that all machines share, under the same path",
+                todo="choose another --out",
+            )
+        own = self._plan.arithmetic()
+        if other := [name for name, value in self._arithmetic.items() if value not in ("", own[name])]:
+            raise MapError(
+                f"the worker {worker.address} rounds in its own way: "
+                + ", ".join(f"{name} {own[name]}" for name in other),
+                expected=", ".join(f"{name} {self._arithmetic[name]}" for name in other)
+                + ", as on the machine that plans",
+                todo="let machines alike compute, with the same torch; --device cpu where some have no GPU",
+            )
+
+    def teardown(self, worker: Any) -> None:
+        """Set back what `setup` set. A cache that GDAL has made already keeps its size."""
+        self._ahead.close()
+        gc.unfreeze()
+        self._kept.close()
+
+    def transition(self, key: object, start: str, finish: str, **_: Any) -> None:
+        """Is told by Dask what becomes of the tasks of this worker."""
+        if not str(key).startswith(self.name):
+            return
+        if finish == "ready":
+            self._ahead.wait(str(key))
+        elif finish != "executing":
+            self._ahead.drop(str(key))
+
+    def _tile_of(self, task: str) -> Tile:
+        return self._plan.tile(task.removeprefix(f"{self.name}-").partition("-")[0])
+
+    def _gather(self, tile: Tile) -> Gathered:
+        with rasterio.Env(GDAL_NUM_THREADS=self._threads):
+            return gather(self._plan, tile)
+
+    def compute(self, task: str, tile: Tile) -> Outcome:
+        """Compute the tile of a task, unless another worker has done so just before it died."""
+        if self._store.written(tile):
+            self._store.look_for(tile)
+            if record := self._store.record_of(tile):
+                self._ahead.drop(task)
+                return Outcome(record)
+        gathered = self._ahead.take(task, tile)
+        outcome = compute(self._plan, self._store, tile, self._device, gathered=gathered)
+        gc.collect()  # see `stack.swept`
+        source = self._plan.source
+        account = source.counted() if isinstance(source, Counting) else None
+        return Outcome(outcome.record, outcome.seconds, outcome.pixels, account)
+
+
+def number_of(name: object) -> int:
+    """Which of the workers of its machine this one is: 3 for 3 and 'gpu-3', 0 for names without a number.
+
+    Args:
+        name: A worker's name: a number in a cluster of our own, `NAME-NUMBER` where `dask worker --name NAME
+            --nworkers N` started several.
+    """
+    number = re.fullmatch(r"(?:.*-)?(\d+)", str(name))
+    return int(number[1]) if number else 0

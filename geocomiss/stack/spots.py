@@ -1,0 +1,112 @@
+"""Reading the spots of a lazy stack where something is wanted, and nothing between them.
+
+Blocks of a source are decoded whole. So what is read is told block by block: of each block that holds
+something wanted the smallest window that does, neighbours in a row of blocks as one. No block is read twice,
+and where every block holds something the whole is read at once.
+
+H x W pixels.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import dask
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from geocomiss.grid import same_grid
+from geocomiss.stack.layout import grid_of_group, groups_of, new_stack, origin_of
+
+Bools = NDArray[np.bool_]
+Window = tuple[slice, slice]
+"""Rows and columns."""
+COMPUTE: Any = dask.compute  # type: ignore[attr-defined]
+"""Dask ships no types for it."""
+
+
+def read_spots(stack: xr.DataTree, wanted: Bools, grid: GeoBox) -> xr.DataTree:
+    """A lazy stack in memory, read where something is wanted.
+
+    Args:
+        stack: A window of a stack.
+        wanted: (H, W) pixels whose values will be used: in blocks without any, values are 0.
+        grid: Its pixel grid (H, W). Modalities on another one are read whole.
+    """
+    groups = groups_of(stack)
+    pieces = {
+        name: spots(wanted, *_blocks(group))
+        for name, group in groups.items()
+        if same_grid(grid_of_group(group), grid)
+    }
+    every = (slice(None), slice(None))
+    lazy = {name: _cut(group, pieces.get(name, [every])) for name, group in groups.items()}
+    read: dict[str, list[dict[str, Any]]] = COMPUTE(lazy)[0]
+    found = {name: _filled(group, pieces.get(name, [every]), read[name]) for name, group in groups.items()}
+    return new_stack(found, origin_of(stack))
+
+
+def spots(wanted: Bools, rows: tuple[int, ...], cols: tuple[int, ...]) -> list[Window]:
+    """Windows that hold all that is wanted: none meets a block that another one meets.
+
+    Args:
+        wanted: (H, W).
+        rows: Heights of the blocks; () for one.
+        cols: Their widths.
+    """
+    down, across = (_spans(sides, size) for sides, size in zip((rows, cols), wanted.shape, strict=True))
+    held = np.array([[bool(wanted[y, x].any()) for x in across] for y in down])
+    if held.all():
+        return [(slice(0, wanted.shape[0]), slice(0, wanted.shape[1]))]
+    found = []
+    for number, y in enumerate(down):
+        for first, end in _runs(held[number]):
+            x = slice(across[first].start, across[end - 1].stop)
+            here = wanted[y, x]
+            found.append((_shrunk(y, np.any(here, 1)), _shrunk(x, np.any(here, 0))))
+    return found
+
+
+def _blocks(group: xr.Dataset) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Heights and widths of the blocks of a modality, () where it is in memory."""
+    lazy = next((group[name] for name in group.data_vars if group[name].chunksizes), None)
+    return (lazy.chunksizes["y"], lazy.chunksizes["x"]) if lazy is not None else ((), ())
+
+
+def _spans(sides: tuple[int, ...], size: int) -> list[slice]:
+    """Where the blocks along an axis begin and end."""
+    edges = np.cumsum([0, *(sides or (size,))]).tolist()
+    return [slice(first, end) for first, end in pairwise(edges)]
+
+
+def _runs(held: Bools) -> Iterator[tuple[int, int]]:
+    """Beginning and end of what follows one another: (blocks,)."""
+    edges = np.flatnonzero(np.diff(held.astype(np.int8), prepend=0, append=0))
+    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+
+
+def _shrunk(span: slice, some: Bools) -> slice:
+    """From the first to the last place of a span that holds something."""
+    at = np.flatnonzero(some)
+    return slice(span.start + int(at[0]), span.start + int(at[-1]) + 1)
+
+
+def _cut(group: xr.Dataset, pieces: list[Window]) -> list[dict[str, Any]]:
+    """The lazy values of windows of a modality, by variable."""
+    arrays = {str(name): group[name].data for name in group.data_vars}
+    return [{name: values[..., y, x] for name, values in arrays.items()} for y, x in pieces]
+
+
+def _filled(group: xr.Dataset, pieces: list[Window], read: list[dict[str, Any]]) -> xr.Dataset:
+    """A modality in memory."""
+    found = {}
+    for name, lazy in group.data_vars.items():
+        values = read[0][str(name)]
+        if values.shape != lazy.shape:
+            values = np.zeros(lazy.shape, lazy.dtype)  # memory that is never written to is never taken
+            for (y, x), part in zip(pieces, read, strict=True):
+                values[..., y, x] = part[str(name)]
+        found[name] = (lazy.dims, values)
+    return group.assign(found)

@@ -1,0 +1,119 @@
+"""2,000 fields of about 1 ha anywhere in 100 x 100 km beside the same number of fields side by side.
+
+Processor time, and bytes read: from a stored stack those that the process reads from files, from a catalogue
+on loopback those that the server sends (20 fields in 20 x 20 km there). What is left of the ratio: a stored
+block of 256 pixels a side, or one of an image, is read and unpacked whole for a field of 10; each tile of 512
+that holds a field is stored, and each block of 512 of every layer compressed.
+"""
+
+import json
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from affine import Affine
+from gappy import untrained
+from odc.geo.geobox import GeoBox
+from scattered import SIDE, corners, stack_of_real_blocks, write_fields
+from stac_season import add_season, area, model_for
+from stac_server import serving
+
+from geocomiss.mapping import MapRequest, make_map
+from geocomiss.nets import SIZES, EncoderSize
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("GEOCOMISS_BENCHMARKS"), reason="takes long: set GEOCOMISS_BENCHMARKS=1"
+)
+PIXELS = 10_000
+"""Pixels a side of the stored stack."""
+FIELDS = 2000
+IMAGES = 1536
+"""Pixels a side of the area of the catalogue."""
+FEW = 20
+"""Fields there."""
+Figure = Callable[[str, str], None]
+
+
+def test_spread_fields_beside_packed_ones_in_a_stored_stack(tmp_path: Path, figure: Figure) -> None:
+    grid = GeoBox((PIXELS, PIXELS), Affine(10, 0, 640000, 0, -10, 5610000), "EPSG:32631")
+    source = str(stack_of_real_blocks(tmp_path / "stack.zarr", PIXELS))
+    model = str(untrained(tmp_path, preset="compact"))
+    found = {}
+    for layout in ("packed", "spread"):
+        at = corners(grid, FIELDS, spread=layout == "spread")
+        fields = str(write_fields(tmp_path / f"{layout}.gpkg", grid, at))
+        out = tmp_path / layout
+        found[layout] = measured(MapRequest(source, out, fields, model=model, device="cpu"), out)
+        shutil.rmtree(out)
+    told(figure, f"{FIELDS:,} fields of 1 ha in {PIXELS // 100} km a side, stored stack, compact", found)
+    assert found["spread"]["peak_mb"] < 1.5 * found["packed"]["peak_mb"]
+
+
+def test_spread_fields_beside_packed_ones_in_a_catalogue(
+    tmp_path: Path, figure: Figure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SIZES, "small", EncoderSize(4, 8, 4))
+    folder = tmp_path / "files"
+    folder.mkdir()
+    found = {}
+    with serving(folder, page=100) as server:
+        add_season(server, IMAGES, 512, every=6)
+        model = str(model_for(tmp_path))
+        for layout in ("packed", "spread"):
+            at = corners(area(IMAGES), FEW, spread=layout == "spread")
+            fields = str(write_fields(tmp_path / f"{layout}.gpkg", area(IMAGES), at))
+            out = tmp_path / layout
+            server.forget()
+            begin = time.process_time()
+            request = MapRequest(f"stac+{server.url}", out, fields, "2021", model, crs="EPSG:32631")
+            make_map(request)
+            facts = json.loads((out / "run.json").read_text())
+            found[layout] = {
+                "seconds": time.process_time() - begin,  # with the server's own
+                "bytes": server.sent(),
+                "tiles": facts["tiles"]["number"],
+                "peak_mb": facts["memory"]["peak_mb"],
+            }
+            assert facts["fetching"]["bytes_over_needed"] <= 1.2
+    told(figure, f"{FEW} fields of 1 ha in {IMAGES / 100:.0f} km a side, catalogue on loopback", found)
+
+
+def measured(request: MapRequest, out: Path) -> dict[str, float]:
+    """Of a map in a process of its own."""
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("spawn").Process(target=_measure, args=(request, sender))
+    process.start()
+    found: dict[str, float] = receiver.recv()
+    process.join()
+    facts = json.loads((out / "run.json").read_text())
+    assert process.exitcode == 0
+    assert 0.99 < sum(each["pixels"] for each in facts["classes"]) / (FIELDS * SIDE * SIDE) <= 1
+    return found | {"tiles": facts["tiles"]["number"], "peak_mb": facts["memory"]["peak_mb"]}
+
+
+def _measure(request: MapRequest, sender: Any) -> None:
+    before, begin = _read(), time.process_time()
+    make_map(request)
+    sender.send({"seconds": time.process_time() - begin, "bytes": _read() - before})
+
+
+def _read() -> int:
+    """Bytes that this process has read from files, in the page cache or not; Linux alone tells."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+def told(figure: Figure, what: str, found: dict[str, dict[str, float]]) -> None:
+    packed, spread = found["packed"], found["spread"]
+    for name, unit, factor in (("seconds", "processor seconds", 1.0), ("bytes", "MB read", 1e-6)):
+        one, other = packed[name] * factor, spread[name] * factor
+        figure(f"{what}: {unit}", f"{other:,.1f} spread, {one:,.1f} packed: {other / one:,.1f} times")
+    figure(
+        f"{what}: tiles, memory",
+        f"{spread['tiles']:,} and {packed['tiles']:,} tiles, {spread['peak_mb']:,.0f} and "
+        f"{packed['peak_mb']:,.0f} MB at most",
+    )
