@@ -111,7 +111,7 @@ def test_a_tile_that_is_changed_before_it_is_put_in_is_found_and_computed_anew(
     def changed(plan: Plan, finished: Finished, work: WorkFolder) -> None:
         """Turn a layer of a tile by half a turn: all values occur as often, and the archive is whole."""
         checked(plan, finished, work)
-        path = work.path / "00000_00000.npz"
+        path = finished.store.folder / "00000_00000.npz"
         with np.load(path) as stored:
             arrays = dict(stored)
         arrays[layer] = arrays[layer][::-1, ::-1]
