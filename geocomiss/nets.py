@@ -243,6 +243,8 @@ def per_pixel(
         result[wanted] = in_chunks(function, x[rows], chunk=FEW)[place]
     else:
         # gathered a chunk at a time, rows are still in the cache when they are computed with
+        # equal rows of terrain are not looked for: encoding 16,384 took 7 ms of 1,200 (compact: 3 of 73),
+        # torch.unique of such rows 29, of pairs of bands as one integer 1: what it saves drowns in the noise
         result[wanted] = in_chunks(lambda rows: function(x[rows]), wanted)
     return result
 

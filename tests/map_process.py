@@ -1,11 +1,16 @@
 """Maps made in processes of their own, to be killed. They begin with everything imported, to save seconds."""
 
 import multiprocessing
+import os
 import resource
+import signal
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from geocomiss.tiling import Manifest, Record, WorkFolder
 
@@ -18,8 +23,38 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["geocomiss.mapping", "torch"])
 
 
+@dataclass(frozen=True)
+class Moment:
+    """When a process kills itself: just before it does something to a file."""
+
+    event: str
+    """What it does, as Python's audit events are called: 'open', 'os.rename'."""
+    path: str
+    """Part of the file's path."""
+    time: int
+    """The how manieth time, from 1."""
+
+    def wait(self) -> None:
+        """Have this process killed then."""
+        left = self.time
+
+        def look(event: str, arguments: tuple[Any, ...]) -> None:
+            nonlocal left
+            if event == self.event and self.path in str(arguments[0]):
+                left -= 1
+                if left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(look)
+
+
 def start(
-    request: object, *, file_limit: int | None = None, said: Path | None = None, threads: int = 1
+    request: object,
+    *,
+    file_limit: int | None = None,
+    said: Path | None = None,
+    threads: int = 1,
+    dies: Moment | None = None,
 ) -> BaseProcess:
     """Begin to make a map.
 
@@ -28,13 +63,17 @@ def start(
         file_limit: Bytes beyond which no file can grow, as on a full disk.
         said: File for the message of an error.
         threads: Threads of matrix products; 0: one a core.
+        dies: When it is killed.
     """
-    process = _context.Process(target=_make, args=(request, file_limit, said, threads), daemon=True)
+    arguments = (request, file_limit, said, threads, dies)
+    process = _context.Process(target=_make, args=arguments, daemon=True)
     process.start()
     return process
 
 
-def _make(request: object, file_limit: int | None, said: Path | None, threads: int) -> None:
+def _make(
+    request: object, file_limit: int | None, said: Path | None, threads: int, dies: Moment | None
+) -> None:
     import torch
 
     from geocomiss.errors import GeocomissError
@@ -44,6 +83,8 @@ def _make(request: object, file_limit: int | None, said: Path | None, threads: i
     torch.set_num_threads(threads or cores())
     if file_limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+    if dies:
+        dies.wait()
     try:
         make_map(request)  # type: ignore[arg-type]
     except GeocomissError as error:

@@ -60,4 +60,4 @@ def test_a_gpu_does_three_tenths_of_its_best_product(figure: Callable[[str, str]
         f"{alone:,.0f} pixels/s: {shares[0]:.0%} of the best product ({best / 1e12:.0f} TFLOP/s); pixels "
         f"from memory: {whole:,.0f}, {shares[1]:.0%}",
     )
-    assert shares[0] > TARGET
+    assert min(shares) > TARGET, "pixels on the card already, and pixels from this machine's memory"

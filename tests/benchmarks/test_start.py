@@ -58,10 +58,9 @@ def _names() -> Iterator[tuple[str, ...]]:
 def test_every_command_answers_as_fast(figure: Callable[[str, str], None]) -> None:
     taken = {" ".join(name): _taken(_command(*name, "--help"), 3) for name in _names()}
     slowest = max(taken, key=lambda name: taken[name][1])
-    figure(
-        f"`--help` of the slowest of {len(taken)} commands, `{slowest}`",
-        f"{taken[slowest][0]:.2f} s, {taken[slowest][1]:.2f} s of it processor time",
-    )
+    for name, (clock, processor) in sorted(taken.items(), key=lambda each: -each[1][1]):
+        most = f", the slowest of {len(taken)} commands" if name == slowest else ""
+        figure(f"`geocomiss {name} --help`{most}", f"{clock:.2f} s, {processor:.2f} s of it processor time")
     clock, processor = _taken("import geocomiss")
     figure("`import geocomiss`", f"{clock:.2f} s, {processor:.2f} s of it processor time")
     assert taken[slowest][1] < 2 * LIMIT
