@@ -25,7 +25,6 @@ Block = tuple[int, int]
 
 AREAS = {
     "an L": "POLYGON ((0 0, 20 0, 20 900, 800 900, 800 920, 0 920, 0 0))",
-    "a narrow triangle": "POLYGON ((0 0, 30 20, 720 760, 0 0))",
     "two fields": "MULTIPOLYGON (((0 0, 12 0, 12 9, 0 0)), ((1000 1010, 1024 1010, 1024 1020, 1000 1010)))",
 }
 """Corners in pixels from the upper left one, column and row. Little of them, so that little is classified."""
