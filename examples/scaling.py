@@ -26,22 +26,22 @@ class Fact:
 
 
 MODELS = {
-    "`comiss` (published size)": Fact("", 18_200, "px/s", "`test_inference_speed.py`"),
-    "`comiss+` (the default)": Fact("", 37_800, "px/s", "`test_compact_speed.py`"),
-    "`comiss+`, compact": Fact("", 411_000, "px/s", "likewise"),
+    "`comiss` (published size)": Fact("", 18_400, "px/s", "`test_inference_speed.py`"),
+    "`comiss+` (the default)": Fact("", 32_800, "px/s", "`test_compact_speed.py`"),
+    "`comiss+`, compact": Fact("", 386_000, "px/s", "likewise"),
 }
 """Pixels a second and core of the networks, from raw values to class and confidence."""
 DEFAULT = "`comiss+` (the default)"
 FACTS = {
     "share": Fact(
         "share of the network's rate that a whole map reaches, from a stack on disk",
-        0.78,
+        0.81,
         "",
         "`test_map_rate.py`",
     ),
     "compact": Fact(
         "a whole map with a compact model, from a stack on disk: reading, batches and writing are most of it",
-        49_000,
+        68_000,
         "pixels a second and core",
         "`test_map_rate.py`",
     ),

@@ -3,10 +3,12 @@
 From a batch to class and confidence, on one thread. Processor time, the least of many short tries that take
 turns: other programs keep the machine busy.
 
-On 2 cores of an AMD EPYC with bfloat16, 23 November 2026, in bfloat16: 18,162 pixels/s, 87 % of the best
-product (482 GFLOP/s), 88 times Galileo nano the plain way, 2.0 times LightGBM; in float32 9,550 pixels/s.
-With the first convolution in bfloat16, too, it was 20,003 (94 % of 486), but then confidence moved by up to
-0.0135 on Canada, which is more than 0.01; now it is 0.0087.
+On 2 cores of an AMD EPYC with bfloat16, 23 November 2026, in bfloat16: 18,368 pixels/s, 88 % of the best
+product (478 GFLOP/s, packed for oneDNN), 77 times Galileo nano the plain way, 2.2 times LightGBM; in float32
+9,769 pixels/s, 95 %. What 90 % lacks is the first convolution: computed in float32 and then rounded it takes
+7 % of the time for 2 % of the operations. In bfloat16 all together would be 3 % faster, but then confidence
+moves by up to 0.0139 on Canada, more than 0.01; with the values as the sum of two bfloat16, and rounded
+weights, by 0.0113; now by 0.0058. With both as such sums it is as slow as in float32.
 
 OpenVINO 2026.4.1 was tried with the same folded encoders (optical and radar, specific and shared; 2 cores of
 an AMD EPYC with bfloat16, 23 November 2026; one thread; 128, 256 and 512 rows at once). GFLOP/s in bfloat16:
