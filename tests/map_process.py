@@ -93,9 +93,9 @@ def _make(
         raise SystemExit(1) from error
 
 
-def finish(process: BaseProcess) -> int | None:
-    """Wait for the end; the exit code."""
-    process.join(120)
+def finish(process: BaseProcess, seconds: float = 120) -> int | None:
+    """Wait for the end, no longer than so many seconds; the exit code."""
+    process.join(seconds)
     return process.exitcode
 
 

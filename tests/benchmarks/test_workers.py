@@ -19,7 +19,7 @@ from geocomiss.mapping import MapRequest, make_map
 pytestmark = pytest.mark.skipif(
     not os.environ.get("GEOCOMISS_BENCHMARKS"), reason="measures speed: set GEOCOMISS_BENCHMARKS=1"
 )
-SIDE = 1536
+SIDE = 2560
 TILE = 256
 TARGET = 1.6
 """Times as fast with two processes as with one, each with one thread."""

@@ -29,7 +29,7 @@ from geocomiss.tiling import WorkFolder
 from geocomiss_cli import main as entry
 
 SPEC = Spec(BANDS, 12, 3, default_min_steps(tuple(BANDS), 12))
-BUDGET = 1_050_000_000
+BUDGET = 1_500_000_000
 
 
 def sparse_mask(path: Path, side: int) -> str:
@@ -45,8 +45,8 @@ def sparse_mask(path: Path, side: int) -> str:
 
 @pytest.mark.slow
 def test_sixteen_times_the_area_takes_the_same_memory(tmp_path: Path) -> None:
-    model, peaks = str(untrained(tmp_path)), []
-    for side in (512, 2048):
+    model, peaks = str(untrained(tmp_path, preset="compact")), []
+    for side in (1000, 4000):
         out = tmp_path / f"map{side}"
         request = MapRequest(
             str(hollow_stack(tmp_path / f"{side}.zarr", side)),
@@ -56,12 +56,12 @@ def test_sixteen_times_the_area_takes_the_same_memory(tmp_path: Path) -> None:
             memory=BUDGET,
             device="cpu",
         )
-        assert finish(start(request)) == 0
+        assert finish(start(request), 600) == 0
         facts = json.loads((out / "run.json").read_text())
-        assert facts["tiles"]["size"] == 256 and facts["tiles"]["computed_px"] == side * side // 64
+        assert facts["tiles"]["size"] == 512 and facts["tiles"]["computed_px"] == side * side // 64
         peaks.append(facts["memory"]["peak_mb"])
         assert peaks[-1] < facts["memory"]["reckoned_mb"] <= facts["memory"]["budget_mb"] == BUDGET / 1e6
-    assert peaks[1] <= 1.15 * peaks[0]
+    assert peaks[1] <= 1.15 * peaks[0], peaks
 
 
 def test_tiles_are_the_largest_that_the_memory_allows() -> None:
