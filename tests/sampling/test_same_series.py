@@ -28,9 +28,9 @@ def batches_of_map(request: MapRequest, monkeypatch: pytest.MonkeyPatch) -> Batc
     seen: list[Batch] = []
     real = mapping.predict
 
-    def watched(method: Any, batch: Batch, *args: Any) -> Any:
+    def watched(method: Any, batch: Batch, *args: Any, readout: Any, probabilities: bool) -> Any:
         seen.append(batch)
-        return real(method, batch, *args)
+        return real(method, batch, *args, readout=readout, probabilities=probabilities)
 
     monkeypatch.setattr(mapping, "predict", watched)
     make_map(request)
