@@ -162,10 +162,8 @@ class Plan:
     def tile(self, name: str) -> Tile:
         """The tile of a name (see `Tile.name`)."""
         row, col = map(int, name.split("_"))
-        size, (height, width) = self.request.tile, self.grid.shape
-        y = slice(row * size, min((row + 1) * size, height))
-        x = slice(col * size, min((col + 1) * size, width))
-        return Tile(row, col, y, x, self.grid[y, x])
+        across = -(-self.grid.width // self.request.tile)
+        return tile_at(self.grid, self.request.tile, row * across + col)
 
     @cached_property
     def covering(self) -> Covering | None:
