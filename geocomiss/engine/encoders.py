@@ -21,8 +21,7 @@ class FoldedTempCNN(nn.Module):
     """A trained `TempCNN`: its convolutions, then its two dense layers.
 
     The first convolution is computed in float32: rounding the values themselves to bfloat16 moved
-    confidence by up to 0.014 (Canada, small and compact networks), everything after it by up to 0.007. It
-    is 3 % of the operations.
+    confidence by up to 0.014 (Canada), everything after it by up to 0.005. It is 2 % of the operations.
 
     Args:
         trained: The network; it stays as it is.

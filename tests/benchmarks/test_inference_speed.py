@@ -69,8 +69,8 @@ def _products(dtype):
     for rows, inner, columns in PRODUCTS:
         a, b = torch.randn(rows, inner).to(dtype), torch.randn(inner, columns).to(dtype)
         out, turned = torch.empty(rows, columns, dtype=dtype), b.T.contiguous()
-        # about as long as the network: what is short finds the processor at its best more often
-        times = 1 + (10 if dtype == torch.bfloat16 else 5) * 10**10 // (rows * inner * columns)
+        # as much work as the network: what is short finds the processor at its best more often
+        times = 1 + PIXELS * operations_of_a_pixel() // (2 * rows * inner * columns)
         packed = Dense(b.T.double(), torch.zeros(columns), dtype, positive=False)
         ways = {"mm": lambda a=a, b=b, out=out: torch.mm(a, b, out=out)}
         ways["linear"] = lambda a=a, turned=turned: F.linear(a, turned)

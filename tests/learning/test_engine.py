@@ -129,6 +129,16 @@ def test_a_torch_that_lacks_the_fused_layers_gives_nearly_the_same(precision, mo
     assert (fused - public).abs().max() < (1e-4 if precision == "float32" else 0.05) * public.std()
 
 
+def test_errors_of_rounded_weights_do_not_add_up():
+    weight = torch.randn(8, 16, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    kept, plain = layers.rounded(weight, torch.bfloat16), weight.to(torch.bfloat16)
+    assert kept.dtype == torch.bfloat16 and kept.shape == weight.shape
+    summed = [(tensor.double() - weight).flatten(1).cumsum(1).abs().max() for tensor in (kept, plain)]
+    unit = float(weight.abs().max()) * 2**-7  # bfloat16 has eight digits
+    assert summed[0] <= unit / 2 < summed[1]
+    assert (layers.rounded(weight, torch.float32) == weight.float()).all()
+
+
 def test_an_operator_with_other_arguments_counts_as_lacking(monkeypatch):
     def changed(*arguments):
         raise TypeError("other arguments")
@@ -142,7 +152,7 @@ def test_an_operator_with_other_arguments_counts_as_lacking(monkeypatch):
 def test_layers_of_a_gpu_are_called_as_this_torch_has_them():
     rows, weight, bias = torch.randn(5, 16), torch.randn(8, 16), torch.randn(8)
     assert (layers._multiplied_on_gpu(rows, weight, bias) == F.linear(rows, weight, bias).relu()).all()
-    lines, taps = torch.zeros(2, 16, 1, 12), torch.zeros(16, 16, 1, 5)
+    lines, taps = torch.zeros(1, 16, 2, 12), torch.zeros(16, 16, 1, 5)
     with pytest.raises(NotImplementedError, match="CPU"):  # not TypeError: its arguments are right
         layers._convolved_on_gpu(lines, taps, torch.zeros(16))
 
