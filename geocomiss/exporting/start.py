@@ -2,17 +2,16 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from filelock import FileLock, Timeout
 from odc.geo.geobox import GeoBox
 
 from geocomiss.aoi import Area, read_aoi
-from geocomiss.errors import MapError, SeasonError, SourceError, unwritable
+from geocomiss.errors import MapError, SeasonError, SourceError
 from geocomiss.exporting.queue import Queue, Sent
 from geocomiss.exporting.request import ExportRequest, digest_of, wanted_by
 from geocomiss.exporting.state import Journal, State, state_of
@@ -24,13 +23,12 @@ from geocomiss.sources.ee.pieces import Piece, pieces
 from geocomiss.sources.ee.source import TRIALS, EarthEngineSource
 from geocomiss.sources.exports.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from geocomiss.sources.resolve import future_steps, resolve_grid, resolve_season
+from geocomiss.tiling import alone
 
 Progress = Callable[[int, int], None]
 """Told (tasks started, tasks to start)."""
 LOCK: Final = "start.lock"
 """File that the starting process holds locked: the system lets go of it however the process ends."""
-PATIENCE: Final = 1.0
-"""Seconds to wait for it."""
 
 
 @dataclass(frozen=True)
@@ -111,30 +109,14 @@ def _held(folder: Path) -> Iterator[None]:
     Raises:
         MapError: Another one is in, or the folder cannot be written.
     """
-    lock, made = FileLock(folder / LOCK), not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=PATIENCE)
-    except Timeout as error:
-        raise MapError(
-            f"another process is starting an export in {folder}",
-            expected="one at a time",
-            todo=f"wait for it, then see `geocomiss export status {folder}`, or choose another --out",
-        ) from error
-    except NotImplementedError:
-        pass  # a file system without locks: then nobody can be kept out
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    try:
+    taken = MapError(
+        f"another process is starting an export in {folder}",
+        expected="one at a time",
+        todo=f"wait for it, then see `geocomiss export status {folder}`, or choose another --out",
+    )
+    # lists of images that have come before it is begun stay, and serve the next try
+    with alone(folder / LOCK, folder, taken, (folder / MANIFEST).exists):
         yield
-    finally:
-        begun = (folder / MANIFEST).exists()
-        if not begun:
-            (folder / LOCK).unlink(missing_ok=True)
-        lock.release()
-        if made and not begun:
-            with suppress(OSError):  # lists of images have come, and serve the next try
-                folder.rmdir()
 
 
 def _plan(request: ExportRequest) -> _Plan:

@@ -2,6 +2,7 @@
 
 from geocomiss.tiling.counts import Counts
 from geocomiss.tiling.folder import TILES, WorkFolder, changes
+from geocomiss.tiling.lock import alone
 from geocomiss.tiling.manifest import Manifest, Record
 from geocomiss.tiling.status import MapStatus, read_status
 from geocomiss.tiling.zoned import ZonedFolder, read_zones, zones_of_folder
@@ -14,6 +15,7 @@ __all__ = [
     "Record",
     "WorkFolder",
     "ZonedFolder",
+    "alone",
     "changes",
     "read_status",
     "read_zones",

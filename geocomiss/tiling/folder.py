@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from filelock import FileLock, Timeout
-
 from geocomiss.errors import MapError, unwritable
+from geocomiss.tiling.lock import alone, is_held
 
 TILES: Final = "tiles"
 """Name of the folder within that of a map."""
@@ -29,8 +28,6 @@ LOCK: Final = "lock"
 """File that the planning process holds locked: the system lets go of it however the process ends."""
 PUBLISHED: Final = "published"
 """Empty file: only the summary of the map was still to be written."""
-PATIENCE: Final = 1.0
-"""Seconds to wait for the lock: whoever looks whether a map is being made holds it for a moment."""
 SHOWN: Final = 120
 """Most characters of a value in a message."""
 
@@ -49,43 +46,26 @@ class WorkFolder:
         Raises:
             MapError: Another one is in, or the folder cannot be written.
         """
-        lock, made = FileLock(self.path / LOCK), not self.path.parent.exists()
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=PATIENCE)
-        except Timeout as error:
-            raise MapError(
-                f"another process is mapping into {self.path.parent}",
-                expected="one at a time",
-                todo=f"wait for it (geocomiss status {self.path.parent}), or choose another --out",
-            ) from error
-        except NotImplementedError:
-            pass  # a file system without locks: then nobody can be kept out
-        except OSError as error:
-            raise unwritable(self.path.parent, error) from error
-        try:
+        out = self.path.parent
+        taken = MapError(
+            f"another process is mapping into {out}",
+            expected="one at a time",
+            todo=f"wait for it (geocomiss status {out}), or choose another --out",
+        )
+        with alone(self.path / LOCK, out, taken, self._worth):
             yield
-        finally:
-            worth = any(self.path.rglob("*.npz"))
-            if not worth:
-                self.clear()
-            lock.release()
-            if not worth:
-                self._leave(made)
+
+    def _worth(self) -> bool:
+        """Whether a tile is done; else all goes."""
+        worth = any(self.path.rglob("*.npz"))
+        if not worth:
+            self.clear()
+        return worth
 
     @property
     def busy(self) -> bool:
         """Whether a process holds it."""
-        if not (self.path / LOCK).exists():
-            return False
-        lock = FileLock(self.path / LOCK)
-        try:
-            with lock.acquire(timeout=0):
-                return False
-        except Timeout:
-            return True
-        except (NotImplementedError, OSError):
-            return False  # not ours to lock: someone else's finished or given-up work
+        return is_held(self.path / LOCK)
 
     def claim(self, arguments: dict[str, Any], tiles: int, *, discard: bool) -> Path:
         """State what is being made here, or check that it is the same as before. Returns where tiles go.
@@ -147,16 +127,6 @@ class WorkFolder:
         if (self.path / PUBLISHED).exists() and summary.exists():
             with self.held():
                 self.clear()
-
-    def _leave(self, made: bool) -> None:
-        """Delete the empty folder, and the map's own where this made it and it is empty."""
-        try:
-            (self.path / LOCK).unlink(missing_ok=True)
-            self.path.rmdir()
-            if made:
-                self.path.parent.rmdir()
-        except OSError:
-            pass  # another process has begun here, or something else lies here: not ours to delete
 
     def _write(self, request: dict[str, Any]) -> None:
         partial = self.path / f"{REQUEST}.partial"

@@ -142,7 +142,7 @@ def test_a_repeated_start_makes_no_second_task(small: ExportRequest, server: Ear
 def test_two_that_start_at_the_same_time_start_no_task_twice(
     small: ExportRequest, server: EarthEngineServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("geocomiss.exporting.start.PATIENCE", 0.05)
+    monkeypatch.setattr("geocomiss.tiling.lock.PATIENCE", 0.05)
 
     def meanwhile(*given: Any) -> Any:  # the other one, while this one lists what it will start
         monkeypatch.setattr("geocomiss.exporting.start.pieces", pieces)
