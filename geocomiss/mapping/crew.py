@@ -24,7 +24,7 @@ from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.queue import Outcome, Queue
 from geocomiss.mapping.tiles import TileStore
 from geocomiss.mapping.work import Told
-from geocomiss.mapping.worker import MapWorker
+from geocomiss.mapping.worker import MapWorker, abandoned
 from geocomiss.sources.base import Counting
 from geocomiss.threads import cores
 
@@ -71,9 +71,10 @@ def map_with(crew: Crew, plan: Plan, store: TileStore, queue: Queue, told: Told)
     """
     with _connected(crew) as client:
         threads = max(1, cores() // crew.workers) if crew.workers else 1
-        plugin = MapWorker(plan, store.folder.absolute(), threads)
-        _register(client, plugin)
+        plugin = MapWorker(plan, store.folder.absolute(), threads, client.id)
         try:
+            _register(client, plugin)
+            _dismiss_abandoned(client)
             for tile, future in _futures(client, plugin.name, queue):
                 try:
                     outcome = _result(future)
@@ -232,11 +233,29 @@ def _register(client: Any, plugin: MapWorker) -> None:
         ) from error
 
 
+def _dismiss_abandoned(client: Any) -> None:
+    """Let the workers forget maps whose planners were killed: each holds its network, and two threads.
+
+    A planner that lives has a connection that the scheduler knows before it knows the plugin; when it loses
+    it, its tiles are cancelled, and it stops (see `_reached`).
+    """
+    try:
+        # within one turn of its loop, so that no planner comes or goes between; it need not have geocomiss
+        plugins, clients = client.run_on_scheduler(
+            lambda dask_scheduler: (list(dask_scheduler.worker_plugins), list(dask_scheduler.clients))
+        )
+    except Exception:  # whatever this scheduler does not allow: the map does not need it
+        logging.getLogger(__name__).debug("what dead planners left stays", exc_info=True)
+        return
+    for name in abandoned(plugins, clients):
+        _dismiss(client, name)
+
+
 def _dismiss(client: Any, plugin: str) -> None:
-    """Let the workers forget the map; a cluster that is gone has forgotten it already."""
+    """Let the workers forget a map; a cluster that is gone has forgotten it already."""
     if client.status != "running":
         return
     try:
         client.unregister_worker_plugin(plugin)
-    except (OSError, ValueError, distributed.CancelledError):
-        logging.getLogger(__name__).debug("the cluster is gone", exc_info=True)
+    except (OSError, ValueError, KeyError, distributed.CancelledError):  # KeyError: a worker never had it
+        logging.getLogger(__name__).debug("nothing to forget", exc_info=True)

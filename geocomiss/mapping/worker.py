@@ -4,9 +4,10 @@ import gc
 import os
 import re
 import uuid
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import dask
 import rasterio
@@ -27,6 +28,11 @@ from geocomiss.mapping.work import compute
 from geocomiss.sources.base import Counting
 from geocomiss.tiling.manifest import own_file
 
+PREFIX: Final = "geocomiss-"
+"""How the names of what workers have of maps begin; then comes the planner's connection."""
+PARTED: Final = "/"
+"""What follows it."""
+
 
 class MapWorker(WorkerPlugin):
     """What a worker has of a map; travels to each worker when it joins.
@@ -35,10 +41,12 @@ class MapWorker(WorkerPlugin):
         plan: The map.
         folder: Its tile store, which all workers see under the same path.
         threads: Threads of a tile's matrix products.
+        client: Name of the planner's connection to the scheduler: with it a planner that is gone is known.
     """
 
-    def __init__(self, plan: Plan, folder: Path, threads: int) -> None:
-        self.name = f"geocomiss-{uuid.uuid4().hex}"
+    def __init__(self, plan: Plan, folder: Path, threads: int, client: str = "") -> None:
+        self.name = f"{PREFIX}{client}{PARTED}{uuid.uuid4().hex}"
+        self._set_back: ExitStack | None = None
         self._plan, self._folder, self._threads = plan, folder, threads
         self._version = __version__
         self._arithmetic = plan.arithmetic()
@@ -47,11 +55,13 @@ class MapWorker(WorkerPlugin):
         """Make ready to compute. Raises MapError where this worker cannot."""
         self._check(worker)
         with ExitStack() as kept:
-            self._set(kept)
+            if not self._others(worker):
+                self._set(kept)
             self._device = self._own_device(worker)
-            self._kept = kept.pop_all()
+            self._set_back = kept.pop_all()
         self._store = TileStore(self._folder, own_file())
         self._ahead = QueuedReading(self._tile_of, self._gather)
+        gc.collect()  # what is frozen stays, also what an earlier map left
         gc.freeze()
 
     def _set(self, kept: ExitStack) -> None:
@@ -63,6 +73,11 @@ class MapWorker(WorkerPlugin):
         torch.set_num_threads(self._threads)
         # a task that computes would hand Dask's own tasks to the cluster
         kept.enter_context(dask.config.set(scheduler="threads", num_workers=self._threads))
+
+    def _others(self, worker: Any) -> list["MapWorker"]:
+        """Other maps that this process computes for: what was set for the first holds until the last."""
+        known = (each for each in worker.plugins.values() if isinstance(each, MapWorker))
+        return [each for each in known if each is not self and each._set_back is not None]
 
     def _own_device(self, worker: Any) -> torch.device:
         try:
@@ -105,10 +120,23 @@ class MapWorker(WorkerPlugin):
             )
 
     def teardown(self, worker: Any) -> None:
-        """Set back what `setup` set. A cache that GDAL has made already keeps its size."""
+        """Set back what `setup` set, once no map needs it. A cache that GDAL has made keeps its size."""
+        if self._set_back is None:
+            return  # it could not be made ready
         self._ahead.close()
         gc.unfreeze()
-        self._kept.close()
+        set_back, self._set_back = self._set_back, None
+        if others := self._others(worker):
+            others[0]._inherit(set_back)
+        else:
+            set_back.close()
+
+    def _inherit(self, set_back: ExitStack) -> None:
+        """Take over what is to be set back in the end. What this map has stays frozen."""
+        if self._set_back is not None:
+            self._set_back.push(set_back)
+        gc.collect()
+        gc.freeze()
 
     def transition(self, key: object, start: str, finish: str, **_: Any) -> None:
         """Is told by Dask what becomes of the tasks of this worker."""
@@ -139,6 +167,19 @@ class MapWorker(WorkerPlugin):
         source = self._plan.source
         account = source.counted() if isinstance(source, Counting) else None
         return Outcome(outcome.record, outcome.seconds, outcome.pixels, account)
+
+
+def abandoned(plugins: Iterable[str], clients: Iterable[str]) -> list[str]:
+    """Which of the plugins of a cluster belong to maps whose planner is gone.
+
+    Args:
+        plugins: All names.
+        clients: Connections that the scheduler has.
+    """
+    alive = set(clients)
+    of_maps = ((each, each.removeprefix(PREFIX)) for each in plugins if each.startswith(PREFIX))
+    owners = ((each, rest.rpartition(PARTED)[0]) for each, rest in of_maps)
+    return [each for each, owner in owners if owner and owner not in alive]
 
 
 def number_of(name: object) -> int:

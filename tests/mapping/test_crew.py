@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import dask
+import distributed
 import pytest
 import rasterio
 import torch
@@ -26,7 +27,7 @@ from geocomiss.mapping.compute import Gathered, map_tile
 from geocomiss.mapping.crew import _local
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.tiles import TileResult
-from geocomiss.mapping.worker import MapWorker
+from geocomiss.mapping.worker import MapWorker, abandoned
 from geocomiss.tiling import Record, WorkFolder, read_status
 from geocomiss_cli import main as entry
 
@@ -120,6 +121,18 @@ def test_a_worker_that_is_killed_costs_one_tile_and_no_byte(
                 with pytest.raises(MapError, match=words):
                     make_map(newer)
             assert not newer.out.exists()
+        assert not registered(running), "workers forget what they refused, too"
+
+
+def registered(running: Cluster) -> list[str]:
+    """What the workers of a cluster have of maps."""
+    with distributed.Client(running.address, set_as_default=False) as client:
+        known = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.worker_plugins))
+        had = client.run(lambda dask_worker: list(dask_worker.plugins))
+    assert all(
+        {each for each in names if each.startswith("geocomiss-")} <= {*known} for names in had.values()
+    )
+    return [each for each in known if each.startswith("geocomiss-")]
 
 
 def _map_while_a_worker_is_killed(request: MapRequest, running: Cluster) -> None:
@@ -141,7 +154,7 @@ def _map_while_a_worker_is_killed(request: MapRequest, running: Cluster) -> None
 
 
 @pytest.mark.slow
-def test_a_tile_that_a_worker_still_computes_for_a_map_given_up_is_no_tile_of_the_next_one(
+def test_what_a_worker_still_has_and_computes_of_a_map_given_up_is_nothing_of_the_next_one(
     request_map: MapRequest, alone: Path, tmp_path: Path
 ) -> None:
     out, (begun, go) = tmp_path / "map", (tmp_path / "begun", tmp_path / "go")
@@ -152,12 +165,26 @@ def test_a_tile_that_a_worker_still_computes_for_a_map_given_up_is_no_tile_of_th
         wait_for(given_up, begun.exists)
         given_up.kill()
         given_up.join()
-        before = WorkFolder(out / "tiles").request()
-        process = start(replace(asked, overwrite=True))
-        wait_for(process, lambda: WorkFolder(out / "tiles").request() not in ({}, before))
-        go.touch()
-        assert finish(process) == 0
+        before, (left,) = WorkFolder(out / "tiles").request(), registered(running)
+        with distributed.Client(running.address, set_as_default=False) as client:
+            client.register_plugin(living := MapWorker(plan_map(asked), tmp_path, 1, client.id))
+            assert sorted(registered(running)) == sorted([left, living.name])
+            process = start(replace(asked, overwrite=True))
+            wait_for(process, lambda: WorkFolder(out / "tiles").request() not in ({}, before))
+            go.touch()
+            assert finish(process) == 0
+            assert registered(running) == [living.name], "of planners that are gone nothing stays"
+            # what holds for the process was set by the first map, and is not set back under the last
+            assert set(client.run(lambda: dask.config.get("scheduler", None)).values()) == {"threads"}
     assert same(out, alone)
+
+
+def test_whose_planner_is_gone_is_known_by_its_connection() -> None:
+    plan = SimpleNamespace(arithmetic=dict)
+    made = [MapWorker(plan, Path(), 1, client).name for client in ("Client-a", "Client-b", "Client-a-b")]  # type: ignore[arg-type]
+    others = ["shuffle", "geocomiss-0123456789abcdef", "geocomiss/Client-c/x", "other-geocomiss-Client-c/1"]
+    assert abandoned([*others, *made], ["Client-a", "Client-a-b", "Client-d"]) == [made[1]]
+    assert abandoned([*others, *made], []) == made
 
 
 @pytest.mark.slow
@@ -230,6 +257,22 @@ def test_a_worker_is_left_as_it_was_and_computes_one_tile_at_a_time(
     assert "GDAL_CACHEMAX" not in os.environ
 
 
+def test_what_was_set_for_one_map_holds_until_the_last_is_over(
+    request_map: MapRequest, tmp_path: Path
+) -> None:
+    threads, scheduler = torch.get_num_threads(), dask.config.get("scheduler", None)
+    plan, worker = plan_map(request_map), _Worker(1)
+    refused, *maps = (MapWorker(plan, tmp_path, threads + 1) for _ in range(4))
+    worker.plugins = {each.name: each for each in (refused, *maps)}
+    for each in maps:
+        each.setup(worker)
+    for each in (maps[1], maps[0], refused, maps[2]):
+        assert (torch.get_num_threads(), dask.config.get("scheduler")) == (threads + 1, "threads")
+        del worker.plugins[each.name]
+        each.teardown(worker)
+    assert (torch.get_num_threads(), dask.config.get("scheduler", None)) == (threads, scheduler)
+
+
 class _Worker:
     """What a plugin asks a worker for."""
 
@@ -237,6 +280,7 @@ class _Worker:
 
     def __init__(self, threads: int) -> None:
         self.state = SimpleNamespace(nthreads=threads)
+        self.plugins: dict[str, MapWorker] = {}
 
 
 @pytest.mark.parametrize(
