@@ -40,7 +40,7 @@ from geocomiss.maps import (
 from geocomiss.modalities import MODALITIES
 from geocomiss.sources.base import Accounting
 from geocomiss.threads import side_by_side, threads_for
-from geocomiss.tiling import Counts, Record, WorkFolder
+from geocomiss.tiling import TILES, Counts, Record, WorkFolder
 
 SHOWING: Final = ("preview.png", "report.html")
 """What shows a map without being part of it."""
@@ -156,11 +156,13 @@ def _write_layers(
     tags = tags_of(plan, failures)
     patterns = tuple(np.flatnonzero(counts.patterns[:NOT_MAPPED]).tolist())
 
+    work = plan.request.out / TILES
+
     def write(layer: Layer) -> Asset:
         grid = coarse_grid(plan.grid, layer.every)
         windows = _windows(plan, finished, layer)
         if layer.name in COUNTED:
-            windows = _held_to(windows, layer, getattr(counts, COUNTED[layer.name]))
+            windows = _held_to(windows, layer, getattr(counts, COUNTED[layer.name]), work)
         path = folder / f"{layer.name}.tif"
         statistics = write_sparse_cog(path, layer, grid, windows, tags, finished.store.folder)
         write_style(folder / f"{layer.name}{QML_SUFFIX}", layer, statistics[0])
@@ -174,9 +176,21 @@ COUNTED: Final = {"crop_type": "classes", "modalities": "patterns"}
 
 
 def _held_to(
-    windows: Iterator[tuple[slice, slice, NDArray[Any]]], layer: Layer, expected: NDArray[np.int64]
+    windows: Iterator[tuple[slice, slice, NDArray[Any]]],
+    layer: Layer,
+    expected: NDArray[np.int64],
+    tiles: Path,
 ) -> Iterator[tuple[slice, slice, NDArray[Any]]]:
     """The same windows; in the end their values must have been those that the tiles were computed with.
+
+    Each tile is what its line in a manifest says, or it would not have been read: so what the line says that
+    it holds is wrong, and will be next time.
+
+    Args:
+        windows: Of a layer.
+        layer: What their values are.
+        expected: How often each value was computed.
+        tiles: Folder of the tiles and their manifests.
 
     Raises:
         MapError: They were not.
@@ -189,7 +203,7 @@ def _held_to(
         raise MapError(
             f"the tiles of {layer.name} differ in {wrong:,} pixels from what was computed",
             expected="the values that were computed",
-            todo="check the disk, delete the output folder and make the map again",
+            todo=f"check the disk, delete {tiles} and give the same command again: it computes all anew",
         )
 
 

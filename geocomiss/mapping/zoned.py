@@ -265,11 +265,14 @@ def _kept(part: MapRequest) -> Plan | None:
         return None
     plan = plan_map(part)
     now = json.loads(json.dumps(plan.fingerprint()))
-    before = read_summary(part.out).get("arguments", {})
-    if before == now:
-        return plan
-    if part.overwrite:
-        return None
+    try:
+        before = read_summary(part.out).get("arguments", {})
+    except MapError:
+        if not part.overwrite:
+            raise
+        before = {}
+    if before == now or part.overwrite:
+        return plan if before == now else None
     raise MapError(
         f"{part.out} holds a map with other arguments ({'; '.join(changes(before, now))})",
         expected="the same arguments, to go on with the other zones",

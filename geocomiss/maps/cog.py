@@ -232,7 +232,7 @@ def _check(raster: Path, layer: Layer, written: Tally, pixels: int) -> None:
         raise MapError(
             f"{computed:,} pixels computed for {layer.name}",
             expected=f"{pixels:,}, each pixel of the grid once",
-            todo="delete the output folder and make the map again",
+            todo="hand over windows that cover the grid and do not overlap",
         )
     with rasterio.open(raster) as file:
         found = Tally(layer, file.shape)
@@ -244,7 +244,7 @@ def _check(raster: Path, layer: Layer, written: Tally, pixels: int) -> None:
         raise MapError(
             f"{layer.name} read back differs from what was written in {wrong}",
             expected="the same values",
-            todo="check the disk (is it full?) and make the map again",
+            todo="check the disk (is it full?) and try once more: a map goes on with the tiles that are done",
         )
 
 

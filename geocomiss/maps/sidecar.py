@@ -71,5 +71,5 @@ def read_categories(path: Path) -> tuple[Category, ...]:
         raise MapError(
             f"{sidecar.name} cannot be read ({error})",
             expected="a sidecar written by `geocomiss map`",
-            todo="make the map again",
+            todo="make the map again, with --overwrite",
         ) from error

@@ -82,5 +82,5 @@ def _damaged_summary(path: Path, why: str) -> MapError:
     return MapError(
         f"{path} cannot be read ({why})",
         expected="JSON written by `geocomiss map`",
-        todo="make the map again",
+        todo="make the map again, with --overwrite",
     )

@@ -1,6 +1,7 @@
 """What a run that goes on with tiles of an earlier one says of itself, and finds of what happened between."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +22,11 @@ from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.planning import plan_map
 from geocomiss.mapping.queue import Outcome, Queue
 from geocomiss.mapping.tiles import TileStore
-from geocomiss.maps import Layer
+from geocomiss.mapping.zoned import _kept
+from geocomiss.maps import SUMMARY, Layer
 from geocomiss.maps.readback import Tally
+from geocomiss.maps.sidecar import read_categories
+from geocomiss.maps.summary import read_summary
 from geocomiss.tiling import WorkFolder
 from geocomiss_cli import main as entry
 
@@ -140,6 +144,51 @@ def test_a_disk_that_is_full_when_tiles_are_put_together_is_said_of_the_map(
     assert same(begun.out, undisturbed)
 
 
+def test_a_map_that_is_not_read_back_as_written_goes_on(
+    begun: MapRequest, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Tally, "differs", lambda *_: "1 pixels")
+        with pytest.raises(MapError, match=r"once more: a map goes on with the tiles that are done"):
+            make_map(begun)
+    assert [path.name for path in begun.out.iterdir()] == ["tiles"]
+    assert make_map(begun).computed == 0
+    assert same(begun.out, undisturbed)
+
+
+def test_a_manifest_that_is_wrong_of_a_tile_is_found_and_the_tiles_have_to_go(
+    begun: MapRequest, undisturbed: Path
+) -> None:
+    (manifest,) = (begun.out / "tiles").glob("*/manifest.jsonl")
+    first, rest = manifest.read_text().split('"classes": {"0": ', 1)
+    manifest.write_text(f'{first}"classes": {{"0": 1{rest}')
+    for overwrite in (False, True):
+        with pytest.raises(MapError, match=rf"delete {begun.out}/tiles and give the same command again"):
+            make_map(replace(begun, overwrite=overwrite))
+    shutil.rmtree(begun.out / "tiles")
+    assert make_map(begun).kept == 0
+    assert same(begun.out, undisturbed)
+
+
+@pytest.mark.parametrize("name", [SUMMARY, "crop_type.tif.aux.xml"])
+def test_a_finished_map_with_a_damaged_file_is_made_again_with_overwrite(
+    name: str, begun: MapRequest, undisturbed: Path
+) -> None:
+    make_map(begun)
+    (begun.out / name).write_text("<")
+    with pytest.raises(MapError, match=r"cannot be read .* make the map again, with --overwrite"):
+        read_summary(begun.out)
+        read_categories(begun.out / "crop_type.tif")
+    with pytest.raises(MapError, match="holds a finished map"):
+        make_map(begun)
+    if name == SUMMARY:  # as of a zone, when others are still to be mapped
+        with pytest.raises(MapError, match="with --overwrite"):
+            _kept(begun)
+        assert _kept(replace(begun, overwrite=True)) is None
+    make_map(replace(begun, overwrite=True))
+    assert same(begun.out, undisturbed) and read_summary(begun.out)
+
+
 @pytest.mark.parametrize("lost", [1, 2, 3])
 def test_a_single_pixel_that_is_lost_or_differs_is_found(lost: int) -> None:
     layer = Layer("crop_type", 0, "", overviews="mode")
@@ -148,7 +197,7 @@ def test_a_single_pixel_that_is_lost_or_differs_is_found(lost: int) -> None:
     expected[1] += lost
     windows = iter([(slice(0, 8), slice(0, 8), whole)])
     with pytest.raises(MapError, match=f"differ in {(lost + 1) // 2} pixels"):
-        list(_held_to(windows, layer, expected))
+        list(_held_to(windows, layer, expected, Path("map/tiles")))
     one, other = Tally(layer, (1, 64)), Tally(layer, (1, 64))
     one.add(np.zeros((1, 1, 64), np.uint8), 0, 0)
     other.add(np.zeros((1, 1, 64 - lost), np.uint8), 0, 0)  # none of them shows in a checksum
