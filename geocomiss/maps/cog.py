@@ -42,7 +42,7 @@ PLAIN: Final = {
 """How the file to be copied is created."""
 COG: Final = {
     "COMPRESS": "DEFLATE",  # opens everywhere; ZSTD saves little on classes
-    "LEVEL": "9",
+    "LEVEL": "6",  # 9 took 3 to 10 times as long, for files 1 to 16 % smaller (class maps: 17 %)
     "BLOCKSIZE": str(BLOCK),
     "BIGTIFF": "IF_SAFER",
     "SPARSE_OK": "YES",  # as above; a block that is not there reads as nodata
