@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from geocomiss.errors import MapError, unwritable
 from geocomiss.grid import Tile, pixel_hectares
+from geocomiss.mapping.peaks import peak
 from geocomiss.tiling import Counts, Manifest, Record
 from geocomiss.tiling.counts import VALUES
 from geocomiss.tiling.manifest import MAIN
@@ -149,7 +150,8 @@ class TileStore:
             digest = _digest(partial)
             partial.replace(path)
             spans = (tile.y.start, tile.y.stop, tile.x.start, tile.x.stop)
-            record = self.manifest.finish(tile.name, spans, digest, result.counts(tile))
+            held = result.counts(tile)
+            record = self.manifest.finish(tile.name, spans, digest, held, peak() or 0)
         except OSError as error:
             partial.unlink(missing_ok=True)
             raise unwritable(self.folder.parent.parent, error) from error
