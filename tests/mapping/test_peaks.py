@@ -23,29 +23,30 @@ from geocomiss.mapping.tiles import TileStore
 from geocomiss.tiling import Counts, Manifest, Record
 from geocomiss_cli import main as entry
 
-BEFORE, GREED = 1_500_000_000, 700_000_000
+BEFORE, GREED = 800_000_000, 500_000_000
 GREEDY = f"""
 import numpy as np
 from geocomiss.mapping import work
 from geocomiss.mapping.compute import map_tile as plain
 
-np.ones({BEFORE} // 8)
-
 def greedy(*arguments):
+    work.map_tile = plain
     np.ones({GREED} // 8)
     return plain(*arguments)
 
 def dask_setup(worker):
     if str(worker.name) == "1":
         work.map_tile = greedy
+    else:
+        np.ones({BEFORE} // 8)
 """
-"""What makes both workers take much before a map, and the second one while it computes."""
+"""What makes one worker take much before a map, and the other one with its first tile."""
 COUNTS = Counts.nothing((2, 12))
 
 
 @pytest.mark.slow
 def test_a_worker_that_takes_more_than_its_share_is_named(tmp_path: Path) -> None:
-    source, model = hollow_stack(tmp_path / "stack.zarr", 320), untrained(tmp_path)
+    source, model = hollow_stack(tmp_path / "stack.zarr", 192), untrained(tmp_path)
     (tmp_path / "greedy.py").write_text(GREEDY)
     asked = ["map", "--source", str(source), "--model", str(model), "--out", str(tmp_path / "map")]
     with cluster(tmp_path, 2, "--preload", str(tmp_path / "greedy.py")) as running:
@@ -60,7 +61,7 @@ def test_a_worker_that_takes_more_than_its_share_is_named(tmp_path: Path) -> Non
     peaks = {int(name.rpartition(":")[2]): most for name, most in taken["peaks_mb"].items()}
     assert peaks.keys() == {modest, greedy} and taken["number"] == 2
     assert 100 < peaks[modest] < taken["share_mb"] == 900
-    assert GREED / 1e6 + 100 < peaks[greedy] == taken["largest_mb"] < BEFORE / 1e6
+    assert GREED / 1e6 + 100 < peaks[greedy] == taken["largest_mb"]
     (warning,) = (each for each in facts["warnings"] if "their share of --memory" in each)
     assert warning.startswith("1 of 2 workers") and f":{greedy} " in warning and f":{modest} " not in warning
     assert warning in done.output
@@ -89,9 +90,8 @@ def test_only_who_took_more_is_named_the_greediest_first() -> None:
     (told,) = overdrawn(peaks, 599e6)
     assert told.startswith("1 of 6 workers took more") and "599 MB each: host:6 600 MB; the map" in told
     (told,) = overdrawn(peaks, 150e6)
-    assert (
-        "5 of 6" in told and "host:6 600 MB, host:5 500 MB, host:4 400 MB and 2 more (see run.json)" in told
-    )
+    assert "5 of 6" in told
+    assert "host:6 600 MB, host:5 500 MB, host:4 400 MB and 2 more (see run.json)" in told
 
 
 def test_peaks_of_this_run_are_those_of_its_processes_and_of_workers_that_died(tmp_path: Path) -> None:
