@@ -1,16 +1,18 @@
 """The workflow of `geocomiss fetch`."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
+from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
 
 from geocomiss.aoi import Area, read_aoi
 from geocomiss.errors import MapError, SeasonError, unwritable
 from geocomiss.fetching.images import is_images, write_images
+from geocomiss.grid import crs_of
 from geocomiss.recipes import recipe_named
 from geocomiss.seasons import Calendar
 from geocomiss.sources.base import Accounting, EarthEngine, Reading, Source
@@ -27,6 +29,8 @@ from geocomiss.sources.zoned import is_zoned, write_listing
 from geocomiss.stack import bands_of, origin_of, write_stack
 from geocomiss.zones import Zone, zones_of
 
+LITTLE: Final = 0.1
+"""Share of the box around it below which an area is scattered over it."""
 Progress = Callable[[int, int], None]
 """Told (tasks done, tasks in all)."""
 
@@ -201,10 +205,23 @@ def _fetch_one(
         *(area.notes if area else ()),
         *origin_of(stack).notes,
         *uncovered(grid, source, geometry),
+        *_mostly_empty(grid, source, geometry),
         *future_steps(calendar),
         *read,
     )
     return FetchReport(request.out, grid, calendar, bands_of(stack), notes, worries)
+
+
+def _mostly_empty(grid: GeoBox, source: Source, area: Geometry | None) -> Iterator[str]:
+    """Says when an area fills little of the box around it, all of which is fetched from a remote source."""
+    if area is None or source.grid is not None:
+        return
+    share = area.to_crs(crs_of(grid)).area / grid.extent.area
+    if share < LITTLE:
+        yield (
+            f"the area fills {share:.2%} of the box around it, and all of the box was fetched; "
+            "`geocomiss map` with the same --source reads around the area only"
+        )
 
 
 def _check_free(request: FetchRequest) -> None:

@@ -204,8 +204,7 @@ def _with_further(
     y, x = _extent(wanted)
     counts = count_observations(part, wanted[y, x], plan.calendar.number)
     further = {layer.name: _blank(plan, tile, layer) for layer in plan.further}
-    sums = np.minimum(counts.by_pixel, MANY).astype(np.uint16)
-    further["observations"][:, y, x] = np.where(wanted[y, x], sums, further["observations"][:, y, x])
+    further["observations"][:, wanted] = np.minimum(counts.by_pixel, MANY).astype(np.uint16)
     for layer in plan.further:
         if layer.name == PROBABILITIES and prediction.probabilities is not None:
             shown = (result.crop_type > 0)[wanted]

@@ -23,10 +23,14 @@ from numpy.typing import NDArray
 from geocomiss.errors import MapError, unwritable
 from geocomiss.grid import Tile, pixel_hectares
 from geocomiss.mapping.peaks import peak
+from geocomiss.mapping.sparse import packed, unpacked
+from geocomiss.maps import NOT_MAPPED
 from geocomiss.tiling import Counts, Manifest, Record
 from geocomiss.tiling.counts import VALUES
 from geocomiss.tiling.manifest import MAIN
 
+MAPPED: Final = ("crop_type", "confidence", "modalities", "expected_accuracy")
+"""The layers that every tile has, in the order of `TileResult`."""
 FURTHER: Final = "further_"
 """Begins the names of further layers in a tile's file."""
 
@@ -144,7 +148,7 @@ class TileStore:
         partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
         try:
             with partial.open("wb") as file:
-                np.savez_compressed(file, **_arrays(result))
+                np.savez_compressed(file, **packed(_arrays(result), result.modalities != NOT_MAPPED))
                 file.flush()
                 os.fsync(file.fileno())
             digest = _digest(partial)
@@ -166,22 +170,18 @@ class TileStore:
         """A tile that is done. Raises MapError where its file was damaged since."""
         with self._opened(tile) as stored:
             outside, masked = stored["counts"].tolist()
+            crop_type, confidence, modalities, expected = (unpacked(stored, name) for name in MAPPED)
+            further = {
+                name[len(FURTHER) :]: unpacked(stored, name) for name in stored if name.startswith(FURTHER)
+            }
             return TileResult(
-                stored["crop_type"],
-                stored["confidence"],
-                stored["modalities"],
-                stored["expected_accuracy"],
-                outside,
-                masked,
-                {name[len(FURTHER) :]: stored[name] for name in stored if name.startswith(FURTHER)},
-                stored["observed"],
+                crop_type, confidence, modalities, expected, outside, masked, further, stored["observed"]
             )
 
     def read_layer(self, tile: Tile, name: str) -> NDArray[Any]:
         """One layer of a tile that is done, and nothing else of it. Raises MapError like `read_tile`."""
         with self._opened(tile) as stored:
-            values: NDArray[Any] = stored[name if name in stored else FURTHER + name]
-            return values
+            return unpacked(stored, name if name in stored else FURTHER + name)
 
     @contextmanager
     def _opened(self, tile: Tile) -> Iterator[Any]:
@@ -218,14 +218,9 @@ class TileStore:
 
 def _arrays(result: TileResult) -> dict[str, Any]:
     """What a tile's file holds."""
-    return {
-        "crop_type": result.crop_type,
-        "confidence": result.confidence,
-        "modalities": result.modalities,
-        "expected_accuracy": result.expected_accuracy,
-        "counts": np.array([result.outside, result.masked]),
-        "observed": result.observed,
-    } | {FURTHER + name: values for name, values in result.further.items()}
+    further = {FURTHER + name: values for name, values in result.further.items()}
+    numbers = {"counts": np.array([result.outside, result.masked]), "observed": result.observed}
+    return {name: result.layer(name) for name in MAPPED} | numbers | further
 
 
 def _done(records: list[Record]) -> list[Record]:

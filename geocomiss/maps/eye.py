@@ -16,7 +16,7 @@ GAMMA: Final = 1.5
 
 
 def bright(reflectance: NDArray[Any]) -> NDArray[np.uint8]:
-    """Bytes 1..255 of reflectance x 10000, (3, h, w); 0 where any of the three is NaN."""
+    """Bytes 1..255 of reflectance x 10000, (3, ...); 0 where any of the three is NaN."""
     seen = np.isfinite(reflectance).all(0)
     shown = np.clip(np.nan_to_num(reflectance) / BRIGHT, 0, 1) ** (1 / GAMMA)
     return np.where(seen, 1 + np.rint(254 * shown), 0).astype(np.uint8)

@@ -55,7 +55,9 @@ def new_stack(groups: dict[str, xr.Dataset], origin: Origin) -> xr.DataTree:
     for name, group in groups.items():
         _check_layout(name, group, origin.calendar)
     ordered: dict[str, xr.Dataset] = {f"/{name}": groups[name] for name in MODALITIES if name in groups}
-    return with_origin(xr.DataTree.from_dict(ordered), origin)
+    stack = xr.DataTree.from_dict(ordered)
+    stack.attrs = _stated(origin)
+    return stack
 
 
 def origin_of(stack: xr.DataTree) -> Origin:
@@ -85,10 +87,15 @@ def origin_of(stack: xr.DataTree) -> Origin:
 
 def with_origin(stack: xr.DataTree, origin: Origin) -> xr.DataTree:
     """The same stack with another statement of how it was made."""
-    stored = asdict(origin) | {"calendar": asdict(origin.calendar) | {"start": str(origin.calendar.start)}}
     result = stack.copy()
-    result.attrs = {"geocomiss_stack": FORMAT, "origin": json.dumps(stored)}
+    result.attrs = _stated(origin)
     return result
+
+
+def _stated(origin: Origin) -> dict[str, Any]:
+    """Attributes of a stack."""
+    stored = asdict(origin) | {"calendar": asdict(origin.calendar) | {"start": str(origin.calendar.start)}}
+    return {"geocomiss_stack": FORMAT, "origin": json.dumps(stored)}
 
 
 def groups_of(stack: xr.DataTree) -> dict[str, xr.Dataset]:
