@@ -29,7 +29,10 @@ class Peaks:
 def peak() -> int | None:
     """Most bytes of memory that this process ever took; None where the system does not tell."""
     if sys.platform == "linux":  # its getrusage tells of the program that started this one, too
-        lines = Path("/proc/self/status").read_text().splitlines()
+        try:
+            lines = Path("/proc/self/status").read_text().splitlines()
+        except OSError:  # where /proc is not there
+            return None
         return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), None)
     if sys.platform == "darwin":
         import resource  # not everywhere
