@@ -51,7 +51,7 @@ def test_a_worker_that_takes_more_than_its_share_is_named(tmp_path: Path) -> Non
     asked = ["map", "--source", str(source), "--model", str(model), "--out", str(tmp_path / "map")]
     with cluster(tmp_path, 2, "--preload", str(tmp_path / "greedy.py")) as running:
         with distributed.Client(running.address, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=60)
+            client.wait_for_workers(2, timeout=120)
         asked += ["--memory", "900MB", "--scheduler", running.address]
         done = CliRunner().invoke(entry.app, asked, env={"COLUMNS": "300"})
         modest, greedy = (each.pid for each in running.workers)
