@@ -42,11 +42,11 @@ PLAIN: Final = {
 """How the file to be copied is created."""
 COG: Final = {
     "COMPRESS": "DEFLATE",  # opens everywhere; ZSTD saves little on classes
-    "LEVEL": "9",
+    "LEVEL": "6",  # 9 took 3 to 10 times as long, for files 1 to 16 % smaller (class maps: 17 %)
     "BLOCKSIZE": str(BLOCK),
     "BIGTIFF": "IF_SAFER",
     "SPARSE_OK": "YES",  # as above; a block that is not there reads as nodata
-    "STATISTICS": "YES",  # GIS software stretches greys without reading the whole file
+    "STATISTICS": "YES",  # so that GIS software stretches greys without reading all; stated before, see below
     "NUM_THREADS": "ALL_CPUS",
 }
 """How the map is created. Overviews depend on the layer."""
@@ -193,6 +193,8 @@ def _write_plain(plain: Path, raster: _Raster, windows: Iterable[WindowOf]) -> T
             file.write(bands, window=Window.from_slices(rows, cols))
             written.add(bands, rows.start, cols.start)
         _describe(file, layer, raster.tags)
+        for band, counts in enumerate(written.counts, 1):
+            file.update_tags(band, **_gdal_statistics(layer, counts, grid.height * grid.width))
     return written
 
 
@@ -210,19 +212,40 @@ def _describe(file: Any, layer: Layer, tags: dict[str, str]) -> None:
         file.write_colormap(1, {entry.value: (*entry.rgb, 255) for entry in layer.categories})
 
 
+def _gdal_statistics(layer: Layer, counts: NDArray[np.int64], pixels: int) -> dict[str, str]:
+    """What GDAL states of a band of so many pixels, whose values occur so often: (values,).
+
+    Where a file states it, GDAL does not go through all of its pixels once more.
+    """
+    found = _moments(layer, counts)
+    if found is None:
+        return {}
+    names = ("MINIMUM", "MAXIMUM", "MEAN", "STDDEV")
+    share = 100 * (counts.sum() - counts[layer.nodata]) / pixels
+    stated = {name: f"{value:.14g}" for name, value in zip(names, found, strict=True)}
+    return {f"STATISTICS_{name}": text for name, text in (stated | {"VALID_PERCENT": f"{share:.4g}"}).items()}
+
+
 def _statistics(layer: Layer, counts: NDArray[np.int64]) -> Statistics:
     """Of a band whose values occur so often, (values,)."""
+    share = round(100 * float(1 - counts[layer.nodata] / counts.sum()), 4)
+    found = _moments(layer, counts)
+    if found is None:
+        return Statistics(None, None, None, None, share)
+    low, high, mean = (round(layer.offset + layer.scale * each, 6) for each in found[:3])
+    return Statistics(low, high, mean, round(layer.scale * found[3], 6), share)
+
+
+def _moments(layer: Layer, counts: NDArray[np.int64]) -> tuple[float, float, float, float] | None:
+    """Lowest, highest, mean and standard deviation of values as stored; None where all are nodata."""
     valid = counts.copy()
     valid[layer.nodata] = 0
-    share = round(100 * float(valid.sum() / counts.sum()), 4)
     if not valid.any():
-        return Statistics(None, None, None, None, share)
+        return None
     values = np.flatnonzero(valid)
-    true, times = layer.offset + layer.scale * values, valid[values]
-    mean = float(np.average(true, weights=times))
-    spread = float(np.sqrt(np.average((true - mean) ** 2, weights=times)))
-    low, high, mean, spread = (round(float(each), 6) for each in (true[0], true[-1], mean, spread))
-    return Statistics(low, high, mean, spread, share)
+    mean = float(np.average(values, weights=valid[values]))
+    spread = float(np.sqrt(np.average((values - mean) ** 2, weights=valid[values])))
+    return float(values[0]), float(values[-1]), mean, spread
 
 
 def _check(raster: Path, layer: Layer, written: Tally, pixels: int) -> None:

@@ -260,9 +260,16 @@ def _side(variable: xr.DataArray) -> int:
 
 
 def lazy_array(
-    read: Read, shape: tuple[int, ...], dtype: np.dtype[Any], key: tuple[Hashable, ...], side: int
+    read: Read,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    key: tuple[Hashable, ...],
+    side: int,
+    corner: tuple[int, int] = (0, 0),
 ) -> da.Array:
     """An array read in blocks of `side` rows and columns, other axes whole.
+
+    It takes the same time whatever its size: where a block lies is told from its number.
 
     Args:
         read: Reads a block, raising a `SourceError` where that fails; in a Dask task.
@@ -270,21 +277,26 @@ def lazy_array(
         dtype: Of the array.
         key: What tells it from other arrays, the file first.
         side: Pixels a side of the blocks.
+        corner: Row and column of what is read at which the array begins; blocks are counted from those of
+            what is read, so that none is read by two.
     """
-    chunks = tuple(_blocks(size, side) for size in shape[-2:])
-    whole = tuple((size,) for size in shape[:-2])
+    edges = tuple(_edges(first, size, side) for first, size in zip(corner, shape[-2:], strict=True))
+    chunks = (*((size,) for size in shape[:-2]), *(tuple(np.diff(each).tolist()) for each in edges))
     blocks: Any = da.map_blocks  # dask ships no types for it
     path = key[0]
     changed = path.stat().st_mtime_ns if isinstance(path, Path) else 0
-    name = f"read-{tokenize(key, changed, shape)}"
-    lazy: da.Array = blocks(_load, read=read, chunks=(*whole, *chunks), dtype=dtype, name=name)
+    name = f"read-{tokenize(key, changed, shape, corner)}"
+    meta = np.empty((0,) * len(shape), dtype)
+    lazy: da.Array = blocks(_load, read=read, edges=edges, chunks=chunks, dtype=dtype, meta=meta, name=name)
     return lazy
 
 
-def _blocks(size: int, side: int) -> tuple[int, ...]:
-    """Lengths of the blocks along an axis."""
-    return tuple(min(side, size - start) for start in range(0, size, side))
+def _edges(first: int, size: int, side: int) -> list[int]:
+    """Where the blocks along an axis begin and end."""
+    return [first, *range(first - first % side + side, first + size, side), first + size]
 
 
-def _load(read: Read, block_info: Any = None) -> NDArray[Any]:
-    return read(tuple(slice(*edges) for edges in block_info[None]["array-location"]))
+def _load(read: Read, edges: tuple[list[int], list[int]], block_id: tuple[int, ...] = ()) -> NDArray[Any]:
+    others = (slice(None),) * (len(block_id) - 2)
+    spans = (slice(*along[at : at + 2]) for along, at in zip(edges, block_id[-2:], strict=True))
+    return read((*others, *spans))

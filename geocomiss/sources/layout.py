@@ -14,14 +14,13 @@ from geocomiss.sources.files import CHUNK
 from geocomiss.stack import COUNT, cut_to_season, grid_of_stack, groups_of, new_stack, origin_of, window
 
 
-def part_of(whole: xr.DataTree, part: GeoBox, season: Calendar, *, tidied: bool = True) -> xr.DataTree:
+def part_of(whole: xr.DataTree, part: GeoBox, season: Calendar) -> xr.DataTree:
     """A window of a stack that lies on its own grid, cut to a season: what `Source.open` returns.
 
     Args:
         whole: The stack.
         part: The grid of the window.
         season: Time steps wanted.
-        tidied: In blocks of one size, counted from the window's corner; else in those of the stack.
 
     Raises:
         AreaError: `part` is no window of the stack's grid.
@@ -29,8 +28,7 @@ def part_of(whole: xr.DataTree, part: GeoBox, season: Calendar, *, tidied: bool 
     """
     rows, cols = window_in(part, grid_of_stack(whole))
     cut = cut_to_season(window(whole, rows, cols), season)
-    laid = tidy if tidied else xr.Dataset.drop_encoding
-    return new_stack({name: laid(group) for name, group in groups_of(cut).items()}, origin_of(cut))
+    return new_stack({name: tidy(group) for name, group in groups_of(cut).items()}, origin_of(cut))
 
 
 def tidy(group: xr.Dataset) -> xr.Dataset:

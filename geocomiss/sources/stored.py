@@ -11,11 +11,21 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from geocomiss.errors import SourceError
+from geocomiss.grid import same_grid, window_in
 from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar
 from geocomiss.sources import files
-from geocomiss.sources.layout import part_of
-from geocomiss.stack import bands_of, grid_of_stack, groups_of, new_stack, origin_of, read_stack
+from geocomiss.stack import (
+    bands_of,
+    cut_to_season,
+    grid_of_group,
+    grid_of_stack,
+    groups_of,
+    new_stack,
+    origin_of,
+    read_stack,
+    window,
+)
 
 METADATA: Final = "zarr.json"
 """File of a Zarr group that holds its attributes."""
@@ -30,9 +40,10 @@ class StoredSource:
 
     def __init__(self, path: Path) -> None:
         stack = read_stack(path)
-        self._origin = origin_of(stack)
-        groups = {name: _guarded(path, name, group) for name, group in groups_of(stack).items()}
-        self._stack = new_stack(groups, self._origin)
+        self._path, self._origin = path, origin_of(stack)
+        self._stack = new_stack(
+            {name: _hollow(each) for name, each in groups_of(stack).items()}, self._origin
+        )
         self.name = f"stack {path.name}"
 
     @staticmethod
@@ -78,19 +89,37 @@ class StoredSource:
 
     def open(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
         """A window of it, cut to a season, in the blocks of the file (see `Source.open`)."""
-        # blocks of the window's own would be cut from up to four of these, each of which is unpacked whole
-        return part_of(self._stack, grid, season, tidied=False)
+        # blocks of the window's own would be cut from up to four of these, each of which is unpacked whole;
+        # and a window of a lazy array costs as much as it has blocks, whenever something of it is read
+        rows, cols = window_in(grid, self.grid)
+        whole, groups = groups_of(self._stack), {}
+        for name, group in groups_of(window(self._stack, rows, cols, self.grid)).items():
+            on_grid = same_grid(grid_of_group(whole[name]), self.grid)
+            groups[name] = _lazy(self._path, name, group, (rows.start, cols.start) if on_grid else (0, 0))
+        cut = cut_to_season(new_stack(groups, self._origin), season)
+        return new_stack(
+            {name: group.drop_encoding() for name, group in groups_of(cut).items()}, origin_of(cut)
+        )
 
 
-def _guarded(path: Path, modality: str, group: xr.Dataset) -> xr.Dataset:
-    """The same arrays, read in tasks that say which stack is damaged."""
+def _hollow(group: xr.Dataset) -> xr.Dataset:
+    """The same arrays without values, and without memory for any: windows of them cost nothing."""
 
-    def guarded(band: xr.DataArray) -> xr.DataArray:
+    def hollow(band: xr.DataArray) -> xr.DataArray:
+        return band.copy(data=np.broadcast_to(np.zeros((), band.dtype), band.shape))
+
+    return group.map(hollow, keep_attrs=True)
+
+
+def _lazy(path: Path, modality: str, group: xr.Dataset, corner: tuple[int, int]) -> xr.Dataset:
+    """A window of arrays with their values, read in tasks that say which stack is damaged."""
+
+    def lazy(band: xr.DataArray) -> xr.DataArray:
         read = functools.partial(_read, path.absolute(), modality, str(band.name))
         key = (path.absolute() / METADATA, modality, band.name)
-        return band.copy(data=files.lazy_array(read, band.shape, band.dtype, key, files.CHUNK))
+        return band.copy(data=files.lazy_array(read, band.shape, band.dtype, key, files.CHUNK, corner))
 
-    return group.map(guarded, keep_attrs=True)
+    return group.map(lazy, keep_attrs=True)
 
 
 def _read(path: Path, modality: str, name: str, where: tuple[slice, ...]) -> NDArray[Any]:

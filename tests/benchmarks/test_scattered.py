@@ -32,6 +32,8 @@ pytestmark = pytest.mark.skipif(
 PIXELS = 10_000
 """Pixels a side of the stored stack."""
 FIELDS = 2000
+BOXES, SOME = (5000, 20_000), 500
+"""Pixels a side of a small and a large box, and the fields in either."""
 IMAGES = 1536
 """Pixels a side of the area of the catalogue."""
 FEW = 20
@@ -40,18 +42,27 @@ Figure = Callable[[str, str], None]
 
 
 def test_spread_fields_beside_packed_ones_in_a_stored_stack(tmp_path: Path, figure: Figure) -> None:
-    grid = GeoBox((PIXELS, PIXELS), Affine(10, 0, 640000, 0, -10, 5610000), "EPSG:32631")
-    source = str(stack_of_real_blocks(tmp_path / "stack.zarr", PIXELS))
-    model = str(untrained(tmp_path, preset="compact"))
-    found = {}
-    for layout in ("packed", "spread"):
-        at = corners(grid, FIELDS, spread=layout == "spread")
-        fields = str(write_fields(tmp_path / f"{layout}.gpkg", grid, at))
-        out = tmp_path / layout
-        found[layout] = measured(MapRequest(source, out, fields, model=model, device="cpu"), out)
-        shutil.rmtree(out)
+    source = stack_of_real_blocks(tmp_path / "stack.zarr", PIXELS)
+    found = {layout: mapped(tmp_path, source, PIXELS, FIELDS, layout) for layout in ("packed", "spread")}
     told(figure, f"{FIELDS:,} fields of 1 ha in {PIXELS // 100} km a side, stored stack, compact", found)
     assert found["spread"]["peak_mb"] < 1.5 * found["packed"]["peak_mb"]
+
+
+def test_the_same_number_of_fields_in_a_box_sixteen_times_as_large(tmp_path: Path, figure: Figure) -> None:
+    found = {}
+    for side in BOXES:
+        source = stack_of_real_blocks(tmp_path / f"{side}.zarr", side)
+        found[side] = mapped(tmp_path, source, side, SOME, "spread")
+        shutil.rmtree(source)
+    near, far = found.values()
+    figure(
+        f"{SOME} fields of 1 ha in {BOXES[1] // 100} km a side, beside {BOXES[0] // 100} km: stored stack",
+        f"{far['seconds']:.1f} and {near['seconds']:.1f} processor seconds, {far['bytes'] / 1e6:,.0f} and "
+        f"{near['bytes'] / 1e6:,.0f} MB read, {far['tiles']} and {near['tiles']} tiles, "
+        f"{far['peak_mb']:.0f} and {near['peak_mb']:.0f} MB at most",
+    )
+    assert far["seconds"] < 5 * near["seconds"]
+    assert far["peak_mb"] < 1.15 * near["peak_mb"]
 
 
 def test_spread_fields_beside_packed_ones_in_a_catalogue(
@@ -83,8 +94,21 @@ def test_spread_fields_beside_packed_ones_in_a_catalogue(
     told(figure, f"{FEW} fields of 1 ha in {IMAGES / 100:.0f} km a side, catalogue on loopback", found)
 
 
-def measured(request: MapRequest, out: Path) -> dict[str, float]:
-    """Of a map in a process of its own."""
+def mapped(folder: Path, source: Path, side: int, number: int, layout: str) -> dict[str, float]:
+    """What a map of so many fields in a stored stack takes."""
+    grid = GeoBox((side, side), Affine(10, 0, 640000, 0, -10, 5610000), "EPSG:32631")
+    model = folder / "model"
+    if not model.exists():
+        untrained(folder, preset="compact")
+    fields = write_fields(folder / f"{layout}.gpkg", grid, corners(grid, number, spread=layout == "spread"))
+    out = folder / layout
+    found = measured(MapRequest(str(source), out, str(fields), model=str(model), device="cpu"), out, number)
+    shutil.rmtree(out)
+    return found
+
+
+def measured(request: MapRequest, out: Path, fields: int) -> dict[str, float]:
+    """Of a map of so many fields in a process of its own."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("spawn").Process(target=_measure, args=(request, sender))
     process.start()
@@ -92,7 +116,7 @@ def measured(request: MapRequest, out: Path) -> dict[str, float]:
     process.join()
     facts = json.loads((out / "run.json").read_text())
     assert process.exitcode == 0
-    assert 0.99 < sum(each["pixels"] for each in facts["classes"]) / (FIELDS * SIDE * SIDE) <= 1
+    assert 0.99 < sum(each["pixels"] for each in facts["classes"]) / (fields * SIDE * SIDE) <= 1
     return found | {"tiles": facts["tiles"]["number"], "peak_mb": facts["memory"]["peak_mb"]}
 
 

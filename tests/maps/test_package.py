@@ -47,6 +47,20 @@ def read(folder: Path, layer: str) -> np.ndarray:
         return file.read()
 
 
+@pytest.mark.parametrize("name", sorted(RASTERS))
+def test_statistics_stand_in_the_file_as_gdal_computes_them(folder: Path, name: str) -> None:
+    with rasterio.open(folder / f"{name}.tif") as file:
+        for number in file.indexes:
+            values = file.read(number)
+            known = values[values != file.nodata].astype(float)
+            stated = {key: float(value) for key, value in file.tags(number).items() if "STATISTICS" in key}
+            found = (known.min(), known.max(), known.mean(), known.std()) if known.size else ()
+            keys = [f"STATISTICS_{each}" for each in ("MINIMUM", "MAXIMUM", "MEAN", "STDDEV")]
+            assert [stated.get(key) for key in keys[: len(found)]] == pytest.approx(found, rel=1e-9)
+            share = stated.get("STATISTICS_VALID_PERCENT", 0)
+            assert share == pytest.approx(100 * known.size / values.size, rel=1e-3)
+
+
 def test_every_raster_is_a_strictly_valid_cog_that_describes_itself(folder: Path) -> None:
     item = pystac.Item.from_file(folder / "stac_item.json")
     assert {path.stem for path in folder.glob("*.tif")} == RASTERS
