@@ -8,6 +8,7 @@ stack; see `tests/benchmarks/test_map_memory.py`, which holds maps to them.
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any, Final
 
 import numpy as np
@@ -109,7 +110,7 @@ class Memory:
             more = self.taken(SIDES[0]) - budget
             raise MapError(
                 asked,
-                expected=f"{more / 1e6:,.0f} MB more for each process that computes",
+                expected=f"{ceil(more / 1e6):,} MB more for each process that computes",
                 todo="give more, fewer --workers, or --tile to choose the tiles yourself",
             )
         return fits[-1]

@@ -148,7 +148,7 @@ class TileStore:
         partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
         try:
             with partial.open("wb") as file:
-                np.savez_compressed(file, **packed(_arrays(result), result.modalities != NOT_MAPPED))
+                np.savez_compressed(file, **_stored(result))
                 file.flush()
                 os.fsync(file.fileno())
             digest = _digest(partial)
@@ -216,11 +216,12 @@ class TileStore:
         return self.folder / f"{tile.name}.npz"
 
 
-def _arrays(result: TileResult) -> dict[str, Any]:
+def _stored(result: TileResult) -> dict[str, Any]:
     """What a tile's file holds."""
-    further = {FURTHER + name: values for name, values in result.further.items()}
+    layers = {name: result.layer(name) for name in MAPPED}
+    layers |= {FURTHER + name: values for name, values in result.further.items()}
     numbers = {"counts": np.array([result.outside, result.masked]), "observed": result.observed}
-    return {name: result.layer(name) for name in MAPPED} | numbers | further
+    return numbers | packed(layers, result.modalities != NOT_MAPPED)
 
 
 def _done(records: list[Record]) -> list[Record]:
