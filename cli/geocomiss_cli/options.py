@@ -308,8 +308,10 @@ Memory = Annotated[
     typer.Option(
         metavar="SIZE",
         callback=check_memory,
-        help="Memory that all processes on this machine may take together, as 4GB or 800MB; with --scheduler "
-        "each worker. The size of the tiles follows from it, at most 2,048 pixels a side.",
+        help="Memory that all processes on this machine may take together, as 4GB or 800MB: --workers share "
+        "equally what 550 MB for the process that plans leave of it. With --scheduler: that each worker may "
+        "take. The size of the tiles follows from it, at most 2,048 pixels a side; workers that took more "
+        "than their share are named in the end.",
         show_default="as much as --tile takes",
         rich_help_panel=RUN,
     ),

@@ -176,8 +176,9 @@ def fuses_on_gpu(dtype: torch.dtype) -> bool:
     """Whether this torch sums and rectifies in one step on this GPU, and rightly: tried once."""
     weight = torch.ones(16, 16, 1, KERNEL, dtype=dtype, device="cuda")
     weight = weight.contiguous(memory_format=torch.channels_last)
-    lines = torch.linspace(-1, 1, 16 * 16 * 8, device="cuda").view(1, 16, 16, 8).to(dtype)
-    bias, rows = torch.linspace(-1, 1, 16, device="cuda").to(dtype), lines[0, :, :, 0]
+    x = torch.linspace(-1, 1, 16 * 16 * 8, device="cuda").view(16, 8, 16).to(dtype)  # (R, T, C)
+    lines, rows = x.permute(2, 0, 1)[None], x[:, 0].contiguous()
+    bias = torch.linspace(-1, 1, 16, device="cuda").to(dtype)
     try:
         tried = (_convolved_on_gpu(lines, weight, bias), _multiplied_on_gpu(rows, weight[:, :, 0, 0], bias))
     except (AttributeError, RuntimeError, TypeError):  # not there, not for this GPU, other arguments

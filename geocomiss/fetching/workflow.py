@@ -31,6 +31,8 @@ from geocomiss.zones import Zone, zones_of
 
 LITTLE: Final = 0.1
 """Share of the box around it below which an area is scattered over it."""
+LARGE: Final = 10**5
+"""Pixels of a box that take long to fetch."""
 Progress = Callable[[int, int], None]
 """Told (tasks done, tasks in all)."""
 
@@ -213,8 +215,8 @@ def _fetch_one(
 
 
 def _mostly_empty(grid: GeoBox, source: Source, area: Geometry | None) -> Iterator[str]:
-    """Says when an area fills little of the box around it, all of which is fetched from a remote source."""
-    if area is None or source.grid is not None:
+    """Says when an area fills little of a large box around it, all of which was fetched."""
+    if area is None or source.grid is not None or grid.width * grid.height < LARGE:
         return
     share = area.to_crs(crs_of(grid)).area / grid.extent.area
     if share < LITTLE:

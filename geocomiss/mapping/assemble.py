@@ -6,7 +6,7 @@ What the tiles were counted to hold when they were computed is what the written 
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from geocomiss.errors import GO_ON, MapError, MapStopped, unwritable
 from geocomiss.grid import Tile
+from geocomiss.mapping.budget import share_of
 from geocomiss.mapping.clock import Clock
 from geocomiss.mapping.facts import tags_of, write_run
 from geocomiss.mapping.far import outside_in_words, share_outside
 from geocomiss.mapping.illustrate import IMAGING, coarse_grid, picked
 from geocomiss.mapping.package import write_sidecars
+from geocomiss.mapping.peaks import Peaks, overdrawn
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.request import MapReport
 from geocomiss.mapping.tiles import TileStore
@@ -67,6 +69,8 @@ class Finished:
     """Why others are not there, by name."""
     kept: int = 0
     """Pixels classified in tiles that this run did not compute."""
+    peaks: Peaks = field(default_factory=Peaks)
+    """The most memory that the processes took which computed them."""
 
     def tiles(self, plan: Plan) -> Iterator[Tile]:
         """Those that are there, in the order of the grid."""
@@ -98,7 +102,7 @@ def assemble(plan: Plan, finished: Finished, clock: Clock, work: WorkFolder) -> 
         grid=plan.grid,
         calendar=plan.calendar,
         notes=[*plan.notes, *read, *notes],
-        warnings=[*plan.warnings, *worries, *far, *failures],
+        warnings=[*plan.warnings, *worries, *far, *failures, *_overdrawn(plan, finished)],
         files=[*files, SUMMARY],
         px_per_s=clock.rate(finished.kept),
         seconds=clock.total,
@@ -109,6 +113,7 @@ def assemble(plan: Plan, finished: Finished, clock: Clock, work: WorkFolder) -> 
         time=clock.shares(),
         failed=dict(sorted(finished.failed.items())),
         outside_applicability=outside,
+        peaks=finished.peaks,
         **_shown(plan, finished, counts),
     )
     write_run(plan, report, clock.seconds, work)
@@ -277,6 +282,11 @@ def _without_class(plan: Plan, finished: Finished, counts: Counts) -> dict[str, 
         reason: int(counts.classes[0]) - counts.outside - counts.masked,
     }
     return nodata | ({"failed": failed} if finished.failed else {})
+
+
+def _overdrawn(plan: Plan, finished: Finished) -> tuple[str, ...]:
+    """What to say of workers that took more memory than their share."""
+    return overdrawn(finished.peaks.own, share_of(plan.request)) if plan.request.by_workers else ()
 
 
 def _failures(finished: Finished) -> tuple[str, ...]:

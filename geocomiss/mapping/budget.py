@@ -39,8 +39,7 @@ def fitted(request: MapRequest, memory: Memory) -> tuple[MapRequest, Memory]:
     Raises:
         MapError: It allows none, or not those of the unfinished map.
     """
-    most = request.memory or 0
-    each = (most - PROCESS) / request.workers if request.workers else most
+    most, each = request.memory or 0, share_of(request) or 0.0
     asked, begun = f"--memory of {most / 1e6:,.0f} MB", _begun_with(request)
     if begun and memory.taken(begun) <= each:
         return replace(request, tile=begun), memory
@@ -55,6 +54,16 @@ def fitted(request: MapRequest, memory: Memory) -> tuple[MapRequest, Memory]:
             todo="give more --memory or fewer --workers, or start afresh with --overwrite",
         )
     return replace(request, tile=side), memory
+
+
+def share_of(request: MapRequest) -> float | None:
+    """Bytes that each process that computes tiles may take; None: that is not limited.
+
+    Workers on this machine share what the process that plans leaves; each of a scheduler's has all of it.
+    """
+    if request.memory is None:
+        return None
+    return (request.memory - PROCESS) / request.workers if request.workers else float(request.memory)
 
 
 def _begun_with(request: MapRequest) -> int:

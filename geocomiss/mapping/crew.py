@@ -198,6 +198,8 @@ def _local(workers: int) -> Any:
                 threads_per_worker=1,  # a process computes one tile at a time
                 memory_limit=0,  # a tile's memory is bounded; a worker killed for it would be so again
                 dashboard_address=None,
+                # even then Dask serves some pages, by default at 8787, and warns where that is taken
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                 silence_logs=logging.CRITICAL,
             )
     except RuntimeError as error:

@@ -11,8 +11,9 @@ import rasterio
 from geocomiss import __version__
 from geocomiss.errors import unwritable
 from geocomiss.grid import crs_of
+from geocomiss.mapping.budget import share_of
 from geocomiss.mapping.clock import overlap
-from geocomiss.mapping.memory import peak
+from geocomiss.mapping.peaks import Peaks, in_mb, peak, workers_stated
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.request import MapReport
 from geocomiss.mapping.sums import over
@@ -152,7 +153,7 @@ def _making(plan: Plan, report: MapReport, timings: dict[str, float]) -> dict[st
             "failed": report.failed,
         },
         "fetching": _fetching(plan, timings),
-        "memory": _memory(plan),
+        "memory": _memory(plan, report.peaks),
         "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
         "time": report.time,
         "seconds": round(report.seconds, 3),
@@ -172,10 +173,11 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _memory(plan: Plan) -> dict[str, float | None]:
-    """What this process took at most and, where memory was limited, what was reckoned with, in MB."""
-    most = peak()
-    facts: dict[str, float | None] = {"peak_mb": most and round(most / 1e6, 1)}
+def _memory(plan: Plan, peaks: Peaks) -> dict[str, Any]:
+    """What was taken at most, by this process and by others, and what was reckoned with, in MB."""
+    each = {name: round(taken / 1e6, 1) for name, taken in peaks.own.items()}
+    stated = workers_stated(each, in_mb(share_of(plan.request))) if plan.request.by_workers else None
+    facts = {"peak_mb": in_mb(peak()), "kept_peak_mb": in_mb(peaks.kept), "workers": stated}
     if plan.memory and plan.request.memory:
         side, pixels = plan.request.tile, plan.grid.height * plan.grid.width
         whole = plan.memory.whole(pixels, side) if plan.request.mapping_unit else 0.0

@@ -5,11 +5,10 @@ from the model (bands, steps, classes, a trial of its network), with factors tha
 stack; see `tests/benchmarks/test_map_memory.py`, which holds maps to them.
 """
 
-import sys
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from math import ceil
 from typing import Any, Final
 
 import numpy as np
@@ -111,7 +110,7 @@ class Memory:
             more = self.taken(SIDES[0]) - budget
             raise MapError(
                 asked,
-                expected=f"{more / 1e6:,.0f} MB more for each process that computes",
+                expected=f"{ceil(more / 1e6):,} MB more for each process that computes",
                 todo="give more, fewer --workers, or --tile to choose the tiles yourself",
             )
         return fits[-1]
@@ -238,15 +237,3 @@ class _Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
     def _forget(self, key: int, size: int) -> None:
         self._seen.discard(key)
         self._now -= size
-
-
-def peak() -> int | None:
-    """Most bytes of memory that this process ever took; None where the system does not tell."""
-    if sys.platform == "linux":  # its getrusage tells of the program that started this one, too
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), None)
-    if sys.platform == "darwin":
-        import resource  # not everywhere
-
-        return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    return None

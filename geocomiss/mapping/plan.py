@@ -20,7 +20,7 @@ from geocomiss.batch import Spec
 from geocomiss.calibration import Readout
 from geocomiss.checkpoint import Card, Checkpoint
 from geocomiss.covering import Covering
-from geocomiss.engine import Precision, prepared
+from geocomiss.engine import ARITHMETIC, Precision, prepared
 from geocomiss.engine.layers import fuses, fuses_on_gpu
 from geocomiss.engine.precision import FAST_BFLOAT16
 from geocomiss.grid import Tile, crs_of, crs_text, tile_at, tiles_of
@@ -183,7 +183,8 @@ class Plan:
 
     def arithmetic(self) -> dict[str, str]:
         """What the last bits of a result depend on here; empty where that cannot be told."""
-        known = {"torch": str(torch.__version__), "device": device_of(self.request).type}
+        known = {"engine": str(ARITHMETIC), "torch": str(torch.__version__)}
+        known |= {"device": device_of(self.request).type}
         if known["device"] == "cpu":
             able: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
             sets = (torch.backends.cpu.get_cpu_capability(), *filter(able.get, FAST_BFLOAT16))

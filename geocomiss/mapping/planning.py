@@ -162,7 +162,8 @@ def model_name(request: MapRequest) -> str:
     raise CheckpointError(
         f"no model for the source {without_secrets(request.source)!r}",
         expected=f"--model, a folder written by `geocomiss train`; only {SIMULATED!r} has one of its own",
-        todo="train one with `geocomiss train --samples ...`, or correct --source",
+        todo=f"train one with `geocomiss train --samples ...`, give --model {SIMULATED} for a stack that was "
+        "fetched from the simulated world, or correct --source",
     )
 
 

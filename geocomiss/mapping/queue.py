@@ -11,6 +11,7 @@ from typing import Final
 
 from geocomiss.errors import GeocomissError, MapStopped, SourceStopped, TilesFailed
 from geocomiss.grid import Tile
+from geocomiss.mapping.peaks import Peaks
 from geocomiss.mapping.tiles import TileStore
 from geocomiss.tiling import Record
 
@@ -62,6 +63,8 @@ class Queue:
         died."""
         self.passed = 0
         """Pixels, wanted or not, of the tiles that were done before."""
+        self._peaks: dict[str, int] = {}
+        self._kept_peak = 0
         self._attempts: dict[str, int] = {}
         self._in_a_row = 0
         self._last: Exception | None = None
@@ -73,9 +76,15 @@ class Queue:
             else:
                 self.done[tile.name] = record
                 self.kept += _classified(record)
+                self._kept_peak = max(self._kept_peak, record.peak)
                 self.passed += tile.geobox.height * tile.geobox.width
         # what failed before comes last: it must not keep a run from going on
         self._waiting = deque(sorted(missing, key=lambda tile: store.failed_before(tile)))
+
+    @property
+    def peaks(self) -> Peaks:
+        """The most memory that processes took, as they recorded with their tiles."""
+        return Peaks({name: taken for name, taken in self._peaks.items() if taken}, self._kept_peak)
 
     def next(self) -> Tile | None:
         """The next tile to compute; None where none is waiting."""
@@ -84,7 +93,8 @@ class Queue:
     def finish(self, tile: Tile, outcome: Outcome) -> None:
         """Note that a tile is done."""
         self._in_a_row = 0
-        self.done[tile.name] = outcome.record
+        self.done[tile.name] = record = outcome.record
+        self._peaks[record.writer] = max(self._peaks.get(record.writer, 0), record.peak)
         self.kept += 0 if outcome.seconds else _classified(outcome.record)
 
     def fail(self, tile: Tile, error: Exception) -> None:

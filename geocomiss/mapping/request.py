@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from odc.geo.geobox import GeoBox
 
 from geocomiss.engine import Wanted
+from geocomiss.mapping.peaks import Peaks
 from geocomiss.modalities import IMAGING
 from geocomiss.seasons import Calendar
 from geocomiss.sources.base import EarthEngine
@@ -102,6 +103,11 @@ class MapRequest:
         return self.probabilities or self.smooth > 0 or self.mapping_unit > 0
 
     @property
+    def by_workers(self) -> bool:
+        """Whether other processes than this one compute tiles."""
+        return bool(self.workers or self.scheduler)
+
+    @property
     def kept(self) -> Path:
         """Folder for what a metered source has sent, until the map is finished."""
         return self.out / "fetched"
@@ -147,6 +153,8 @@ class MapReport:
     """Where the time of this run went (see `Clock.shares`)."""
     failed: dict[str, str] = field(default_factory=dict)
     """Why tiles failed that hold no data, by name."""
+    peaks: Peaks = field(default_factory=Peaks)
+    """The most memory that the processes took which computed tiles; of several zones see `run.json`."""
     zones: tuple[dict[str, Any], ...] = ()
     """`name, crs, pixels, area_ha` of each UTM zone with a map of its own; none: there is one map."""
     outside_applicability: float | None = None

@@ -60,7 +60,7 @@ def map_one(
             queue = Queue(plan.tiles(), store)
         with clock.mapping():
             _map_tiles(plan, store, queue, clock, progress)
-        finished = Finished(store, queue.done, queue.failed, queue.kept)
+        finished = Finished(store, queue.done, queue.failed, queue.kept, queue.peaks)
         _check_content(plan, finished, work)
         if request.smooth:
             with clock.measure("smooth"):
@@ -105,7 +105,7 @@ def _map_tiles(plan: Plan, store: TileStore, queue: Queue, clock: Clock, progres
     """
     pixels = sum(tile.geobox.height * tile.geobox.width for tile in plan.tiles())
     told = Teller(clock, pixels, queue.passed, progress)
-    if plan.request.workers or plan.request.scheduler:
+    if plan.request.by_workers:
         from geocomiss.mapping.crew import Crew, map_with  # one process alone needs no cluster
 
         crew = Crew(plan.request.workers, plan.request.scheduler)

@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any, Final
 
 from geocomiss.mapping.clock import Clock
+from geocomiss.mapping.peaks import workers_stated
 from geocomiss.sources.base import Traffic
 
 Summary = dict[str, Any]
@@ -13,6 +14,8 @@ OUTSIDE: Final = ("outside", "masked", "failed")
 """Reasons for a pixel to have no class for which it was not even looked at."""
 COUNTED: Final = tuple(each.name for each in fields(Traffic))
 """What is counted of reading over a network."""
+WORKERS: Final = "workers"
+"""What a map states of the memory that these took."""
 PLACES: Final = 4
 """Decimals of hectares and of observations."""
 
@@ -44,7 +47,7 @@ def summed(parts: Mapping[str, Summary]) -> Summary:
         "warnings": _said(parts, "warnings"),
         "tiles": _tiles(parts),
         "fetching": _fetching(several),
-        "memory": _highest(each["memory"] for each in several),
+        "memory": _memory([each["memory"] for each in several]),
         "timings": _added(each["timings"] for each in several),
         "versions": first["versions"],
     }
@@ -121,6 +124,16 @@ def _highest(several: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         for name, value in each.items():
             found[name] = max((one for one in (found.get(name), value) if one is not None), default=None)
     return found
+
+
+def _memory(several: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """The highest of all zones; a worker of a scheduler may have worked for several of them."""
+    plain = _highest({name: value for name, value in each.items() if name != WORKERS} for each in several)
+    crews = [each[WORKERS] for each in several if each.get(WORKERS)]
+    if not crews:
+        return plain | {WORKERS: None}
+    share = _highest({"mb": crew["share_mb"]} for crew in crews)["mb"]
+    return plain | {WORKERS: workers_stated(_highest(crew["peaks_mb"] for crew in crews), share)}
 
 
 def _means(

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from geocomiss.errors import MapError, unwritable
 from geocomiss.grid import Tile, pixel_hectares
+from geocomiss.mapping.peaks import peak
 from geocomiss.mapping.sparse import packed, unpacked
 from geocomiss.maps import NOT_MAPPED
 from geocomiss.tiling import Counts, Manifest, Record
@@ -147,13 +148,14 @@ class TileStore:
         partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
         try:
             with partial.open("wb") as file:
-                np.savez_compressed(file, **packed(_arrays(result), result.modalities != NOT_MAPPED))
+                np.savez_compressed(file, **_stored(result))
                 file.flush()
                 os.fsync(file.fileno())
             digest = _digest(partial)
             partial.replace(path)
             spans = (tile.y.start, tile.y.stop, tile.x.start, tile.x.stop)
-            record = self.manifest.finish(tile.name, spans, digest, result.counts(tile))
+            held = result.counts(tile)
+            record = self.manifest.finish(tile.name, spans, digest, held, peak() or 0)
         except OSError as error:
             partial.unlink(missing_ok=True)
             raise unwritable(self.folder.parent.parent, error) from error
@@ -214,11 +216,12 @@ class TileStore:
         return self.folder / f"{tile.name}.npz"
 
 
-def _arrays(result: TileResult) -> dict[str, Any]:
+def _stored(result: TileResult) -> dict[str, Any]:
     """What a tile's file holds."""
-    further = {FURTHER + name: values for name, values in result.further.items()}
+    layers = {name: result.layer(name) for name in MAPPED}
+    layers |= {FURTHER + name: values for name, values in result.further.items()}
     numbers = {"counts": np.array([result.outside, result.masked]), "observed": result.observed}
-    return {name: result.layer(name) for name in MAPPED} | numbers | further
+    return numbers | packed(layers, result.modalities != NOT_MAPPED)
 
 
 def _done(records: list[Record]) -> list[Record]:

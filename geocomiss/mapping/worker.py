@@ -20,6 +20,7 @@ from geocomiss.grid import Tile
 from geocomiss.inference import device_named
 from geocomiss.mapping.compute import Gathered, gather
 from geocomiss.mapping.memory import CACHE
+from geocomiss.mapping.peaks import forget_peak
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.queue import Outcome
 from geocomiss.mapping.queued import QueuedReading
@@ -54,6 +55,7 @@ class MapWorker(WorkerPlugin):
     def setup(self, worker: Any) -> None:
         """Make ready to compute. Raises MapError where this worker cannot."""
         self._check(worker)
+        forget_peak()  # of other maps and other work
         with ExitStack() as kept:
             if not self._others(worker):
                 self._set(kept)

@@ -43,6 +43,8 @@ class Record:
     """Digest of its file, once it is done."""
     reason: str = ""
     """Why it failed."""
+    peak: int = 0
+    """Most bytes of memory that its process had taken when it was done; 0: not known."""
     packed: bytes = b""
     """What it holds, once it is done, as in the file: a map may have a million of these."""
 
@@ -68,12 +70,14 @@ class Manifest:
         """Note that a tile is being computed."""
         self._append({"tile": tile, "state": "running"}, safely=False)
 
-    def finish(self, tile: str, window: tuple[int, int, int, int], sha256: str, counts: Counts) -> Record:
+    def finish(
+        self, tile: str, window: tuple[int, int, int, int], sha256: str, counts: Counts, peak: int = 0
+    ) -> Record:
         """Note that a tile is done; only now does it count."""
         held = counts.as_json()
-        facts = {"window": list(window), "sha256": sha256, "counts": held}
+        facts = {"window": list(window), "sha256": sha256, "peak": peak, "counts": held}
         at = self._append({"tile": tile, "state": "done"} | facts)
-        return Record(tile, "done", at, self._writer, window, sha256, packed=_packed(held))
+        return Record(tile, "done", at, self._writer, window, sha256, peak=peak, packed=_packed(held))
 
     def fail(self, tile: str, reason: str) -> None:
         """Note that a tile could not be computed."""
@@ -144,6 +148,7 @@ def _record(stored: dict[str, Any]) -> Record:
         (int(first), int(last), int(left), int(right)),
         str(stored.get("sha256", "")),
         str(stored.get("reason", "")),
+        int(stored.get("peak", 0)),
         _packed(stored["counts"]) if "counts" in stored else b"",
     )
 

@@ -57,8 +57,11 @@ def test_an_area_partly_outside_is_said(tmp_path: Path) -> None:
     assert any("lies outside the stack" in note for note in report.notes)
 
 
-def test_two_fields_far_from_each_other_are_said_to_fill_little_of_their_box(tmp_path: Path) -> None:
+def test_two_fields_far_from_each_other_are_said_to_fill_little_of_their_box(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fields = [f"(({x} {y},{x + 2e-4} {y},{x} {y + 2e-4},{x} {y}))" for x, y in ((5.3, 50.7), (5.304, 50.703))]
+    monkeypatch.setattr("geocomiss.fetching.workflow.LARGE", 1000)
     told = fetch_stack(request(tmp_path, aoi=f"MULTIPOLYGON({','.join(fields)})")).notes
     assert any("of the box around it" in note for note in told)
     whole = fetch_stack(request(tmp_path, overwrite=True)).notes

@@ -2,12 +2,12 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +17,7 @@ import distributed
 import pytest
 import rasterio
 import torch
+from clusters import Cluster, cluster
 from gappy import gappy_groups, store, untrained
 from map_process import finish, lines, names, same, start, wait_for
 from typer.testing import CliRunner
@@ -32,7 +33,6 @@ from geocomiss.tiling import Record, WorkFolder, read_status
 from geocomiss_cli import main as entry
 
 TILES = 30
-Process = subprocess.Popen[bytes]
 SLOW = """
 import time
 from pathlib import Path
@@ -66,41 +66,6 @@ def alone(request_map: MapRequest) -> Path:
     return make_map(replace(request_map, tile=512)).folder
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """Processes of a cluster."""
-
-    address: str
-    scheduler: Process
-    workers: list[Process]
-
-
-@contextmanager
-def cluster(folder: Path, workers: int, *further: str) -> Iterator[Cluster]:
-    """A scheduler, and workers with further options that run in another folder."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    found = folder / "scheduler.json"
-
-    def dask(*arguments: str) -> Process:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        return subprocess.Popen([sys.executable, "-m", "dask", *arguments], cwd="/", env=environment, **quiet)
-
-    where = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(found))
-    processes = [dask("scheduler", *where)]
-    try:
-        while not found.exists():
-            time.sleep(0.05)
-        address = json.loads(found.read_text())["address"]
-        options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(folder))
-        options += further
-        processes += [dask("worker", address, "--name", str(number), *options) for number in range(workers)]
-        yield Cluster(address, processes[0], processes[1:])
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-
-
 @pytest.mark.slow
 def test_a_worker_that_is_killed_costs_one_tile_and_no_byte(
     request_map: MapRequest,
@@ -111,6 +76,9 @@ def test_a_worker_that_is_killed_costs_one_tile_and_no_byte(
     with cluster(tmp_path, 2) as running:
         _map_while_a_worker_is_killed(replace(request_map, out=tmp_path / "map"), running)
         assert same(tmp_path / "map", alone)
+        taken = json.loads((tmp_path / "map" / "run.json").read_text())["memory"]["workers"]
+        numbers = {int(name.rpartition(":")[2]) for name in taken["peaks_mb"]}
+        assert numbers == {each.pid for each in running.workers}, "the dead one, too"
         newer = replace(request_map, out=tmp_path / "newer", scheduler=running.address)
         for changed, words in (
             ("geocomiss.mapping.worker.__version__", r"runs geocomiss [\d.]+; expected 9\.9\.0"),
@@ -199,19 +167,31 @@ def test_a_lost_scheduler_is_said_and_the_map_goes_on(
         assert finish(process) == 1
     said = (tmp_path / "said").read_text()
     assert "the scheduler was lost" in said and "same command again: it goes on" in said
+    most = max(each.peak for each in lines(request.out))
     assert make_map(request).kept > 0
+    taken = json.loads((request.out / "run.json").read_text())["memory"]
+    assert taken["kept_peak_mb"] == round(most / 1e6, 1) > 100 and taken["workers"] is None
     assert same(request.out, alone)
 
 
 @pytest.mark.slow
 def test_processes_of_this_machine_make_the_same_map(
-    request_map: MapRequest, alone: Path, tmp_path: Path
+    request_map: MapRequest, alone: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
     asked = ("map", "--source", request_map.source, "--model", str(request_map.model), "--tile", "20")
-    done = CliRunner().invoke(entry.app, [*asked, "--out", str(tmp_path / "map"), "--workers", "2"])
+    with socket.socket() as taken, suppress(OSError):  # Dask's own port is taken, if not by this
+        taken.bind(("127.0.0.1", 8787))
+        taken.listen()
+        done = CliRunner().invoke(entry.app, [*asked, "--out", str(tmp_path / "map"), "--workers", "2"])
+    assert not [each for each in recwarn if "already in use" in str(each.message)]
     assert done.exit_code == 0, done.output
     assert same(tmp_path / "map", alone)
-    assert json.loads((tmp_path / "map" / "run.json").read_text())["tiles"]["computed_px"] == 45 * 60
+    facts = json.loads((tmp_path / "map" / "run.json").read_text())
+    assert facts["tiles"]["computed_px"] == 45 * 60
+    workers = facts["memory"]["workers"]
+    assert workers["number"] == len(workers["peaks_mb"]) == 2 and workers["share_mb"] is None
+    assert min(workers["peaks_mb"].values()) > 100 and workers["largest_mb"] < 2000
+    assert not any(name.endswith(f":{os.getpid()}") for name in workers["peaks_mb"])
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_tiles_are_the_largest_that_the_memory_allows() -> None:
         assert memory.side(budget, "asked") == side
     for side in SIDES:
         assert memory.side(memory.taken(side), "asked") == side
-    with pytest.raises(MapError, match="--memory of 900 MB; expected 104 MB more"):
+    with pytest.raises(MapError, match="--memory of 900 MB; expected 105 MB more"):
         memory.side(0.9e9, "--memory of 900 MB")
 
 

@@ -42,6 +42,28 @@ def test_a_stored_tile_comes_back_in_another_process(tmp_path: Path) -> None:
     assert recorded.window == (0, 10, 20, 30)
 
 
+def test_a_tile_with_few_mapped_pixels_comes_back_too_also_where_counts_have_its_shape(
+    tmp_path: Path,
+) -> None:
+    grid = GeoBox((2, 12), Affine(10, 0, 0, 0, -10, 0), "EPSG:32631")
+    tile, rng = next(tiles_of(grid, 12)), np.random.default_rng(0)
+    elsewhere = {"crop_type": 0, "confidence": 255, "modalities": 255, "expected_accuracy": 255}
+    layers = {name: np.full(grid.shape, value, np.uint8) for name, value in elsewhere.items()}
+    for values in layers.values():
+        values[1, 7] = 3
+    several = np.full((3, *grid.shape), 9, np.uint16)
+    several[:, 1, 7] = (4, 9, 5)
+    observed = rng.integers(0, 40, grid.shape)
+    result = TileResult(**layers, outside=3, masked=4, further={"several": several}, observed=observed)
+    store = TileStore(tmp_path)
+    store.write_tile(tile, result)
+    read = store.read_tile(tile)
+    assert (read.observed == observed).all() and (read.outside, read.masked) == (3, 4)
+    for name in (*layers, "several"):
+        assert (read.layer(name) == result.layer(name)).all()
+        assert (store.read_layer(tile, name) == result.layer(name)).all()
+
+
 def test_a_damaged_tile_is_done_again_and_said_when_it_is_read(tmp_path: Path) -> None:
     store = TileStore(tmp_path)
     store.write_tile(TILES[0], result(TILES[0]))
