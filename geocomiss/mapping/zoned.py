@@ -271,8 +271,10 @@ def _kept(part: MapRequest) -> Plan | None:
         if not part.overwrite:
             raise
         before = {}
-    if before == now or part.overwrite:
-        return plan if before == now else None
+    if before == now:
+        return plan
+    if part.overwrite:
+        return None
     raise MapError(
         f"{part.out} holds a map with other arguments ({'; '.join(changes(before, now))})",
         expected="the same arguments, to go on with the other zones",
