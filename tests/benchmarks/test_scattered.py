@@ -4,6 +4,11 @@ Processor time, and bytes read: from a stored stack those that the process reads
 on loopback those that the server sends (20 fields in 20 x 20 km there). What is left of the ratio: a stored
 block of 256 pixels a side, or one of an image, is read and unpacked whole for a field of 10; each tile of 512
 that holds a field is stored, and each block of 512 of every layer compressed.
+
+On 2 cores of an AMD EPYC, 23 November 2026, spread and packed. Stored stack: 118 and 5.0 s, 24,354 and 154
+MB read, 394 tiles and 1, 955 and 755 MB of memory. Catalogue: 36 and 5.5 s with the server's own, 60 and
+5.4 MB, 9 tiles and 1. 500 fields in 200 and in 50 km a side: 76 and 31 s, 10,480 and 6,308 MB, 437 and 100
+tiles, 768 and 920 MB of memory.
 """
 
 import json
