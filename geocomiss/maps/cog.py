@@ -42,11 +42,11 @@ PLAIN: Final = {
 """How the file to be copied is created."""
 COG: Final = {
     "COMPRESS": "DEFLATE",  # opens everywhere; ZSTD saves little on classes
-    "LEVEL": "6",  # 9 took 3 to 10 times as long, for files 1 to 16 % smaller (class maps: 17 %)
+    "LEVEL": "6",  # 9 took 1.5 to 10 times as long, for files at most 19 % smaller (class maps: 6 to 17)
     "BLOCKSIZE": str(BLOCK),
     "BIGTIFF": "IF_SAFER",
     "SPARSE_OK": "YES",  # as above; a block that is not there reads as nodata
-    "STATISTICS": "YES",  # so that GIS software stretches greys without reading all; stated before, see below
+    "STATISTICS": "YES",  # for GIS software to stretch greys without reading all; see `_gdal_statistics`
     "NUM_THREADS": "ALL_CPUS",
 }
 """How the map is created. Overviews depend on the layer."""
