@@ -62,13 +62,11 @@ def test_a_stack_fetched_of_spread_fields_beside_one_of_all_between_them(
     fields = write_fields(tmp_path / "fields.gpkg", grid, corners(grid, FIELDS, spread=True))
     before, begin = _read(), time.process_time()
     fetched = fetch_stack(FetchRequest(str(whole), tmp_path / "fields.zarr", str(fields))).path
-    took, size = (
-        time.process_time() - begin,
-        sum(each.stat().st_size for each in fetched.rglob("*") if each.is_file()),
-    )
+    took, read = time.process_time() - begin, _read() - before
+    size = sum(each.stat().st_size for each in fetched.rglob("*") if each.is_file())
     figure(
         f"fetching {FIELDS:,} fields of 1 ha in {PIXELS // 100} km a side from a stored stack",
-        f"{took:.1f} processor seconds, {(_read() - before) / 1e6:,.0f} MB read, {size / 1e6:,.0f} MB written",
+        f"{took:.1f} processor seconds, {read / 1e6:,.0f} MB read, {size / 1e6:,.0f} MB written",
     )
     found = {source.stem: mapped(tmp_path, source, PIXELS, FIELDS, "spread") for source in (whole, fetched)}
     one, other = found["fields"], found["whole"]
