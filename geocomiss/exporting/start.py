@@ -179,6 +179,7 @@ def _manifest(plan: _Plan) -> tuple[Manifest, dict[str, Piece]]:
         s1_pass=plan.request.ee.s1_pass,
         parts=tuple(piece.part for piece in made.values()),
         ee_url=plan.source.client.identity.url,  # refused before where there is a secret in it
+        area=plan.area.geometry,
     )
     write_manifest(manifest, folder)
     return manifest, made
