@@ -17,6 +17,7 @@ from scattered import SIDE, write_fields
 from geocomiss.errors import AreaError, SourceError
 from geocomiss.fetching import FetchRequest, fetch_stack
 from geocomiss.grid import centres
+from geocomiss.inspection import inspect
 from geocomiss.mapping import MapRequest, make_map
 from geocomiss.sampling import SamplingRequest, sample_points
 from geocomiss.sources import open_source
@@ -155,3 +156,10 @@ def test_a_source_of_several_parts_holds_what_all_of_them_do(stack: Path) -> Non
     other.area = Geometry(shapely.box(0, 0, 9, 9), "EPSG:32631")
     with pytest.raises(SourceError, match="another area"):
         CombinedSource({"optical": stored, "radar": other})
+
+
+def test_facts_are_those_of_the_fields(stack: Path) -> None:
+    facts = inspect(str(stack))
+    assert facts["fetched for"]["polygons"] == len(PLACES)
+    assert facts["fetched for"]["hectares"] == pytest.approx(len(PLACES), rel=1e-3)
+    assert all(row["valid in the middle"] > 0.5 for row in facts["modalities"])
