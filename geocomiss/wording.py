@@ -1,11 +1,17 @@
 """Labels as people write them, and addresses as they may be shown."""
 
 import re
+import unicodedata
+
+
+def composed(label: str) -> str:
+    """A label with each accented letter as one character: programs write them as one or as two."""
+    return unicodedata.normalize("NFC", label)
 
 
 def plain(label: str) -> str:
     """A label without case, spaces at its ends, and the difference between space, '-' and '_'."""
-    return re.sub(r"[\s_-]+", " ", label.strip()).casefold()
+    return re.sub(r"[\s_-]+", " ", composed(label).strip()).casefold()
 
 
 def without_secrets(text: str) -> str:

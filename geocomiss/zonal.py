@@ -14,18 +14,20 @@ from typing import Any, Final
 import geopandas
 import numpy as np
 import pandas as pd
-import pyogrio
 import rasterio
-from pyogrio.errors import DataLayerError, DataSourceError
+from pyogrio.errors import DataSourceError
 from rasterio.errors import RasterioError
 
 from geocomiss.errors import AreaError, MapError, unwritable
 from geocomiss.maps import Category, check_one_map, classes_stated
+from geocomiss.vectors import read_layer
 
 CROP_TYPE: Final = "crop_type.tif"
 CONFIDENCE: Final = "confidence.tif"
 FORMATS: Final = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".csv": None}
 """Files that can be written, by ending, and their driver; CSV holds no shapes."""
+HALF: Final = 0.5
+"""Share of a parcel below which it is said that little of it was mapped."""
 AT_ONCE: Final = 5000
 """Parcels that are computed at once."""
 INSTALL: Final = 'pip install "geocomiss[zonal]"'
@@ -153,20 +155,7 @@ def _unreadable(raster: Path, error: RasterioError) -> MapError:
 
 def _parcels(path: Path) -> Any:
     """Polygons of a file, at least one."""
-    try:
-        found = pyogrio.read_dataframe(path)
-    except (DataSourceError, DataLayerError, OSError) as error:
-        raise AreaError(
-            f"the parcels {path} cannot be read ({str(error).splitlines()[0]})",
-            expected="polygons in a vector file, such as GeoPackage or GeoJSON",
-            todo="check --parcels",
-        ) from error
-    if "geometry" not in found or found.crs is None:
-        raise AreaError(
-            f"the parcels {path} have no geometry or no CRS",
-            expected="polygons on a known CRS",
-            todo="export them with their CRS",
-        )
+    found = read_layer(path, "the parcels", "polygons", "POLYGON")
     polygons = found.geometry.geom_type.isin(["Polygon", "MultiPolygon"])
     if not polygons.all() or found.empty:
         kinds = ", ".join(sorted({str(kind) for kind in found.geometry.geom_type})) or "nothing"
@@ -275,4 +264,10 @@ def _report(path: Path, result: Any, notes: tuple[str, ...]) -> FieldsReport:
     )
     rows = sums.sort_values("size", ascending=False).itertuples()
     by_crop = tuple((str(row.Index), int(row.size), float(row.sum)) for row in rows)
+    partly = int((known & (result["mapped_share"] < HALF)).sum())
+    said = (
+        f"parcels mapped on less than half of their area: {partly} (see mapped_share); their crop is that of "
+        "the mapped part, their hectares are of the whole parcel"
+    )
+    notes = (*notes, said) if partly else notes
     return FieldsReport(path, len(result), int((~known).sum()), by_crop, notes)

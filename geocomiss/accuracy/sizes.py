@@ -1,7 +1,5 @@
 """Sizes of strata that are not the classes of the map: from columns of the points, or a CSV."""
 
-import csv
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +7,7 @@ import numpy as np
 from geocomiss.accuracy.columns import HECTARES, PIXELS, STRATUM
 from geocomiss.accuracy.reference import Reference
 from geocomiss.errors import SampleError
+from geocomiss.sheets import read_sheet
 
 
 def column_sizes(reference: Reference, mean: float) -> dict[str, tuple[float, float]]:
@@ -32,13 +31,12 @@ def column_sizes(reference: Reference, mean: float) -> dict[str, tuple[float, fl
 def read_sizes(path: Path, mean: float) -> dict[str, tuple[float, float]]:
     """Pixels and hectares by stratum, from a CSV with `stratum` and `pixels` or `area_ha`."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows: list[Mapping[str, str]] = list(csv.DictReader(file, skipinitialspace=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        columns, rows = read_sheet(path)
+    except (OSError, ValueError) as error:
         raise _unusable(path, f"cannot be read ({error})") from error
-    if not rows or "stratum" not in rows[0] or not {"pixels", "area_ha"} & rows[0].keys():
-        raise _unusable(path, f"have the columns {', '.join(rows[0]) if rows else 'none'}")
-    names = [str(row["stratum"]).strip() for row in rows]
+    if not rows or "stratum" not in columns or not {"pixels", "area_ha"} & set(columns):
+        raise _unusable(path, f"have the columns {', '.join(columns) or 'none'}")
+    names = [row["stratum"] for row in rows]
     if len(set(names)) < len(names):
         raise _unusable(path, "name a stratum twice")
     return {

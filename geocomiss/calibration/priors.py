@@ -1,12 +1,12 @@
 """Class shares that a user knows: a CSV file `class,share`."""
 
-import csv
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from geocomiss.errors import SampleError
+from geocomiss.sheets import read_sheet
 
 TOLERANCE: Final = 0.01
 """How far the shares may add up to something else than 1: they were rounded."""
@@ -39,26 +39,23 @@ def read_priors(path: Path, classes: tuple[str, ...]) -> tuple[float, ...]:
 
 def _shares(path: Path) -> dict[str, float]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            rows = list(reader)
-            columns = tuple(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        columns, rows = read_sheet(path)
+    except (OSError, ValueError) as error:
         raise _unusable(path, f"cannot be read ({error})") from error
     if not {"class", "share"} <= set(columns):
         raise _unusable(path, f"has the columns {', '.join(columns) or 'none'}")
     shares: dict[str, float] = {}
     for row in rows:
-        name, share = (row["class"] or "").strip(), _number(path, row)
+        name, share = row["class"], _number(path, row)
         if shares.setdefault(name, share) != share:
             raise _unusable(path, f"gives {name!r} two shares, {shares[name]:g} and {share:g}")
     return shares
 
 
-def _number(path: Path, row: Mapping[str, str | None]) -> float:
-    text = (row["share"] or "").strip()
+def _number(path: Path, row: Mapping[str, str]) -> float:
+    text = row["share"]
     try:
-        share = float(text)
+        share = float(text.replace(",", "."))  # a decimal comma
     except ValueError as error:
         raise _unusable(path, f"has the share {text!r}") from error
     if not (math.isfinite(share) and share >= 0):

@@ -2,11 +2,13 @@
 
 import csv
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from geocomiss.errors import MapError
 from geocomiss.maps.layers import Category
+from geocomiss.sheets import read_sheet
 
 LEGEND: Final = "legend.csv"
 """The legend in a map's folder."""
@@ -40,14 +42,11 @@ def read_map_legend(path: Path, classes: tuple[Category, ...]) -> dict[int, Cate
         MapError: The file cannot be read, names a class that is none, or contradicts itself.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            rows = [{key: (cell or "").strip() for key, cell in row.items() if key} for row in reader]
-            columns = set(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error, AttributeError) as error:
+        columns, rows = read_sheet(path)
+    except (OSError, ValueError) as error:
         raise _unusable(path, f"cannot be read ({error})") from error
-    if not (columns & {"value", "class"} and columns & {"name", "color"}):
-        raise _unusable(path, f"has the columns {', '.join(sorted(columns)) or 'none'}")
+    if not ({"value", "class"} & set(columns) and {"name", "color"} & set(columns)):
+        raise _unusable(path, f"has the columns {', '.join(columns) or 'none'}")
     changed: dict[int, Category] = {}
     for row in rows:
         own = _class_of(path, row, classes)
@@ -58,7 +57,7 @@ def read_map_legend(path: Path, classes: tuple[Category, ...]) -> dict[int, Cate
     return changed
 
 
-def _class_of(path: Path, row: dict[str, str], classes: tuple[Category, ...]) -> Category:
+def _class_of(path: Path, row: Mapping[str, str], classes: tuple[Category, ...]) -> Category:
     """The class that a row is about, by its value, else by its name."""
     value, name = row.get("value", ""), row.get("class", "")
     for each in classes:
@@ -68,7 +67,7 @@ def _class_of(path: Path, row: dict[str, str], classes: tuple[Category, ...]) ->
     raise _unusable(path, f"has a row for {value or name!r}, which is no class of the map ({known})")
 
 
-def _changed(path: Path, row: dict[str, str], own: Category) -> Category:
+def _changed(path: Path, row: Mapping[str, str], own: Category) -> Category:
     color = row.get("color", "").lower() or own.color
     if not re.fullmatch("#[0-9a-f]{6}", color):
         raise _unusable(path, f"has the colour {color!r}")

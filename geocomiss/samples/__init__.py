@@ -18,6 +18,7 @@ from geocomiss.samples.season import cut_to_season
 from geocomiss.samples.stored import write_samples
 from geocomiss.samples.table import Samples
 from geocomiss.seasons import Calendar, Cycle, parse_season, read_season
+from geocomiss.wording import plain
 
 SIMULATED: Final = "simulated"
 """Name that stands for samples of the simulated world."""
@@ -166,6 +167,8 @@ def _classed(samples: Samples, legend: Legend | None) -> Samples:
     names = sorted(set(classes[kept].tolist()))
     if len(names) < 2 or len(names) > 254:
         rule = f" after {legend.name}" if legend else ""
+        if not len(samples):
+            raise SampleError(f"{samples.name} is empty", expected="labelled samples", todo="check --samples")
         found = sorted(set(labels.tolist()))
         shown = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
         raise SampleError(
@@ -173,7 +176,7 @@ def _classed(samples: Samples, legend: Legend | None) -> Samples:
             expected="2 to 254 classes",
             todo="check --label" + (" and --legend" if legend else ", or merge labels with --legend"),
         )
-    notes = _left_out(labels, kept, legend)
+    notes = [*_left_out(labels, kept, legend), *_alike(classes)]
     return replace(samples, labels=classes, notes=(*samples.notes, *notes)).take(kept)
 
 
@@ -185,6 +188,16 @@ def _left_out(labels: NDArray[np.str_], kept: NDArray[np.bool_], legend: Legend 
         which = ", ".join(sorted(set(labels[unnamed].tolist()))[:8])
         notes.append(f"{int(unnamed.sum())} samples were left out: {legend.name} has no class for {which}")
     return notes
+
+
+def _alike(labels: NDArray[np.str_]) -> list[str]:
+    """What is said of classes whose names differ in spelling alone, among labels (N,)."""
+    ways: dict[str, list[str]] = {}
+    for label in sorted(set(labels.tolist()) - {""}):
+        ways.setdefault(plain(label), []).append(label)
+    several = [" and ".join(map(repr, each)) for each in ways.values() if len(each) > 1]
+    told = f"labels that differ in spelling alone are classes of their own: {', '.join(several)}"
+    return [f"{told}; merge them with --legend"] if several else []
 
 
 def _valued(samples: Samples, target: NDArray[np.float64]) -> Samples:

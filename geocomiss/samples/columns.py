@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from geocomiss.errors import SampleError
 from geocomiss.samples.contents import Columns
+from geocomiss.wording import composed
 
+NOT_A_LABEL: Final = "nan"
+"""What programs write in place of a label that is missing."""
 MIN_VALUES: Final = 20
 """Fewest samples with a value that a regression is tried on."""
 
@@ -33,7 +36,9 @@ def labels_of(table: str, columns: Columns, key: str) -> NDArray[np.str_]:
         return _whole(table, key, column)
     if column.dtype.kind == "S":
         column = np.char.decode(column, "utf-8", "replace")
-    return np.char.strip(column.astype(np.str_))
+    distinct, which = np.unique(column.astype(np.str_), return_inverse=True)
+    labels = [composed(label).strip() for label in distinct.tolist()]
+    return np.array(["" if label.lower() == NOT_A_LABEL else label for label in labels], np.str_)[which]
 
 
 def target_of(table: str, columns: Columns, key: str) -> NDArray[np.float64]:

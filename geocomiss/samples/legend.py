@@ -1,6 +1,5 @@
 """A legend merges the labels of a table into the classes of a model, and leaves some out."""
 
-import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocomiss.errors import SampleError
+from geocomiss.sheets import read_sheet
+from geocomiss.wording import composed
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,15 @@ def read_legend(path: Path) -> Legend:
         SampleError: The file is missing, has no such columns, contradicts itself, or is empty.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            rows = list(reader)
-            columns = tuple(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        columns, rows = read_sheet(path)
+    except (OSError, ValueError) as error:
         raise _unusable(path, f"cannot be read ({error})") from error
     if not {"label", "class"} <= set(columns):
         raise _unusable(path, f"has the columns {', '.join(columns) or 'none'}")
     classes: dict[str, str] = {}
     colors: dict[str, str] = {}
     for row in rows:
-        label, name, color = (_cell(row, column) for column in ("label", "class", "color"))
+        label, name, color = (composed(row.get(column, "")) for column in ("label", "class", "color"))
         if classes.setdefault(label, name) != name:
             raise _unusable(path, f"gives {label!r} two classes, {classes[label]!r} and {name!r}")
         if color and colors.setdefault(name, _checked_color(path, color)) != color.lower():
@@ -63,10 +61,6 @@ def read_legend(path: Path) -> Legend:
     if not kept:
         raise _unusable(path, "names no class")
     return Legend(path.name, kept, colors)
-
-
-def _cell(row: Mapping[str, str | None], column: str) -> str:
-    return (row.get(column) or "").strip()
 
 
 def _checked_color(path: Path, color: str) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from geocomiss.errors import SampleError
 from geocomiss.sampling.request import SamplingRequest
 from geocomiss.vectors import read_layer
-from geocomiss.wording import plain
+from geocomiss.wording import composed, plain
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -158,7 +158,7 @@ def _column(frame: "GeoDataFrame", column: str, option: str, request: SamplingRe
         )
     missing = frame[column].isna().tolist()
     return [
-        "" if absent else str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell)
+        "" if absent else composed(str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell))
         for cell, absent in zip(frame[column].tolist(), missing, strict=True)
     ]
 

@@ -126,6 +126,55 @@ def test_labels_in_several_spellings_are_listed_or_merged(write: Write, sample: 
     assert any("'Maize'" in note for note in report.notes)
 
 
+def test_one_word_in_two_encodings_of_its_accents_is_one_label(write: Write, sample: Any) -> None:
+    one, other = "ma\u00efs", "mai\u0308s"
+    report = sample(write([at(0.5, 3.5), at(1.5, 3.5), at(2.5, 3.5)], [one, other, "grass"]))
+    assert report.per_class == {one: 2, "grass": 1}
+
+
+@pytest.mark.parametrize(
+    ("columns", "separator", "decimal"), [(("lon", "lat"), ",", "."), (("Longitude", "LATITUDE"), ";", ",")]
+)
+def test_points_of_a_csv_file_are_those_of_a_geopackage(
+    write: Write, sample: Any, tmp_path: Path, columns: tuple[str, str], separator: str, decimal: str
+) -> None:
+    points = write([at(3.5, 3.5), at(9.5, 9.5), at(14.5, 4.5)], ["a, b", "c", "c"], note=["x", "y", "z"])
+    frame = geopandas.read_file(points).to_crs(4326)
+    frame[columns[0]], frame[columns[1]] = frame.geometry.x, frame.geometry.y
+    path = tmp_path / "points.csv"
+    frame.drop(columns="geometry").to_csv(path, sep=separator, decimal=decimal, index=False)
+    ours = table(sample(path))
+    theirs = table(sample(points, out=tmp_path / "other.parquet"))
+    assert ours.labels.tolist() == theirs.labels.tolist() == ["a, b", "c", "c"]
+    assert np.allclose([ours.lon, ours.lat], [theirs.lon, theirs.lat], atol=1e-9)
+    assert ours.columns["note"].tolist() == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"label,x,y\na,4.9,50.6\n", "a table without geometries, of the columns label, x, y.*lon and lat"),
+        (b"label,lon,lat\n", "are empty"),
+        (b"", "cannot be read"),
+        ("label,lon,lat\nblé,4.9,50.6\n".encode("latin-1"), "cannot be read.*CSV file in UTF-8"),
+    ],
+)
+def test_a_csv_file_without_points_is_refused(sample: Any, tmp_path: Path, text: bytes, said: str) -> None:
+    (tmp_path / "points.csv").write_bytes(text)
+    with pytest.raises(SampleError, match=said):
+        sample(tmp_path / "points.csv")
+
+
+def test_points_in_several_layers_are_refused_not_halved(sample: Any, tmp_path: Path) -> None:
+    path = tmp_path / "two.gpkg"
+    for name, place in (("maize", at(3.5, 3.5)), ("wheat", at(9.5, 9.5))):
+        geopandas.GeoDataFrame({"label": [name]}, geometry=[place], crs="EPSG:32631").to_file(
+            path, layer=name
+        )
+    with pytest.raises(SampleError, match=r"2 layers \(maize, wheat\).*merge the layers"):
+        sample(path)
+
+
 def test_each_point_has_its_own_year(write: Write, tmp_path: Path) -> None:
     places = [at(3.2, 3.2), at(3.7, 3.7), at(9.5, 9.5)]
     points = write(places, ["a", "b", "b"], year=[2020, 2021, 2021])

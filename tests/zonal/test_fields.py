@@ -12,7 +12,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from shapely.geometry import MultiPolygon, Point, Polygon, box
 
-from geocomiss.errors import AreaError, MapError
+from geocomiss.errors import AreaError, MapError, SampleError
 from geocomiss.maps import Category, map_layers, write_cog, write_legend
 from geocomiss.zonal import FieldsRequest, write_fields
 
@@ -107,9 +107,9 @@ def test_bad_input_is_said_and_leaves_nothing(folder: Path, tmp_path: Path) -> N
     geopandas.GeoDataFrame(geometry=[box(0, 0, 1, 1)]).to_file(naked)
     cases = [
         (FieldsRequest(tmp_path, good, out), MapError, "holds no crop_type.tif"),
-        (FieldsRequest(folder, tmp_path / "no.gpkg", out), AreaError, "cannot be read"),
+        (FieldsRequest(folder, tmp_path / "no.gpkg", out), SampleError, "do not exist"),
         (FieldsRequest(folder, points, out), AreaError, "hold Point"),
-        (FieldsRequest(folder, naked, out), AreaError, "no CRS"),
+        (FieldsRequest(folder, naked, out), SampleError, "no CRS"),
         (FieldsRequest(folder, good, tmp_path / "f.xlsx"), MapError, "f.xlsx"),
         (FieldsRequest(folder, good, good), MapError, "exists"),
     ]
@@ -125,7 +125,8 @@ def test_what_lies_beside_the_map_is_not_needed_for_shares(folder: Path, tmp_pat
     named = pandas.read_csv(out)
     (folder / "crop_type.tif.aux.xml").unlink()
     write_legend(folder / "legend.csv", CLASSES, CLASSES)
-    assert not write_fields(FieldsRequest(folder, shapes, out, overwrite=True)).notes
+    notes = write_fields(FieldsRequest(folder, shapes, out, overwrite=True)).notes
+    assert not any("named by their values" in note for note in notes)
     pandas.testing.assert_frame_equal(pandas.read_csv(out), named)
     (folder / "legend.csv").unlink()
     report = write_fields(FieldsRequest(folder, shapes, out, overwrite=True))
@@ -164,3 +165,20 @@ def test_a_damaged_map_is_said(folder: Path, tmp_path: Path) -> None:
 def test_the_raster_is_what_the_test_thinks(folder: Path) -> None:
     with rasterio.open(folder / "crop_type.tif") as file:
         np.testing.assert_array_equal(file.read(1), VALUES)
+
+
+def test_parcels_in_several_layers_are_refused_not_halved(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "two.gpkg"
+    for name, shape in zip(("north", "south"), PARCELS, strict=False):
+        geopandas.GeoDataFrame(geometry=[shape], crs="EPSG:32631").to_file(path, layer=name)
+    with pytest.raises(SampleError, match=r"2 layers \(north, south\)"):
+        write_fields(FieldsRequest(folder, path, tmp_path / "f.gpkg"))
+
+
+def test_a_parcel_mostly_off_the_map_is_told(folder: Path, tmp_path: Path) -> None:
+    left, _, _, top = GRID.extent.boundingbox.bbox
+    inside, across = box(left, top - 30, left + 30, top), box(left - 70, top - 30, left + 30, top)
+    report = write_fields(FieldsRequest(folder, parcels(tmp_path, [inside, across]), tmp_path / "f.csv"))
+    assert sum(hectares for _, _, hectares in report.by_crop) == pytest.approx(0.39, rel=0.01)
+    assert any("less than half of their area: 1 " in note for note in report.notes)
+    assert not write_fields(FieldsRequest(folder, parcels(tmp_path, [inside]), tmp_path / "g.csv")).notes
