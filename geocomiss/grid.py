@@ -91,9 +91,18 @@ def crop(grid: GeoBox, aoi: Geometry, name: str = "") -> GeoBox:
         raise AreaError(
             f"the area of interest ({lonlat(aoi)}) lies outside the stack{f' ({name})' if name else ''}",
             expected=f"an area within {lonlat(grid.extent)}",
-            todo="check the AOI, or leave --aoi out to map the whole stack",
+            todo="give longitude before latitude: with both exchanged it lies inside"
+            if _exchanged(aoi, grid)
+            else "check the AOI, or leave --aoi out to map the whole stack",
         )
     return grid[rows, cols]
+
+
+def _exchanged(aoi: Geometry, grid: GeoBox) -> bool:
+    """Whether an area would meet a grid if its longitudes were latitudes, a common mistake."""
+    ours, theirs = (each.to_crs("EPSG:4326").boundingbox for each in (aoi, grid.extent))
+    across = ours.bottom < theirs.right and ours.top > theirs.left
+    return bool(across and ours.left < theirs.top and ours.right > theirs.bottom)
 
 
 def window_in(part: GeoBox, whole: GeoBox) -> tuple[slice, slice]:

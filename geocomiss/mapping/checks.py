@@ -205,28 +205,30 @@ def _valid_values(samples: list[xr.DataTree], name: str, band: str) -> NDArray[n
 
 
 def sensor_warnings(request: MapRequest, card: Card, stack: xr.DataTree, source: Source) -> Iterator[str]:
-    """Modalities that the model reads and nobody delivers, and maps that can have no class."""
+    """Modalities that the model reads and nobody delivers."""
     for name in card.bands:
         if name not in source.bands and name not in request.without:
             yield f"the stack has no {name}: it is treated as missing"
+
+
+def class_warnings(request: MapRequest, card: Card, stack: xr.DataTree) -> Iterator[str]:
+    """Maps in which no pixel can have a class, or every pixel is a crop."""
     possible = set(bands_of(stack)) & set(card.bands)
     if request.require and not possible & set(request.require):
         needed = " or ".join(request.require)
         yield f"no pixel can get a class: each needs {needed}, and there is none (see --require)"
+    elif request.mask is None and not any(_is_non_crop(each.name) for each in card.classes):
+        yield "neither a mask (--mask) nor a non-crop class: every pixel is given a crop"
 
 
-def model_warnings(request: MapRequest, card: Card, source: Source, season: Calendar, grid: GeoBox) -> (
-    Iterator[str]
-):  # fmt: skip
-    """Where a model is used beyond what it was trained on, and maps in which every pixel is a crop."""
+def model_warnings(card: Card, source: Source, season: Calendar, grid: GeoBox) -> Iterator[str]:
+    """Where a model is used beyond what it was trained on."""
     if not (card.simulated and source.simulated):  # crops of the simulated world grow alike everywhere
         yield from _place_warnings(card.training.cells, grid)
         years = card.training.years
         if years and season.last_day.year not in years:
             trained = ", ".join(str(year) for year in years)
             yield f"the season ends in {season.last_day.year}, those of the training samples in {trained}"
-    if request.mask is None and not any(_is_non_crop(each.name) for each in card.classes):
-        yield "neither a mask (--mask) nor a non-crop class: every pixel is given a crop"
 
 
 def device_of(request: MapRequest) -> torch.device:

@@ -14,6 +14,7 @@ from geocomiss.engine import precision_of
 from geocomiss.errors import CheckpointError, MapError
 from geocomiss.mapping.budget import check_whole, fitted, sized
 from geocomiss.mapping.checks import (
+    class_warnings,
     device_of,
     drift_warnings,
     model_warnings,
@@ -144,7 +145,8 @@ def _checked(plan: Plan, contract: Contract) -> Plan:
         *units.warnings,
         *plan.warnings,
         *sensor_warnings(request, card, stack, source),
-        *model_warnings(request, card, source, plan.calendar, grid),
+        *model_warnings(card, source, plan.calendar, grid),
+        *class_warnings(request, card, stack),
         *drift_warnings([without(sample, units.dropped) for sample in samples], card),
     )
     notes = (*plan.notes, *origin_of(stack).notes, *future_steps(plan.calendar), *unread)

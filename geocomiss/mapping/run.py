@@ -154,11 +154,12 @@ def _nothing_seen(plan: Plan, others: bool) -> NothingSeen:
     area = lonlat(plan.area or plan.grid.extent)
     own = plan.source.grid
     holds = f"; it holds {plan.source.held} within {lonlat(own.extent)}" if own else ""
+    left_out = f"; {', '.join(plan.request.without)} left out (--without)" if plan.request.without else ""
     told = [note for note in origin_of(plan.stack).notes if NO_IMAGE in note or "no elevation" in note]
     return NothingSeen(
         f"the source {without_secrets(plan.request.source)} without {what} in the area of interest ({area}) "
-        f"and season ({plan.calendar})" + "".join(f"; {note}" for note in told),
+        f"and season ({plan.calendar})" + "".join(f"; {note}" for note in told) + left_out,
         expected="values other than NaN or nodata" + holds,
-        todo="check the source, the area, the mask and the season"
+        todo=f"check the source, the area, the mask{', --without' if left_out else ''} and the season"
         + ("" if own else "; `geocomiss search` shows what a catalogue has"),
     )

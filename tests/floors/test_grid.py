@@ -174,7 +174,13 @@ def test_crop_keeps_the_pixels_of_the_stack(data: st.DataObject) -> None:
 def test_an_area_outside_the_stack_is_refused_with_both_places() -> None:
     with pytest.raises(AreaError, match=r"outside the stack.*within 4\.") as caught:
         crop(utm(), Geometry(shapely.box(10, 50, 10.1, 50.1), WGS84))
-    assert "10.0000,50.0000" in str(caught.value)
+    assert "10.0000,50.0000" in str(caught.value) and "check the AOI" in str(caught.value)
+
+
+def test_an_area_with_latitude_before_longitude_is_told_so() -> None:
+    west, south, east, north = utm().extent.to_crs(WGS84).boundingbox.bbox
+    with pytest.raises(AreaError, match="longitude before latitude"):
+        crop(utm(), Geometry(shapely.box(south, west, north, east), WGS84))
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,8 @@ def test_a_stack_of_nan_is_refused_and_leaves_nothing(
     where = r"in the area of interest \(4\.97.*it holds 2021-01-01.* within 4\.97"
     with pytest.raises(StackError, match=rf"the source {stack} without a single valid value {where}"):
         make_map(replace(request_map, source=str(stack)))
+    with pytest.raises(StackError, match=r"; radar left out \(--without\).*the mask, --without and"):
+        make_map(replace(request_map, source=str(stack), without=("radar",)))
     for name in ("weather", "topography"):
         groups[name] = gappy_groups()[name]
     some = store(tmp_path / "some", groups)
@@ -283,6 +285,7 @@ def test_weather_alone_maps_where_nothing_more_is_required(request_map: MapReque
 def test_a_map_that_can_have_no_class_says_so(request_map: MapRequest) -> None:
     report = make_map(replace(request_map, without=("optical", "radar")))
     assert any("no pixel can get a class" in warning for warning in report.warnings)
+    assert not any("every pixel is given a crop" in warning for warning in report.warnings)
     assert report.nodata["required_missing"] == GRID.height * GRID.width
 
 
