@@ -20,7 +20,8 @@ MONTHS: Final = ("?", "J", "F", "M", "A", "M", "J", "J", "A", "S", "O", "N", "D"
 PointsOption = Annotated[
     Path,
     typer.Option(
-        help="Vector file with labelled points or polygons, any CRS; CSV with columns lon and lat; or CropHarvest's labels.geojson.",
+        help="Vector file with labelled points or polygons, any CRS; CSV with columns lon and lat; or "
+        "CropHarvest's labels.geojson.",
         show_default=False,
         rich_help_panel=panels.INPUT,
     ),
