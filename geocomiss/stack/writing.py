@@ -92,51 +92,64 @@ class Writing:
     def __init__(self, stack: xr.DataTree, folder: Path, area: Geometry | None) -> None:
         self._folder, self._origin = folder, origin_of(stack)
         self._groups = {name: group.drop_encoding() for name, group in groups_of(stack).items()}
-        self._blocks: dict[str, Blocks] = {}
-        known: dict[GeoBox, Blocks] = {}
+        self._names: dict[GeoBox, list[str]] = {}
         for name, group in self._groups.items():
-            grid, fine = grid_of_group(group), MODALITIES[name].imaging or not MODALITIES[name].dynamic
-            if grid not in known:
-                known[grid] = Blocks(grid, area if fine else None)
-            self._blocks[name] = known[grid]
+            self._names.setdefault(grid_of_group(group), []).append(name)
+        self._blocks = {
+            grid: Blocks(grid, None if all(map(_coarse, names)) else area)
+            for grid, names in self._names.items()
+        }
 
     def write(self, progress: Progress | None) -> None:
-        """Write all modalities, one after the other.
+        """Write all modalities, those of one grid together.
 
         Args:
             progress: Told (steps done, steps in all).
         """
-        for name, group in self._groups.items():
-            coding = _coding(group, self._blocks[name].side)
-            _hollow(group).to_zarr(
-                self._folder, group=name, mode="w", compute=False, consolidated=False, encoding=coding
-            )
-        work = [(name, tile) for name, blocks in self._blocks.items() for tile in blocks.tiles()]
+        self._prepare()
+        work = [(grid, tile) for grid, blocks in self._blocks.items() for tile in blocks.tiles()]
         # one tile is packed and written while the next one is read
         with ThreadPoolExecutor(1) as writer, swept() as sweep:
             before = writer.submit(lambda: None)
-            for number, (name, tile) in enumerate(work):
-                wanted = self._blocks[name].wanted(tile)
+            for number, (grid, tile) in enumerate(work):
+                wanted = self._blocks[grid].wanted(tile)
                 if wanted.any():
                     with _Telling(progress, number, len(work)):
-                        values = self._read(name, tile, wanted)
+                        values = self._read(self._names[grid], tile, wanted)
                     before.result()
-                    before = writer.submit(self._store, name, tile, wanted, values)
+                    before = writer.submit(self._store, tile, self._blocks[grid].windows(wanted), values)
                     del values
                     sweep()
             before.result()
 
-    def _read(self, name: str, tile: Tile, wanted: Bools) -> xr.Dataset:
-        """The values of a tile, 0 where they are not wanted."""
-        lazy = new_stack({name: self._groups[name].isel(y=tile.y, x=tile.x)}, self._origin)
-        return groups_of(read_spots(lazy, wanted, tile.geobox))[name]
+    def _prepare(self) -> None:
+        """Make arrays without values."""
+        for grid, names in self._names.items():
+            for name in names:
+                hollow, coding = (
+                    _hollow(self._groups[name]),
+                    _coding(self._groups[name], self._blocks[grid].side),
+                )
+                hollow.to_zarr(
+                    self._folder, group=name, mode="w", compute=False, consolidated=False, encoding=coding
+                )
 
-    def _store(self, name: str, tile: Tile, wanted: Bools, values: xr.Dataset) -> None:
-        windows = self._blocks[name].windows(wanted)
-        for variable, band in values.data_vars.items():
-            array: Any = zarr.open_array(self._folder / name / str(variable), mode="r+")
-            for y, x in windows:
-                array[..., _moved(y, tile.y.start), _moved(x, tile.x.start)] = band.values[..., y, x]
+    def _read(self, names: list[str], tile: Tile, wanted: Bools) -> dict[str, xr.Dataset]:
+        """The values of a tile, 0 where they are not wanted."""
+        lazy = {name: self._groups[name].isel(y=tile.y, x=tile.x) for name in names}
+        return groups_of(read_spots(new_stack(lazy, self._origin), wanted, tile.geobox))
+
+    def _store(self, tile: Tile, windows: list[Window], groups: dict[str, xr.Dataset]) -> None:
+        for name, group in groups.items():
+            for variable, band in group.data_vars.items():
+                array: Any = zarr.open_array(self._folder / name / str(variable), mode="r+")
+                for y, x in windows:
+                    array[..., _moved(y, tile.y.start), _moved(x, tile.x.start)] = band.values[..., y, x]
+
+
+def _coarse(name: str) -> bool:
+    """Whether a modality lies on a coarse grid of its own, as weather does."""
+    return MODALITIES[name].dynamic and not MODALITIES[name].imaging
 
 
 def _hollow(group: xr.Dataset) -> xr.Dataset:
