@@ -12,6 +12,7 @@ import numpy as np
 import shapely
 from odc.geo import CRS, Geometry
 
+from geocomiss.archives import openable
 from geocomiss.errors import AreaError
 
 if TYPE_CHECKING:
@@ -127,11 +128,11 @@ def _read_frame(path: Path, notes: list[str]) -> "GeoDataFrame":
     import pyogrio
 
     try:
-        layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+        layers = [str(name) for name, kind in pyogrio.list_layers(openable(path)) if kind is not None]
         if len(layers) > 1:
             notes.append(f"{path.name} has {len(layers)} layers; the first, {layers[0]!r}, is used.")
         with np.errstate(invalid="ignore"):  # NaN coordinates are found, and said, later
-            frame = geopandas.read_file(path, layer=layers[0] if layers else None, engine="pyogrio")
+            frame = geopandas.read_file(openable(path), layer=layers[0] if layers else None, engine="pyogrio")
     except (pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError, OSError, ValueError) as error:
         raise _unreadable(path, _first_line(error)) from error
     if not isinstance(frame, geopandas.GeoDataFrame):

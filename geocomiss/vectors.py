@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import geopandas
 import pyogrio
 
+from geocomiss.archives import openable
 from geocomiss.errors import SampleError
 
 if TYPE_CHECKING:
@@ -62,14 +63,16 @@ def _read(path: Path, kind: str, unusable: Callable[[str, str], SampleError]) ->
     if kind == POINT and path.suffix.lower() == ".csv":
         table = geopandas.read_file(path, engine="pyogrio", **TABLE)
         return table.set_crs(DEGREES) if isinstance(table, geopandas.GeoDataFrame) else table
-    layers = [(str(name), str(shape)) for name, shape in pyogrio.list_layers(path) if shape is not None]
+    layers = [
+        (str(name), str(shape)) for name, shape in pyogrio.list_layers(openable(path)) if shape is not None
+    ]
     fitting = [name for name, shape in layers if kind in shape.upper()] or [name for name, _ in layers]
     if len(fitting) > 1:
         raise unusable(
             f"are in {len(fitting)} layers ({', '.join(fitting)}), and only one can be read",
             "merge the layers into one, or export the one you mean to a file of its own",
         )
-    return geopandas.read_file(path, layer=fitting[0] if fitting else None, engine="pyogrio")
+    return geopandas.read_file(openable(path), layer=fitting[0] if fitting else None, engine="pyogrio")
 
 
 def _unusable(path: Path, what: str, wanted: str, kind: str) -> Callable[[str, str], SampleError]:

@@ -1,6 +1,7 @@
 """Areas of interest: what is read, what is repaired and said, what is refused."""
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +219,15 @@ def test_a_file_that_looks_like_wkt_is_a_file(tmp_path: Path, monkeypatch: pytes
     geojson(tmp_path, SQUARE, name="polygon.geojson")
     monkeypatch.chdir(tmp_path)
     assert read_aoi("polygon.geojson").geometry.geom.equals(SQUARE)
+
+
+@pytest.mark.parametrize("folder", ["", "données 2021/", "a/b/"])
+def test_a_zipped_shapefile_is_read_wherever_it_lies(tmp_path: Path, folder: str) -> None:
+    parts, path = tmp_path / "parts", tmp_path / "zone été.zip"
+    parts.mkdir()
+    geopandas.GeoDataFrame(geometry=[shapely.box(4, 50, 5, 51)], crs=4326).to_file(parts / "a.shp")
+    with zipfile.ZipFile(path, "w") as archive:
+        for each in parts.iterdir():
+            archive.write(each, folder + each.name)
+            archive.writestr(f"__MACOSX/{folder}._{each.name}", b"")
+    assert read_aoi(str(path)).geometry.geom.equals(shapely.box(4, 50, 5, 51))
