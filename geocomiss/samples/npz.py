@@ -43,8 +43,16 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], str]:
 
 
 def recognise(path: Path) -> bool:
-    """Whether a file begins as a ZIP archive does, which an `.npz` is, or is called one."""
-    return path.is_file() and (path.suffix == ".npz" or begins_with(path, b"PK\x03\x04"))
+    """Whether a file begins as a ZIP archive does, which an `.npz` is, or is called one.
+
+    An archive without an array is something else, a zipped shapefile say.
+    """
+    if not path.is_file() or path.suffix == ".npz":
+        return path.is_file()
+    if not begins_with(path, b"PK\x03\x04") or not zipfile.is_zipfile(path):
+        return begins_with(path, b"PK\x03\x04")
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith(".npy") for name in archive.namelist())
 
 
 def read(path: Path) -> Contents:

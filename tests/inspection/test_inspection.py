@@ -3,10 +3,13 @@
 import json
 from dataclasses import fields
 from pathlib import Path
+from zipfile import ZipFile
 
+import geopandas
 import numpy as np
 import pytest
 from gappy import BANDS, GRID, RECIPE, gappy_groups, store, untrained
+from shapely.geometry import box
 from typer.testing import CliRunner
 
 from geocomiss.errors import GeocomissError
@@ -65,6 +68,17 @@ def test_an_area_is_known_by_its_size() -> None:
     assert facts["bounds"] == [4.8, 50.6, 4.9, 50.7]
     assert facts["hectares"] == pytest.approx(7867.5, abs=0.1)
     assert facts["grid at 10 m"]["crs"] == "EPSG:32631"  # type: ignore[index]
+
+
+def test_a_zipped_shapefile_is_an_area_too(tmp_path: Path) -> None:
+    geopandas.GeoDataFrame(geometry=[box(4.8, 50.6, 4.9, 50.7)], crs=4326).to_file(tmp_path / "a.shp")
+    with ZipFile(tmp_path / "a.zip", "w") as archive:
+        for each in sorted(tmp_path.glob("a.*")):
+            if each.suffix != ".zip":
+                archive.write(each, each.name)
+    assert told(tmp_path / "a.zip")["hectares"] == pytest.approx(7867.5, abs=0.1)
+    samples(tmp_path).rename(tmp_path / "table")  # known by what it holds, not by its name
+    assert "samples" in told(tmp_path / "table")
 
 
 def test_a_stack_is_known_by_its_bands_and_how_full_it_is(tmp_path: Path) -> None:
