@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import requests
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from stac_server import StacServer, serving
@@ -93,6 +94,19 @@ def test_a_page_that_fails_once_is_asked_again(world: StacServer) -> None:
     assert found["optical"].identical(expected["optical"])
 
 
+def test_a_page_that_breaks_off_is_asked_for_again(world: StacServer) -> None:
+    expected, _ = read(world.url)
+    world.fail(broken={"/search": 2})
+    found, _ = read(world.url)
+    assert found["optical"].equals(expected["optical"])
+
+
+def test_pages_that_repeat_come_to_an_end(world: StacServer) -> None:
+    world.fail(repeats=True)
+    with pytest.raises(SourceError, match="pages repeat"):
+        CatalogueFinder(f"stac+{world.url}").items("s2", (4.9, 50.6, 5.0, 50.7), (None, None))
+
+
 def test_a_server_that_answers_late_changes_nothing(world: StacServer) -> None:
     expected, _ = read(world.url)
     world.fail(slow=0.05)
@@ -141,6 +155,17 @@ def test_a_token_service_that_only_refuses_is_said_in_words(world: StacServer) -
     sign = Signer(f"{world.url}/token", re.compile(r"x://(?P<account>\w+)/(?P<container>\w+)/"), QUICK)
     with pytest.raises(SourceError, match="no token"):
         sign("x://account/container/a.tif")
+
+
+@pytest.mark.parametrize("answer", [[], {"token": "a"}, {"token": "a", "msft:expiry": "soon"}])
+def test_a_token_service_that_answers_with_something_else_is_said_in_words(
+    answer: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests.Response, "json", lambda self: answer)
+    monkeypatch.setattr(requests.Response, "raise_for_status", lambda self: None)
+    monkeypatch.setattr(requests.Session, "get", lambda self, *given, **named: requests.Response())
+    with pytest.raises(SourceError, match="no token"):
+        Signer()("https://account.blob.core.windows.net/container/a.tif")
 
 
 def test_addresses_of_others_are_left_alone() -> None:
