@@ -49,7 +49,7 @@ def map_one(
     """
     clock = Clock()
     work = WorkFolder(request.out / TILES)
-    work.forget_published(request.out / SUMMARY)
+    work.forget_published(request.out / SUMMARY, request.kept)
     check_free(request.out, SUMMARY, request.overwrite or again, "a finished map")
     device_of(request)  # refuses one that does not exist, before anything is read
     with work.held(), _small_cache():
@@ -70,8 +70,8 @@ def map_one(
                 plan, finished = apply_mapping_unit(plan, finished)
         report = assemble(plan, finished, clock, work)
         if not queue.failed:
-            work.clear()
             shutil.rmtree(request.kept, ignore_errors=True)
+            work.clear()  # last: what it clears tells a next run that this one was at it
     return report, plan
 
 
