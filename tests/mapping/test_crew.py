@@ -233,9 +233,7 @@ def test_a_worker_is_left_as_it_was_and_computes_one_tile_at_a_time(
     with pytest.raises(MapError, match=r"takes 4 tasks at a time.*`dask worker ADDRESS --nthreads 1`"):
         worker.setup(_Worker(4))
     worker.transition(f"{worker.name}-00000_00000-0", "waiting", "ready")  # it may have joined late
-    with pytest.raises(
-        MapStopped, match=r"a worker joined .* takes 4 tasks .* same command then goes on"
-    ):
+    with pytest.raises(MapStopped, match=r"a worker joined .* takes 4 tasks .* same command then goes on"):
         worker.compute("", Mock())
     worker = MapWorker(plan_map(request_map), tmp_path, threads + 1)
     worker.setup(_Worker(1))

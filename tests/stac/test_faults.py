@@ -2,8 +2,10 @@
 
 import re
 import shutil
+import struct
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 import requests
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from rasterio.errors import RasterioIOError
 from stac_server import StacServer, serving
 from urllib3 import Retry
 
@@ -21,6 +24,7 @@ from geocomiss.seasons import Calendar
 from geocomiss.sources import open_source
 from geocomiss.sources.base import Reading
 from geocomiss.sources.stac.finders import CatalogueFinder
+from geocomiss.sources.stac.reading import _reason
 from geocomiss.sources.stac.signing import Signer
 from geocomiss.sources.stac.source import StacSource
 from geocomiss.stack import groups_of, origin_of
@@ -75,6 +79,34 @@ def test_a_truncated_file_is_missing_and_named(tmp_path: Path, world: StacServer
     finally:
         shutil.copy(kept, path)
     assert "B04.tif" in source.account()[1][0]
+
+
+def test_an_image_that_does_not_say_where_it_lies_is_missing_and_not_kept(
+    tmp_path: Path, world: StacServer
+) -> None:
+    reading = replace(OPTICAL, keep=tmp_path)
+    expected, _ = read(world.url)
+    world.renew()
+    path = world.folder / in_may(world, "S2")[0]["id"] / "SCL.tif"
+    whole, code = path.read_bytes(), struct.pack("<3H", 3072, 0, 1)
+    try:
+        path.write_bytes(whole.replace(code + struct.pack("<H", 32631), code + b"\x01\x00"))
+        _, source = read(world.url, reading)
+    finally:
+        path.write_bytes(whole)
+    assert "SCL.tif (it does not say where it lies)" in source.account()[1][0]
+    found, source = read(world.url, reading)
+    assert found["optical"].equals(expected["optical"]) and not source.account()[1]
+
+
+def test_reasons_of_gdal_hold_no_address_and_no_token() -> None:
+    address = "https://a.net/B04.tif?sv=1&sig=secret"
+    said = (
+        f"'/vsicurl/{address}' not recognized as being in a supported format",
+        "B04.tif?sig=secret, band 1: bad",
+    )
+    reasons = [_reason(RasterioIOError(text), address) for text in said]
+    assert reasons == ["the answer not recognized as being in a supported format", "B04.tif band 1: bad"]
 
 
 def test_a_run_stops_where_too_much_is_unreadable(world: StacServer) -> None:
