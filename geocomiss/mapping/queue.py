@@ -5,7 +5,7 @@ attempts it is set aside and named. Where nothing but failures come, the run end
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -50,10 +50,13 @@ class Queue:
     Args:
         tiles: All tiles of the map.
         store: Where they lie, some of them from earlier runs.
+        worries: What is to be said of the tiles computed up to now.
     """
 
-    def __init__(self, tiles: Iterable[Tile], store: TileStore) -> None:
-        self._store = store
+    def __init__(
+        self, tiles: Iterable[Tile], store: TileStore, worries: Callable[[], Sequence[str]] = tuple
+    ) -> None:
+        self._store, self._worries = store, worries
         self.done: dict[str, Record] = {}
         """Line in the manifest of each tile that is done."""
         self.failed: dict[str, str] = {}
@@ -93,6 +96,7 @@ class Queue:
     def finish(self, tile: Tile, outcome: Outcome) -> None:
         """Note that a tile is done."""
         self._in_a_row = 0
+        self._store.note_worries(self._worries())
         self.done[tile.name] = record = outcome.record
         self._peaks[record.writer] = max(self._peaks.get(record.writer, 0), record.peak)
         self.kept += 0 if outcome.seconds else _classified(outcome.record)

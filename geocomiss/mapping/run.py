@@ -57,10 +57,13 @@ def map_one(
             plan = plan_map(request)
             tiles = sum(1 for _ in plan.tiles())
             store = TileStore(work.claim(plan.fingerprint(), tiles, discard=request.overwrite))
-            queue = Queue(plan.tiles(), store)
+            queue = Queue(plan.tiles(), store, lambda: plan.worries)
+            before = store.earlier_worries() if queue.kept else ()
         with clock.mapping():
             _map_tiles(plan, store, queue, clock, progress)
-        finished = Finished(store, queue.done, queue.failed, queue.kept, queue.peaks)
+        finished = Finished(
+            store, queue.done, queue.failed, queue.kept, queue.peaks, (*plan.worries, *before)
+        )
         _check_content(plan, finished, work)
         if request.smooth:
             with clock.measure("smooth"):
