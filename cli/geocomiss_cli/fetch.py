@@ -73,7 +73,7 @@ def fetch(
 
         say_cost(cost_of_fetch(request), "auto", None)
         return
-    with progress_bar("fetching", "tasks") as tell:
+    with progress_bar("fetching", "steps") as tell:
         report = fetch_stack(request, tell)
     console = screen()
     console.print(f"season: {report.calendar}")

@@ -76,9 +76,10 @@ def collect_export(request: CollectRequest, progress: Progress | None = None) ->
         GeocomissError: A file is missing, cannot be read, or is not what was asked for; a stack is there.
     """
     _check_free(request)
-    stack = ExportedSource(request.export, request.files).stack
+    source = ExportedSource(request.export, request.files)
+    stack = source.stack
     try:
-        write_stack(stack, request.out, progress)
+        write_stack(stack, request.out, progress, source.area)
     except OSError as error:
         raise unwritable(request.out, error) from error
     origin = origin_of(stack)
