@@ -67,6 +67,13 @@ def test_a_file_that_is_gone_is_missing_counted_and_named(world: StacServer) -> 
     assert "1 of " in warning and f"{gone}/SCL.tif" in warning and "missing observations" in warning
 
 
+def test_an_address_that_was_signed_long_ago_is_said_to_be(world: StacServer) -> None:
+    world.renew()  # with something behind the question mark
+    world.fail(once={f"/files/{in_may(world, 'S2')[0]['id']}/SCL.tif": (403, 9)})
+    _, source = read(world.url)
+    assert "SCL.tif (HTTP 403: signed addresses hold for a time only)" in source.account()[1][0]
+
+
 def test_a_truncated_file_is_missing_and_named(tmp_path: Path, world: StacServer) -> None:
     world.renew()
     item = in_may(world, "S2")[0]
