@@ -24,8 +24,8 @@ NAMED: Final = 3
 ENDING: Final = (MapStopped, SourceStopped, MemoryError)
 """Errors that have nothing to do with the tile: a full disk, a source that refuses, no memory."""
 TRY_AGAIN: Final = (
-    "mend it and give the same command again, which tries these tiles once more, or map without them with "
-    "--skip-failed"
+    "mend it and give the same command again, which tries these tiles once more (where files of the source "
+    "changed, with --overwrite: then it computes all anew), or map without them with --skip-failed"
 )
 """What to do about tiles that failed."""
 
