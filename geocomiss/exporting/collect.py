@@ -14,7 +14,7 @@ from geocomiss.sources.stored import StoredSource
 from geocomiss.stack import bands_of, grid_of_stack, origin_of, write_stack
 
 Progress = Callable[[int, int], None]
-"""Told (tasks done, tasks in all)."""
+"""Told (steps done, steps in all)."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def collect_export(request: CollectRequest, progress: Progress | None = None) ->
 
     Args:
         request: What to collect.
-        progress: Told (tasks done, tasks in all).
+        progress: Told (steps done, steps in all).
 
     Raises:
         GeocomissError: A file is missing, cannot be read, or is not what was asked for; a stack is there.

@@ -35,7 +35,7 @@ LITTLE: Final = 0.1
 LARGE: Final = 10**5
 """Pixels of a box that take long to fetch."""
 Progress = Callable[[int, int], None]
-"""Told (tasks done, tasks in all)."""
+"""Told (steps done, steps in all)."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> Fetc
 
     Args:
         request: What to fetch.
-        progress: Told (tasks done, tasks in all), of several zones one after the other.
+        progress: Told (steps done, steps in all), of several zones one after the other.
 
     Raises:
         GeocomissError: Input that cannot be used, or a stack that is already there.

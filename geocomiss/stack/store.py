@@ -5,7 +5,6 @@ stored. What is missing elsewhere was not asked for, which is not the same as no
 """
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -18,12 +17,10 @@ from odc.geo import CRS, Geometry
 from geocomiss.errors import StackError
 from geocomiss.grid import crs_text
 from geocomiss.stack.layout import FORMAT, new_stack, origin_of
-from geocomiss.stack.writing import Writing
+from geocomiss.stack.writing import Progress, Writing
 
 AREA: Final = "area"
 """Array of the root that holds the area as WKB, a byte each, with its CRS as an attribute."""
-Progress = Callable[[int, int], None]
-"""Told (tasks done, tasks in all)."""
 
 
 def write_stack(
@@ -34,7 +31,7 @@ def write_stack(
     Args:
         stack: A stack, lazy or not.
         path: The folder.
-        progress: Told (tasks done, tasks in all).
+        progress: Told (steps done, steps in all).
         area: Where its values were asked for, stored with it; None: everywhere.
     """
     partial = path.with_name(f".{path.name}.partial")

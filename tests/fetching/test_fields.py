@@ -33,7 +33,7 @@ from geocomiss.stack import (
     write_stack,
     writing,
 )
-from geocomiss.stack.writing import block_side
+from geocomiss.stack.writing import Blocks
 
 WORLD = GeoBox((700, 700), Affine(10, 0, 640000, 0, -10, 5610000), "EPSG:32631")
 PLACES = np.array([(3, 5), (60, 650), (680, 20)])
@@ -64,7 +64,7 @@ def test_blocks_that_hold_some_of_an_area_are_stored_whole_and_no_others(
     origin = origin_of(read_stack(store(tmp_path / "whole", groups)))
     write_stack(new_stack(groups, origin), path, area=area)
     assert read_area(path) == area
-    kept = in_blocks(area, block_side(area, GRID))
+    kept = in_blocks(area, Blocks(GRID, area).side)
     for name, group in groups_of(read_stack(path).compute()).items():
         for band, values in groups[name].data_vars.items():
             missing = 0 if band == COUNT else np.nan
@@ -94,8 +94,8 @@ def blobs(seed: int) -> Geometry:
 
 def test_blocks_are_small_where_the_area_is_scattered(fields: Path) -> None:
     scattered = Geometry(geopandas.read_file(fields).union_all(), "EPSG:32631")
-    assert block_side(scattered, WORLD) == writing.SMALL
-    assert block_side(WORLD.extent, WORLD) == block_side(None, WORLD) == writing.BLOCK
+    assert Blocks(WORLD, scattered).side == writing.SMALL
+    assert Blocks(WORLD, WORLD.extent).side == Blocks(WORLD, None).side == writing.BLOCK
 
 
 def test_values_of_the_fields_are_those_of_the_source(stack: Path) -> None:
