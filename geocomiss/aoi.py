@@ -235,7 +235,7 @@ def _antimeridian(found: str) -> AreaError:
     return AreaError(
         found,
         expected="an area that does not cross the antimeridian, W <= E, within -180 to 180",
-        todo="split it at longitude 180 and map each part on its own",
+        todo="split it, and map its parts on their own, to longitude 179.999 and from -179.999",
     )
 
 

@@ -41,6 +41,7 @@ class Service:
             "whole": False,
             "more": 0,
             "off": 0,
+            "repeats": False,
         }
         self.requests: list[tuple[str, str, int]] = []
         self.lock = threading.Lock()
@@ -67,7 +68,7 @@ class Service:
         found.sort(key=lambda item: item["properties"]["datetime"], reverse=True)
         start = int(asked.get("token", 0))
         size = min(int(asked.get("limit", self.page)), self.page)
-        more = {**asked, "token": str(start + size)}
+        more = {**asked, "token": str(start if self.faults["repeats"] else start + size)}
         links = (
             [{"rel": "next", "href": f"{self.url}/search", "method": "POST", "body": more, "merge": False}]
             if start + size < len(found)
@@ -142,7 +143,8 @@ class Service:
                     self.end_headers()
                     self.wfile.write(answer)
                 elif not self._failed("/search"):
-                    self._send(json.dumps(server.search(asked)).encode(), "application/geo+json")
+                    answer = json.dumps(server.search(asked)).encode()
+                    self._send(answer, "application/geo+json", half=self._breaks_off())
 
             def do_HEAD(self) -> None:
                 self.do_GET()
@@ -273,6 +275,7 @@ class StacServer:
         whole: bool = False,
         more: int = 0,
         off: int = 0,
+        repeats: bool = False,
     ) -> None:
         """Change what goes wrong.
 
@@ -284,10 +287,11 @@ class StacServer:
             whole: Whether files are only sent whole.
             more: Bytes that come beyond those asked for.
             off: Bytes by which answers begin later than asked for.
+            repeats: Whether the next page of a search is the same again.
         """
         once, broken = dict(once or {}), dict(broken or {})
         faults = {"gone": list(gone), "once": once, "slow": slow, "broken": broken, "whole": whole}
-        self.tell(faults=faults | {"more": more, "off": off})
+        self.tell(faults=faults | {"more": more, "off": off, "repeats": repeats})
 
     def forget(self) -> None:
         """Count anew."""

@@ -134,7 +134,9 @@ def _say_started(report: "StartReport", limits: "Limits") -> None:
         "tasks": f"--max-requests {limits.tasks}",
         "hours": f"--max-eecu-hours {limits.eecu_hours}",
     }
-    if sent.stop:
+    if sent.stop == "cancelled":
+        console.print(f"{sent.left:,} tasks were not started: the export was cancelled meanwhile")
+    elif sent.stop:
         console.print(
             f"{sent.left:,} tasks are still to be started ({why[sent.stop]}): `geocomiss export wait` or the "
             "same command goes on",
@@ -203,7 +205,10 @@ def cancel(
     ee_credentials: engine.EeCredentials = "auto",
     ee_url: engine.EeUrl = None,
 ) -> None:
-    """Cancel the tasks of an export that have not ended; what is written stays."""
+    """Cancel the tasks of an export that have not ended; what is written stays.
+
+    `export wait` starts none any more, `export start` goes on with it.
+    """
     from geocomiss.exporting import cancel_export
     from geocomiss.sources.base import EarthEngine
 

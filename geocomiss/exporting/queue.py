@@ -20,8 +20,9 @@ from geocomiss.sources.ee.source import EarthEngineSource
 from geocomiss.sources.ee.tasks import AlreadyStarted, QueueFull, Tasks, Written
 from geocomiss.sources.exports.manifest import Destination, Manifest, Part
 
-Stop = Literal["queue", "tasks", "hours"]
-"""Why no further task was started: the queue is full, or a limit of the user's is reached."""
+Stop = Literal["queue", "tasks", "hours", "cancelled"]
+"""Why no further task was started: the queue is full, a limit of the user's is reached, or the export was
+cancelled, perhaps by another process."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,13 @@ class Queue:
         queued = refresh(self.manifest, self.journal, self._tasks)
         ahead = list(due(self.manifest, self.journal, limits.retries, asked=asked))
         used = state_of(self.manifest, self.journal).eecu_hours
+        if ahead and self.journal.cancelled:
+            return Sent(0, len(ahead), "cancelled")
         allowed, stop = _allowed(len(ahead), limits, queued, used)
         self._make([part for part, _ in ahead[:allowed]])
         for number, (part, attempt) in enumerate(ahead[:allowed]):
+            if self.journal.cancelled:
+                return Sent(number, len(ahead) - number, "cancelled")
             if not self._start(part, attempt):
                 return Sent(number, len(ahead) - number, "queue")
             if progress:

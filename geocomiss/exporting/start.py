@@ -103,6 +103,7 @@ def start_export(request: ExportRequest, progress: Progress | None = None) -> St
     with _held(request.out):
         manifest, made = _manifest(plan)
         journal = Journal(request.out)
+        journal.cancel(False)
         queue = Queue(manifest, journal, plan.source, made)
         sent = queue.send(request.limits, asked=True, progress=progress)
     notes = (*plan.area.notes, *manifest.origin.notes, *future_steps(plan.calendar))

@@ -14,6 +14,8 @@ from geocomiss.sources.ee.tasks import CANCELLED, FAILED, RUNNING, SUCCEEDED, Op
 from geocomiss.sources.exports.manifest import Manifest, Part
 
 JOURNAL: Final = "tasks.jsonl"
+CANCELS: Final = "cancelled"
+"""Empty file that is there from `cancel` on until the export is started again."""
 WAITING: Final = "WAITING"
 """State of a part without a task."""
 LOST: Final = "LOST"
@@ -99,7 +101,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / JOURNAL
+        self._path, self._cancels = folder / JOURNAL, folder / CANCELS
         self._attempts: dict[str, dict[int, Attempt]] = {}
         for attempt in _stored(self._path):
             self._keep(attempt)
@@ -130,6 +132,25 @@ class Journal:
                 raise unwritable(self._path.parent, error) from error
         for attempt in attempts:
             self._keep(attempt)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the export was cancelled, by this process or another: nothing is started any more."""
+        return self._cancels.exists()
+
+    def cancel(self, cancelled: bool) -> None:
+        """Note that the export is cancelled, or no longer.
+
+        Raises:
+            MapError: The folder cannot be written.
+        """
+        try:
+            if cancelled:
+                self._cancels.touch()
+            else:
+                self._cancels.unlink(missing_ok=True)
+        except OSError as error:
+            raise unwritable(self._path.parent, error) from error
 
     def _is_news(self, attempt: Attempt) -> bool:
         before = self._attempts.get(attempt.part, {}).get(attempt.number)

@@ -34,17 +34,23 @@ def state_of_export(folder: Path, options: EarthEngine) -> State:
 def cancel_export(folder: Path, options: EarthEngine) -> tuple[int, State]:
     """Cancel all tasks that have not ended: (number of them, what has become of the export).
 
+    None is started any more, by a process either that waits for the export, until it is started again.
+
     Raises:
         GeocomissError: No export, or Earth Engine refuses.
     """
     manifest, journal = read_manifest(folder), Journal(folder)
     tasks = Tasks(Client(_options(manifest, options)))
-    refresh(manifest, journal, tasks)
-    ahead = [attempt for attempt in journal.every() if attempt.under_way]
-    for attempt in ahead:
-        tasks.cancel(attempt.operation)
-    refresh(manifest, journal, tasks)
-    return len(ahead), state_of(manifest, journal)
+    journal.cancel(True)
+    asked: set[str] = set()
+    while True:
+        refresh(manifest, journal, tasks)  # another process may have been starting one
+        ahead = {each.operation for each in journal.every() if each.under_way} - asked
+        if not ahead:
+            return len(asked), state_of(manifest, journal)
+        for operation in sorted(ahead):
+            tasks.cancel(operation)
+        asked |= ahead
 
 
 def wait_for_export(
@@ -89,6 +95,12 @@ def wait_for_export(
 def _stuck(state: State, sent: Sent, limits: Limits) -> SourceError:
     """What to say where nothing is under way and nothing may be started."""
     failed = [row for row in state.rows if row.state == FAILED]
+    if sent.stop == "cancelled":
+        return SourceError(
+            f"the export was cancelled, {state.number(SUCCEEDED):,} of {len(state.rows):,} files are there",
+            expected="one that goes on",
+            todo="start it again: what is there stays",
+        )
     if sent.stop == "hours":
         return SourceError(
             f"{state.eecu_hours:.3g} EECU-hours are used and {sent.left:,} tasks not started",

@@ -71,6 +71,8 @@ class Finished:
     """Pixels classified in tiles that this run did not compute."""
     peaks: Peaks = field(default_factory=Peaks)
     """The most memory that the processes took which computed them."""
+    worries: tuple[str, ...] = ()
+    """What is to be said of what the source could not read, by this run or an earlier one."""
 
     def tiles(self, plan: Plan) -> Iterator[Tile]:
         """Those that are there, in the order of the grid."""
@@ -96,13 +98,13 @@ def assemble(plan: Plan, finished: Finished, clock: Clock, work: WorkFolder) -> 
             write_sidecars(folder, plan, assets)
         files = _publish(folder, plan.request.out)
     notes, far = outside_in_words(outside, plan.applicability is not None)
-    read, worries = plan.source.account() if isinstance(plan.source, Accounting) else ((), ())
+    read = plan.source.account()[0] if isinstance(plan.source, Accounting) else ()
     report = MapReport(
         folder=plan.request.out,
         grid=plan.grid,
         calendar=plan.calendar,
         notes=[*plan.notes, *read, *notes],
-        warnings=[*plan.warnings, *worries, *far, *failures, *_overdrawn(plan, finished)],
+        warnings=[*plan.warnings, *finished.worries, *far, *failures, *_overdrawn(plan, finished)],
         files=[*files, SUMMARY],
         px_per_s=clock.rate(finished.kept),
         seconds=clock.total,

@@ -33,6 +33,8 @@ CONNECT: Final = 20.0
 """Seconds to wait for a scheduler."""
 JOIN: Final = 60.0
 """Seconds to wait for the first worker."""
+TRIES: Final = 3
+"""How often the plan is sent: one worker that dies meanwhile keeps it from all."""
 LOOK: Final = 5.0
 """Seconds after which it is looked whether there are workers at all."""
 KEPT: Final = 2**30
@@ -217,6 +219,26 @@ def _register(client: Any, plugin: MapWorker) -> None:
     Raises:
         MapError: There is no worker, or one cannot work.
     """
+    for left in reversed(range(TRIES)):
+        with _reached():
+            _await_worker(client)
+        try:
+            client.register_plugin(plugin)
+            return
+        except ImportError as error:
+            raise MapError(
+                f"the workers cannot load what they need ({error})",
+                expected=f"geocomiss {__version__} on all machines",
+                todo="install it where `dask worker` runs",
+            ) from error
+        except OSError as error:  # a worker died while it made itself ready, or the scheduler did
+            if client.status != "running":
+                raise _lost(error) from error
+            if not left:
+                raise _unready(error) from error
+
+
+def _await_worker(client: Any) -> None:
     try:
         client.wait_for_workers(1, timeout=JOIN)
     except TimeoutError as error:
@@ -225,14 +247,14 @@ def _register(client: Any, plugin: MapWorker) -> None:
             expected="workers at the scheduler",
             todo="start some with `dask worker ADDRESS --nthreads 1`",
         ) from error
-    try:
-        client.register_plugin(plugin)
-    except ImportError as error:
-        raise MapError(
-            f"the workers cannot load what they need ({error})",
-            expected=f"geocomiss {__version__} on all machines",
-            todo="install it where `dask worker` runs",
-        ) from error
+
+
+def _unready(error: Exception) -> MapStopped:
+    return MapStopped(
+        f"workers went while they made themselves ready ({type(error).__name__})",
+        expected="workers that stay",
+        todo="see what they say, perhaps for lack of memory, and give the same command again",
+    )
 
 
 def _dismiss_abandoned(client: Any) -> None:

@@ -138,6 +138,11 @@ class Plan:
         return self.checkpoint.applicability if asked else None
 
     @property
+    def worries(self) -> tuple[str, ...]:
+        """What its source had trouble with, up to now."""
+        return self.source.account()[1] if isinstance(self.source, Accounting) else ()
+
+    @property
     def knows_accuracy(self) -> bool:
         """Whether it is known how often classes are right: smoothing changes which class is written."""
         return self.readout.knows_accuracy and not self.request.smooth

@@ -5,7 +5,7 @@ attempts it is set aside and named. Where nothing but failures come, the run end
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,8 +24,8 @@ NAMED: Final = 3
 ENDING: Final = (MapStopped, SourceStopped, MemoryError)
 """Errors that have nothing to do with the tile: a full disk, a source that refuses, no memory."""
 TRY_AGAIN: Final = (
-    "mend it and give the same command again, which tries these tiles once more, or map without them with "
-    "--skip-failed"
+    "mend it and give the same command again, which tries these tiles once more (where files of the source "
+    "changed, with --overwrite: then it computes all anew), or map without them with --skip-failed"
 )
 """What to do about tiles that failed."""
 
@@ -50,10 +50,13 @@ class Queue:
     Args:
         tiles: All tiles of the map.
         store: Where they lie, some of them from earlier runs.
+        worries: What is to be said of the tiles computed up to now.
     """
 
-    def __init__(self, tiles: Iterable[Tile], store: TileStore) -> None:
-        self._store = store
+    def __init__(
+        self, tiles: Iterable[Tile], store: TileStore, worries: Callable[[], Sequence[str]] = tuple
+    ) -> None:
+        self._store, self._worries = store, worries
         self.done: dict[str, Record] = {}
         """Line in the manifest of each tile that is done."""
         self.failed: dict[str, str] = {}
@@ -93,6 +96,7 @@ class Queue:
     def finish(self, tile: Tile, outcome: Outcome) -> None:
         """Note that a tile is done."""
         self._in_a_row = 0
+        self._store.note_worries(self._worries())
         self.done[tile.name] = record = outcome.record
         self._peaks[record.writer] = max(self._peaks.get(record.writer, 0), record.peak)
         self.kept += 0 if outcome.seconds else _classified(outcome.record)

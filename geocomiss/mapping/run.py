@@ -49,7 +49,7 @@ def map_one(
     """
     clock = Clock()
     work = WorkFolder(request.out / TILES)
-    work.forget_published(request.out / SUMMARY)
+    work.forget_published(request.out / SUMMARY, request.kept)
     check_free(request.out, SUMMARY, request.overwrite or again, "a finished map")
     device_of(request)  # refuses one that does not exist, before anything is read
     with work.held(), _small_cache():
@@ -57,10 +57,13 @@ def map_one(
             plan = plan_map(request)
             tiles = sum(1 for _ in plan.tiles())
             store = TileStore(work.claim(plan.fingerprint(), tiles, discard=request.overwrite))
-            queue = Queue(plan.tiles(), store)
+            queue = Queue(plan.tiles(), store, lambda: plan.worries)
+            before = store.earlier_worries() if queue.kept else ()
         with clock.mapping():
             _map_tiles(plan, store, queue, clock, progress)
-        finished = Finished(store, queue.done, queue.failed, queue.kept, queue.peaks)
+        finished = Finished(
+            store, queue.done, queue.failed, queue.kept, queue.peaks, (*plan.worries, *before)
+        )
         _check_content(plan, finished, work)
         if request.smooth:
             with clock.measure("smooth"):
@@ -70,8 +73,8 @@ def map_one(
                 plan, finished = apply_mapping_unit(plan, finished)
         report = assemble(plan, finished, clock, work)
         if not queue.failed:
-            work.clear()
             shutil.rmtree(request.kept, ignore_errors=True)
+            work.clear()  # last: what it clears tells a next run that this one was at it
     return report, plan
 
 

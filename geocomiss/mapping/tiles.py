@@ -10,7 +10,7 @@ import os
 import uuid
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -25,7 +25,7 @@ from geocomiss.grid import Tile, pixel_hectares
 from geocomiss.mapping.peaks import peak
 from geocomiss.mapping.sparse import packed, unpacked
 from geocomiss.maps import NOT_MAPPED
-from geocomiss.tiling import Counts, Manifest, Record
+from geocomiss.tiling import Counts, Manifest, Record, Worries
 from geocomiss.tiling.counts import VALUES
 from geocomiss.tiling.manifest import MAIN
 
@@ -92,6 +92,7 @@ class TileStore:
     def __init__(self, folder: Path, own: str = MAIN) -> None:
         self.folder = folder
         self.manifest = Manifest(folder, own)
+        self._worries = Worries(folder)
         self._done: dict[str, list[Record]] = {}
         self._failed: set[str] = set()
         self._verified: dict[str, Record] = {}
@@ -140,6 +141,14 @@ class TileStore:
     def note_failure(self, tile: Tile, reason: str) -> None:
         """Record that a tile could not be computed. Raises MapError when the disk is full."""
         self._note(lambda: self.manifest.fail(tile.name, reason))
+
+    def note_worries(self, worries: Sequence[str]) -> None:
+        """Remember what tiles computed by now suffer from. Raises MapError when the disk is full."""
+        self._note(lambda: self._worries.note(worries))
+
+    def earlier_worries(self) -> tuple[str, ...]:
+        """What tiles of earlier runs suffer from."""
+        return tuple(f"in a run before this one, {each}" for each in self._worries.earlier())
 
     def write_tile(self, tile: Tile, result: TileResult) -> Record:
         """Store a tile and record it. Raises MapError when the disk is full."""

@@ -15,7 +15,7 @@ import torch
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from geocomiss import __version__
-from geocomiss.errors import MapError
+from geocomiss.errors import GeocomissError, MapError, MapStopped
 from geocomiss.grid import Tile
 from geocomiss.inference import device_named
 from geocomiss.mapping.compute import Gathered, gather
@@ -48,12 +48,20 @@ class MapWorker(WorkerPlugin):
     def __init__(self, plan: Plan, folder: Path, threads: int, client: str = "") -> None:
         self.name = f"{PREFIX}{client}{PARTED}{uuid.uuid4().hex}"
         self._set_back: ExitStack | None = None
+        self._unfit: Exception | None = None
         self._plan, self._folder, self._threads = plan, folder, threads
         self._version = __version__
         self._arithmetic = plan.arithmetic()
 
     def setup(self, worker: Any) -> None:
         """Make ready to compute. Raises MapError where this worker cannot."""
+        try:
+            self._make_ready(worker)
+        except Exception as error:  # Dask keeps a worker that joins late, and gives it tiles all the same
+            self._unfit = error
+            raise
+
+    def _make_ready(self, worker: Any) -> None:
         self._check(worker)
         forget_peak()  # of other maps and other work
         with ExitStack() as kept:
@@ -142,7 +150,7 @@ class MapWorker(WorkerPlugin):
 
     def transition(self, key: object, start: str, finish: str, **_: Any) -> None:
         """Is told by Dask what becomes of the tasks of this worker."""
-        if not str(key).startswith(self.name):
+        if self._unfit or not str(key).startswith(self.name):
             return
         if finish == "ready":
             self._ahead.wait(str(key))
@@ -157,7 +165,14 @@ class MapWorker(WorkerPlugin):
             return gather(self._plan, tile)
 
     def compute(self, task: str, tile: Tile) -> Outcome:
-        """Compute the tile of a task, unless another worker has done so just before it died."""
+        """Compute the tile of a task, unless another worker has done so just before it died.
+
+        Raises:
+            MapStopped: This worker cannot work; it would take one tile after the other from those that can.
+            GeocomissError: What computing a tile raises.
+        """
+        if self._unfit:
+            raise _refused(self._unfit) from self._unfit
         if self._store.written(tile):
             self._store.look_for(tile)
             if record := self._store.record_of(tile):
@@ -182,6 +197,22 @@ def abandoned(plugins: Iterable[str], clients: Iterable[str]) -> list[str]:
     of_maps = ((each, each.removeprefix(PREFIX)) for each in plugins if each.startswith(PREFIX))
     owners = ((each, rest.rpartition(PARTED)[0]) for each, rest in of_maps)
     return [each for each, owner in owners if owner and owner not in alive]
+
+
+def _refused(why: Exception) -> MapStopped:
+    """What a run ends with that has got a worker which cannot work."""
+    if isinstance(why, GeocomissError):
+        return MapStopped(
+            f"a worker joined while the map was made, and {why.found}",
+            expected=why.expected,
+            todo=f"{why.todo}; the same command then goes on",
+        )
+    return MapStopped(
+        f"a worker joined while the map was made, and could not make itself ready ({type(why).__name__}: "
+        f"{why})",
+        expected=f"geocomiss {__version__} on all machines",
+        todo="install it there or stop this worker; the same command then goes on",
+    )
 
 
 def number_of(name: object) -> int:

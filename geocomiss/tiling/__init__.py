@@ -5,6 +5,7 @@ from geocomiss.tiling.folder import TILES, WorkFolder, changes
 from geocomiss.tiling.lock import alone
 from geocomiss.tiling.manifest import Manifest, Record
 from geocomiss.tiling.status import MapStatus, read_status
+from geocomiss.tiling.worries import Worries
 from geocomiss.tiling.zoned import ZonedFolder, read_zones, zones_of_folder
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "MapStatus",
     "Record",
     "WorkFolder",
+    "Worries",
     "ZonedFolder",
     "alone",
     "changes",

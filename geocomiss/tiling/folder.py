@@ -122,10 +122,16 @@ class WorkFolder:
         """Note that everything but the map's summary has its final name. Raises OSError on a full disk."""
         (self.path / PUBLISHED).touch()
 
-    def forget_published(self, summary: Path) -> None:
-        """Delete tiles whose map was finished by a process that was killed just before it could do so."""
+    def forget_published(self, summary: Path, fetched: Path) -> None:
+        """Delete what only served to make a map, finished by a process that was killed before it could do so.
+
+        Args:
+            summary: What is there once the map is finished.
+            fetched: Folder of what was read for it over a network.
+        """
         if (self.path / PUBLISHED).exists() and summary.exists():
             with self.held():
+                shutil.rmtree(fetched, ignore_errors=True)
                 self.clear()
 
     def _write(self, request: dict[str, Any]) -> None:

@@ -318,6 +318,26 @@ def test_a_cancelled_export_can_be_started_again(small: ExportRequest, server: E
     assert start_export(other).sent.tasks == 2 and len(server.tasks) == 4
 
 
+def test_what_was_cancelled_is_not_started_by_whoever_waits(
+    small: ExportRequest, server: EarthEngineServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.tell(settings={"queue": 1, "hold": True})
+    assert start_export(small).sent.stop == "queue"
+
+    def other_terminal(seconds: float) -> None:
+        assert cancel_export(small.out, small.ee)[0] == 1
+
+    monkeypatch.setattr(time, "sleep", other_terminal)
+    for _ in range(2):  # one that waits already, and one that begins to
+        with pytest.raises(SourceError, match="the export was cancelled, 0 of 2 files are there"):
+            wait_for_export(small.out, small.ee, Limits(), 0.01)
+    monkeypatch.undo()
+    assert [each["metadata"]["state"] for each in server.tasks] == ["CANCELLED"]
+    server.tell(settings={"queue": 3000, "hold": False})
+    assert start_export(small).sent.tasks == 2
+    assert wait_for_export(small.out, small.ee, Limits(), 0.01).done
+
+
 def test_tasks_that_earth_engine_forgets_are_not_started_again(
     small: ExportRequest, server: EarthEngineServer
 ) -> None:

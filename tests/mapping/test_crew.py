@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import dask
 import distributed
@@ -18,14 +19,15 @@ import pytest
 import rasterio
 import torch
 from clusters import Cluster, cluster
+from distributed.comm import CommClosedError
 from gappy import gappy_groups, store, untrained
 from map_process import finish, lines, names, same, start, wait_for
 from typer.testing import CliRunner
 
-from geocomiss.errors import MapError, SourceError, TilesFailed
+from geocomiss.errors import MapError, MapStopped, SourceError, TilesFailed
 from geocomiss.mapping import MapRequest, make_map, plan_map
 from geocomiss.mapping.compute import Gathered, map_tile
-from geocomiss.mapping.crew import _local
+from geocomiss.mapping.crew import _local, _register
 from geocomiss.mapping.plan import Plan
 from geocomiss.mapping.tiles import TileResult
 from geocomiss.mapping.worker import MapWorker, abandoned
@@ -230,11 +232,27 @@ def test_a_worker_is_left_as_it_was_and_computes_one_tile_at_a_time(
     worker = MapWorker(plan_map(request_map), tmp_path, threads + 1)
     with pytest.raises(MapError, match=r"takes 4 tasks at a time.*`dask worker ADDRESS --nthreads 1`"):
         worker.setup(_Worker(4))
+    worker.transition(f"{worker.name}-00000_00000-0", "waiting", "ready")  # it may have joined late
+    with pytest.raises(MapStopped, match=r"a worker joined .* takes 4 tasks .* same command then goes on"):
+        worker.compute("", Mock())
+    worker = MapWorker(plan_map(request_map), tmp_path, threads + 1)
     worker.setup(_Worker(1))
     assert (torch.get_num_threads(), os.environ["GDAL_CACHEMAX"]) == (threads + 1, "64")
     worker.teardown(_Worker(1))
     assert (torch.get_num_threads(), dask.config.get("scheduler", None)) == (threads, scheduler)
     assert "GDAL_CACHEMAX" not in os.environ
+
+
+def test_workers_that_die_before_they_are_ready_end_no_map() -> None:
+    closed = CommClosedError("Stream is closed")
+    client = Mock(status="running")
+    client.register_plugin.side_effect = [closed, closed, None]
+    _register(client, Mock())
+    client.register_plugin.side_effect = [closed] * 3
+    with pytest.raises(MapStopped, match="workers went while they made themselves ready"):
+        _register(client, Mock())
+    with pytest.raises(MapStopped, match="the scheduler was lost"):
+        _register(Mock(status="closed", **{"register_plugin.side_effect": closed}), Mock())
 
 
 def test_what_was_set_for_one_map_holds_until_the_last_is_over(

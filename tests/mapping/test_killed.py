@@ -14,6 +14,7 @@ import pytest
 from gappy import GRID, gappy_groups, store, untrained
 from map_process import Moment, finish, lines, names, same, start
 
+from geocomiss.errors import MapError
 from geocomiss.mapping import MapRequest, make_map
 from geocomiss.tiling import read_status
 
@@ -62,6 +63,21 @@ def test_killed_while_it_writes_a_map_ends_byte_identical(
     assert finish(start(request)) == 0
     assert same(request.out, undisturbed), seed
     assert not (request.out / "tiles").exists()
+
+
+def test_killed_while_it_cleans_up_nothing_stays_of_what_was_fetched(
+    request_map: MapRequest, tmp_path: Path
+) -> None:
+    request = replace(request_map, out=tmp_path / "map", tile=512)
+    block = request.kept / "blocks" / "0"
+    block.parent.mkdir(parents=True)
+    block.touch()
+    process = start(request, dies=Moment("shutil.rmtree", request.kept.name, 1))
+    finish(process)
+    assert process.exitcode == -signal.SIGKILL and (request.out / "run.json").exists() and block.exists()
+    with pytest.raises(MapError, match="holds a finished map"):
+        make_map(request)
+    assert not request.kept.exists() and not (request.out / "tiles").exists()
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from geocomiss.errors import MapError, SourceError, SourceStopped, TilesFailed, 
 from geocomiss.grid import Tile, tiles_of
 from geocomiss.mapping.queue import ATTEMPTS, IN_A_ROW, Outcome, Queue
 from geocomiss.mapping.tiles import TileResult, TileStore
-from geocomiss.tiling import Manifest
+from geocomiss.tiling import Manifest, Worries
 
 TILES = list(tiles_of(GeoBox((20, 30), Affine(10, 0, 0, 0, -10, 0), "EPSG:32631"), 10))
 MANY = list(tiles_of(GeoBox((10, 300), Affine(10, 0, 0, 0, -10, 0), "EPSG:32631"), 10))
@@ -190,3 +190,17 @@ def test_what_is_no_fault_of_a_tile_ends_the_run_at_once(tmp_path: Path, error: 
     assert tile is not None
     with pytest.raises(type(error)):
         queue.fail(tile, error)
+
+
+def test_worries_of_earlier_runs_are_those_they_ended_with(tmp_path: Path) -> None:
+    first, second = Worries(tmp_path), Worries(tmp_path)
+    assert first.earlier() == ()
+    first.note(())
+    assert not list(tmp_path.iterdir())
+    for worries in (["1 image"], ["1 image"], ["2 images", "haze"]):
+        first.note(worries)
+    (path,) = tmp_path.iterdir()
+    assert path.read_text().count("run") == 2
+    path.write_bytes(path.read_bytes() + b'{"run": "cut sh')
+    second.note(["haze"])
+    assert first.earlier() == ("haze",) and second.earlier() == ("2 images", "haze")

@@ -2,16 +2,20 @@
 
 import re
 import shutil
+import struct
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import requests
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from rasterio.errors import RasterioIOError
 from stac_server import StacServer, serving
 from urllib3 import Retry
 
@@ -20,6 +24,7 @@ from geocomiss.seasons import Calendar
 from geocomiss.sources import open_source
 from geocomiss.sources.base import Reading
 from geocomiss.sources.stac.finders import CatalogueFinder
+from geocomiss.sources.stac.reading import _reason
 from geocomiss.sources.stac.signing import Signer
 from geocomiss.sources.stac.source import StacSource
 from geocomiss.stack import groups_of, origin_of
@@ -62,6 +67,13 @@ def test_a_file_that_is_gone_is_missing_counted_and_named(world: StacServer) -> 
     assert "1 of " in warning and f"{gone}/SCL.tif" in warning and "missing observations" in warning
 
 
+def test_an_address_that_was_signed_long_ago_is_said_to_be(world: StacServer) -> None:
+    world.renew()  # with something behind the question mark
+    world.fail(once={f"/files/{in_may(world, 'S2')[0]['id']}/SCL.tif": (403, 9)})
+    _, source = read(world.url)
+    assert "SCL.tif (HTTP 403: signed addresses hold for a time only)" in source.account()[1][0]
+
+
 def test_a_truncated_file_is_missing_and_named(tmp_path: Path, world: StacServer) -> None:
     world.renew()
     item = in_may(world, "S2")[0]
@@ -74,6 +86,34 @@ def test_a_truncated_file_is_missing_and_named(tmp_path: Path, world: StacServer
     finally:
         shutil.copy(kept, path)
     assert "B04.tif" in source.account()[1][0]
+
+
+def test_an_image_that_does_not_say_where_it_lies_is_missing_and_not_kept(
+    tmp_path: Path, world: StacServer
+) -> None:
+    reading = replace(OPTICAL, keep=tmp_path)
+    expected, _ = read(world.url)
+    world.renew()
+    path = world.folder / in_may(world, "S2")[0]["id"] / "SCL.tif"
+    whole, code = path.read_bytes(), struct.pack("<3H", 3072, 0, 1)
+    try:
+        path.write_bytes(whole.replace(code + struct.pack("<H", 32631), code + b"\x01\x00"))
+        _, source = read(world.url, reading)
+    finally:
+        path.write_bytes(whole)
+    assert "SCL.tif (it does not say where it lies)" in source.account()[1][0]
+    found, source = read(world.url, reading)
+    assert found["optical"].equals(expected["optical"]) and not source.account()[1]
+
+
+def test_reasons_of_gdal_hold_no_address_and_no_token() -> None:
+    address = "https://a.net/B04.tif?sv=1&sig=secret"
+    said = (
+        f"'/vsicurl/{address}' not recognized as being in a supported format",
+        "B04.tif?sig=secret, band 1: bad",
+    )
+    reasons = [_reason(RasterioIOError(text), address) for text in said]
+    assert reasons == ["the answer not recognized as being in a supported format", "B04.tif band 1: bad"]
 
 
 def test_a_run_stops_where_too_much_is_unreadable(world: StacServer) -> None:
@@ -91,6 +131,19 @@ def test_a_page_that_fails_once_is_asked_again(world: StacServer) -> None:
     world.fail(once={"/search": (503, 1)})
     found, _ = read(world.url)
     assert found["optical"].identical(expected["optical"])
+
+
+def test_a_page_that_breaks_off_is_asked_for_again(world: StacServer) -> None:
+    expected, _ = read(world.url)
+    world.fail(broken={"/search": 2})
+    found, _ = read(world.url)
+    assert found["optical"].equals(expected["optical"])
+
+
+def test_pages_that_repeat_come_to_an_end(world: StacServer) -> None:
+    world.fail(repeats=True)
+    with pytest.raises(SourceError, match="pages repeat"):
+        CatalogueFinder(f"stac+{world.url}").items("s2", (4.9, 50.6, 5.0, 50.7), (None, None))
 
 
 def test_a_server_that_answers_late_changes_nothing(world: StacServer) -> None:
@@ -141,6 +194,17 @@ def test_a_token_service_that_only_refuses_is_said_in_words(world: StacServer) -
     sign = Signer(f"{world.url}/token", re.compile(r"x://(?P<account>\w+)/(?P<container>\w+)/"), QUICK)
     with pytest.raises(SourceError, match="no token"):
         sign("x://account/container/a.tif")
+
+
+@pytest.mark.parametrize("answer", [[], {"token": "a"}, {"token": "a", "msft:expiry": "soon"}])
+def test_a_token_service_that_answers_with_something_else_is_said_in_words(
+    answer: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests.Response, "json", lambda self: answer)
+    monkeypatch.setattr(requests.Response, "raise_for_status", lambda self: None)
+    monkeypatch.setattr(requests.Session, "get", lambda self, *given, **named: requests.Response())
+    with pytest.raises(SourceError, match="no token"):
+        Signer()("https://account.blob.core.windows.net/container/a.tif")
 
 
 def test_addresses_of_others_are_left_alone() -> None:

@@ -110,3 +110,28 @@ def test_three_months_without_radar_are_missing_and_the_map_goes_on(
     assert (radar[3:6] == 0).all() and (np.delete(radar, slice(3, 6)) > 0).all()
     assert report.modality_share["radar"] == 1, "nine months are enough"
     assert sum(each["pixels"] for each in report.classes) == 40 * 40
+
+
+def test_what_an_earlier_run_could_not_read_is_said_of_the_tiles_it_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SIZES, "small", EncoderSize(4, 8, 4))
+    folder = tmp_path / "files"
+    folder.mkdir()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with serving(folder, page=100) as server:
+        add_season(server, 40, 256, every=18)
+        asked = replace(request(server, tmp_path), max_unreadable=50)
+        gone = min(path for path in folder.rglob("vv.tif")).relative_to(folder)
+        server.fail(gone=[f"/files/{gone}"])
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("geocomiss.mapping.run.assemble", interrupted)
+            make_map(asked)
+        server.fail()
+        report = make_map(asked)
+    assert report.kept and not report.computed
+    (said,) = (each for each in report.warnings if str(gone) in each)
+    assert said.startswith("in a run before this one, 1 of ") and "missing observations" in said

@@ -284,7 +284,7 @@ def _box(grid: GeoBox) -> Box:
         raise AreaError(
             "an area across the 180th meridian",
             expected="an area on one side of it",
-            todo="map the two sides one after the other",
+            todo="map the two sides one after the other, to 179.999 and from -179.999",
         )
     return west, south, east, north
 

@@ -104,7 +104,7 @@ class Query:
             raise AreaError(
                 "an area across the 180th meridian",
                 expected="an area on one side of it",
-                todo="map the two sides one after the other",
+                todo="map the two sides one after the other, to 179.999 and from -179.999",
             )
         spare = SPARE + 2 * self.recipe.cloud_dilation / METRES_PER_DEGREE
         return box.left - spare, box.bottom - spare, box.right + spare, box.top + spare

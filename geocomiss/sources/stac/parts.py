@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, isfinite
 from typing import Any, Final
 
 import numpy as np
@@ -156,13 +156,13 @@ class Parts:
                 more = int(error.args[0]) - len(head)
         else:
             raise Foreign("its directory is damaged")
-        if stored[SIZE:] != head:
-            self._kept.keep(address, HEAD, size.to_bytes(SIZE) + head)
         took = min(ceil(layout.end / UNIT) * UNIT, MOST_FIRST)
         self._longest[kind] = max(self._longest.get(kind, 0), took)
         layout = _without_rest(layout)
         with MemoryFile(part_of(layout, {})) as memory, memory.open() as file:
-            grid = GeoBox((file.height, file.width), file.transform, file.crs)
+            grid = grid_of_image(file)
+        if stored[SIZE:] != head:  # not before it is understood: what is damaged on the way must not stay
+            self._kept.keep(address, HEAD, size.to_bytes(SIZE) + head)
         return Image(layout, size, grid)
 
     def _blocks(
@@ -191,6 +191,19 @@ class Parts:
                 if not layout.within(number, rows, cols):  # a neighbouring window needs it, too
                     self._kept.keep(address, str(number), found[number])
         return found
+
+
+def grid_of_image(file: Any) -> GeoBox:
+    """The pixels of an image (an open rasterio dataset).
+
+    Raises:
+        Unreadable: It does not say where they lie.
+    """
+    crs, size = file.crs, file.transform.determinant
+    placed = crs is not None and (crs.is_projected or crs.is_geographic)
+    if not placed or not isfinite(size) or size == 0:
+        raise Unreadable("it does not say where it lies")
+    return GeoBox((file.height, file.width), file.transform, crs)
 
 
 def _without_rest(layout: Layout) -> Layout:

@@ -8,6 +8,7 @@ on disk, and smaller copies within an image (for coarse grids) are read by GDAL'
 Pixels keep their values: each takes the cell in which its centre lies (bilinear for heights).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from geocomiss.sources.remote import GDAL_SETTINGS
 from geocomiss.sources.stac.catalogues import BEYOND, CLASSES, Product
 from geocomiss.sources.stac.kept import KeptBlocks
 from geocomiss.sources.stac.ledger import Ledger
-from geocomiss.sources.stac.parts import Parts
+from geocomiss.sources.stac.parts import Parts, grid_of_image
 from geocomiss.sources.stac.signing import Signer
 from geocomiss.sources.stac.web import Unranged, Unreadable
 
@@ -74,8 +75,7 @@ class _Reader:
         except Unreadable as error:
             ledger.failed(address, str(error.args[0]))
         except RasterioError as error:
-            reason = str(error.__cause__ or error).replace(address, "").strip(" '\":/.")
-            ledger.failed(address, reason.split("\n")[0].partition("?")[0][:100] or "unreadable")
+            ledger.failed(address, _reason(error, address))
         return NOWHERE, np.empty((0, 0), cfg.dtype)
 
     def _read(self, address: str, cfg: Any, grid: GeoBox) -> tuple[tuple[slice, slice], NDArray[Any]]:
@@ -89,7 +89,7 @@ class _Reader:
                 with parts.opened(address, image, need.rows, need.cols) as file:
                     return need.where, self._values(file, band, need, cfg, grid, counted=True)
         with rasterio.open(self._images.sign(address), sharing=False) as file:
-            need = _needed(_grid_of(file), cfg, grid)
+            need = _needed(grid_of_image(file), cfg, grid)
             if need.empty:
                 return NOWHERE, np.empty((0, 0), cfg.dtype)
             return need.where, self._values(file, band, need, cfg, grid, counted=False)
@@ -126,7 +126,7 @@ class Images:
         if image := self.parts.image(address, product.collection):
             return image.grid
         with rasterio.Env(**GDAL_SETTINGS), rasterio.open(self.sign(address), sharing=False) as file:
-            return _grid_of(file)
+            return grid_of_image(file)
 
     def read(
         self, items: Sequence[Item], product: Product, bands: Sequence[str], grid: GeoBox
@@ -150,6 +150,13 @@ class Images:
             pool=THREADS,
         )
         return {band: loaded[product.assets[band]].values for band in present}
+
+
+def _reason(error: RasterioError, address: str) -> str:
+    """Why GDAL could not read an image, in a line without its address and the tokens in it."""
+    text = str(error.__cause__ or error).split("\n")[0].replace(f"'/vsicurl/{address}'", "the answer")
+    text = re.sub(r"\?\S*", "", text.replace(address, "the answer"))
+    return text.strip(" '\":/.")[:100] or "unreadable"
 
 
 def _described(product: Product) -> Mapping[str, Mapping[str, Any]]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
@@ -34,6 +34,8 @@ RETRIES: Final = Retry(
     respect_retry_after_header=True,
 )
 """0.5, 1, 2, ... seconds, or what the server asks for."""
+BROKEN: Final = 3
+"""How often a page is asked for whose answer breaks off: `RETRIES` ends where an answer begins."""
 PREFIX: Final = "stac+"
 """Before the address of any other catalogue."""
 
@@ -45,6 +47,26 @@ FAILURES: Final = (
 
 Days = tuple[date | None, date | None]
 """First and last day; None is open."""
+
+
+class _Pages(StacApiIO):
+    """Asks again where an answer breaks off."""
+
+    def request(
+        self,
+        href: str,
+        method: str | None = None,
+        headers: dict[str, str] | None = None,
+        parameters: dict[str, Any] | None = None,
+    ) -> str:
+        """The text of an answer (see `StacApiIO.request`)."""
+        for _ in range(BROKEN - 1):
+            try:
+                return str(super().request(href, method, headers, parameters))
+            except APIError as error:
+                if not isinstance(error.__context__, requests.exceptions.ChunkedEncodingError):
+                    raise
+        return str(super().request(href, method, headers, parameters))
 
 
 class Api:
@@ -59,13 +81,17 @@ class Api:
         known = CATALOGUES.get(text)
         url = known.url if known else _address(text)
         with _explained(url):
-            self._client = Client.open(url, stac_io=StacApiIO(max_retries=RETRIES, timeout=TIMEOUT))
+            self._client = Client.open(url, stac_io=_Pages(max_retries=RETRIES, timeout=TIMEOUT))
         self.catalogue = known or self._offered(url)
 
     def _offered(self, url: str) -> Catalogue:
         """What an API without a name of its own has of the products that can be read."""
         with _explained(url):
-            there = {collection.id for collection in self._client.get_collections()}
+            there: set[str] = set()
+            for collection in self._client.get_collections():
+                if collection.id in there:
+                    break  # pages that begin anew
+                there.add(collection.id)
         found = tuple(key for key, product in PRODUCTS.items() if product.collection in there)
         if not found:
             wanted = sorted({product.collection for product in PRODUCTS.values()})
@@ -97,7 +123,13 @@ class Api:
                 limit=min(PAGE, most or PAGE),
                 max_items=most,
             )
-            found = {(item.collection_id, item.id): item for item in search.items()}
+            found: dict[tuple[str | None, str], Item] = {}
+            for page in search.pages_as_dicts():
+                items = [Item.from_dict(each, root=self._client) for each in page["features"]]
+                new = {(item.collection_id, item.id): item for item in items}
+                if new.keys() <= found.keys():
+                    raise ValueError("its pages repeat, without an end")
+                found |= new
         return list(found.values())
 
 

@@ -70,24 +70,21 @@ class Signer:
     def _token(self, key: tuple[str, str]) -> str:
         token, ends = self._tokens.get(key, ("", 0.0))
         if time.time() > ends - SPARE:
-            answer = self._ask(f"{self._service}/{key[0]}/{key[1]}")
-            token = str(answer["token"])
-            ends = datetime.fromisoformat(str(answer["msft:expiry"])).timestamp()
+            token, ends = self._ask(f"{self._service}/{key[0]}/{key[1]}")
             self._tokens[key] = token, ends
         return token
 
-    def _ask(self, address: str) -> dict[str, Any]:
+    def _ask(self, address: str) -> tuple[str, float]:
+        """A token, and when it ends in seconds since 1970."""
         try:
             with requests.Session() as session:
                 for scheme in ("https://", "http://"):
                     session.mount(scheme, HTTPAdapter(max_retries=self._retries))
                 answer = session.get(address, timeout=TIMEOUT)
                 answer.raise_for_status()
-                found: dict[str, Any] = answer.json()
-                if not {"token", "msft:expiry"} <= found.keys():
-                    raise ValueError("an answer without a token")
-                return found
-        except (requests.RequestException, ValueError) as error:
+                found = answer.json()
+                return str(found["token"]), datetime.fromisoformat(str(found["msft:expiry"])).timestamp()
+        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
             raise SourceError(
                 f"no token from {address} ({type(error).__name__})",
                 expected="a token to read Planetary Computer's images",

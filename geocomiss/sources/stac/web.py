@@ -96,7 +96,9 @@ class Web:
             if answer.status_code == 416:
                 raise Unreadable("the file ends too early")
             if answer.status_code != 206:
-                raise Unreadable(f"HTTP {answer.status_code}")
+                signed = answer.status_code in (401, 403) and "?" in address
+                over = ": signed addresses hold for a time only" if signed else ""
+                raise Unreadable(f"HTTP {answer.status_code}{over}")
             told = RANGE.match(answer.headers.get("Content-Range", ""))
             if told is None or int(told["first"]) != first:
                 raise Unranged  # several parts, or other bytes than were asked for
