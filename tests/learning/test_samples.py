@@ -132,6 +132,17 @@ def test_mixed_calendars_have_no_cycle(write):
     assert read(write(arrays)).cycle is None
 
 
+def test_channels_that_are_no_band_are_named(write):
+    arrays = table()
+    assert read(write(arrays)).notes == ()
+    arrays["bands"] = np.array(
+        [{"B8": "nir", "VH": "vh"}.get(name, name) for name in arrays["bands"].tolist()]
+    )
+    samples = read(write(arrays))
+    assert samples.notes == ("channels that are no band of ours are not read: vh, nir",)
+    assert "B8" not in samples.bands["optical"] and samples.bands["radar"] == ("VV",)
+
+
 def claim(arrays, value):
     arrays["X"][3, 2, 4] = value
     arrays["valid"][3, 2, 4] = True
@@ -149,10 +160,10 @@ BREAKAGES = {
     "valid but infinite": (lambda a: claim(a, np.inf), "marked valid"),
     "no valid": (lambda a: a.pop("valid"), "has no valid"),
     "valid of another shape": (lambda a: a.update(valid=a["valid"][:, :5]), "valid of shape"),
-    "valid not bool": (lambda a: a.update(valid=a["valid"].astype(int)), "type int64"),
+    "valid not bool": (lambda a: a.update(valid=a["valid"].astype(int)), "type int64.*C; bool"),
     "nothing valid": (lambda a: a["valid"].fill(False), "no valid value"),
     "bands too few": (lambda a: a.update(bands=a["bands"][:5]), "channels"),
-    "unknown bands": (lambda a: a.update(bands=np.array([f"Q{i}" for i in range(18)])), "none of them known"),
+    "unknown bands": (lambda a: a.update(bands=np.array([f"Q{i}" for i in range(18)])), "some of B2, B3"),
     "latitude of 200": (lambda a: a.update(lat=a["lat"] + 150), "lat"),
     "reflectance in 0..1": (lambda a: scale(a, slice(2, 13), 1e-4, 0), "reflectance"),
     "Celsius": (lambda a: scale(a, 13, 1, -273.15), "K"),
