@@ -52,8 +52,8 @@ def make_run(bench: Bench, request: BenchmarkRequest, key: RunKey, folder: Path)
     stored = np.float32 if bench.spec.task == "value" else np.int16
     run = Run(split.test, predicted.astype(stored), seconds)
     digest = bench.identity(request, key.contender, key.seed, key.fold)
-    names = (np.array(each, np.str_) for each in ([one.name for one in bench.conditions], bench.classes))
-    about = About(*names, bench.y[split.test])
+    conditions = np.array([condition.name for condition in bench.conditions], np.str_)
+    about = About(conditions, np.array(bench.classes, np.str_), bench.y[split.test])
     write_run(key.path(folder, digest), run, digest, about)
     return run
 
