@@ -134,13 +134,25 @@ def test_mixed_calendars_have_no_cycle(write):
 
 def test_channels_that_are_no_band_are_named(write):
     arrays = table()
-    assert read(write(arrays)).notes == ()
+    arrays["valid"][..., :11] = True
+    arrays["X"][..., :11] = TYPICAL[:11]
+    assert not any("not read" in note for note in read(write(arrays)).notes)
     arrays["bands"] = np.array(
         [{"B8": "nir", "VH": "vh"}.get(name, name) for name in arrays["bands"].tolist()]
     )
     samples = read(write(arrays))
-    assert samples.notes == ("channels that are no band of ours are not read: vh, nir",)
+    assert "channels that are no band of ours are not read: vh, nir" in samples.notes
     assert "B8" not in samples.bands["optical"] and samples.bands["radar"] == ("VV",)
+
+
+def test_a_band_that_is_rarely_there_and_takes_its_modality_away_is_named(write):
+    arrays = table()
+    arrays["valid"][:] = arrays["valid"][:, :, 15:16]  # whole steps, and none of B9
+    arrays["X"][:] = TYPICAL
+    assert read(write(arrays)).notes == ()
+    arrays["valid"][3:, :, CHANNELS.index("B4")] = False
+    (note,) = read(write(arrays)).notes
+    assert "88% of the steps of optical count as missing" in note and ": B4 (12%) of" in note
 
 
 def claim(arrays, value):
@@ -221,7 +233,7 @@ def test_a_legend_merges_labels_and_leaves_out_the_rest(write, tmp_path):
 def test_samples_without_a_label_are_left_out_and_that_is_said(write):
     labels = np.where(np.arange(24) < 3, "", table()["crop"])
     samples = read(write({**table(), "crop": labels}))
-    assert len(samples) == 21 and samples.notes == ("3 samples without a label were left out",)
+    assert len(samples) == 21 and samples.notes[-1] == "3 samples without a label were left out"
 
 
 @pytest.mark.parametrize(
