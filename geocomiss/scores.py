@@ -142,6 +142,23 @@ def _score(method: Method, batch: Batch, y: NDArray[np.int64], readout: Readout)
     return score.model_copy(update=known)
 
 
+def absent_in_words(y: NDArray[Any], names: tuple[str, ...]) -> str:
+    """What to add to a protocol where classes of a model have no sample; '' where all have, or for values.
+
+    Args:
+        y: (N,) class indices, or values.
+        names: Of the K classes; none of a regression.
+    """
+    absent = [name for place, name in enumerate(names) if not (y == place).any()]
+    if not absent:
+        return ""
+    some = ", ".join(absent[:6]) + (", ..." if len(absent) > 6 else "")
+    return (
+        f"; {len(absent)} of {len(names)} classes have no sample there ({some}): their F1 is 0, so macro F1 "
+        f"is at most {1 - len(absent) / len(names):.3f}"
+    )
+
+
 def predict_classes(method: Method, batch: Batch) -> NDArray[np.int64]:
     """Class index (N,) of each pixel, `NO_MODALITY` where it has no modality."""
     method.eval()

@@ -25,8 +25,8 @@ def evaluate(
     legend: given.LegendOption = None,
     fold: given.FoldOption = None,
     season: given.SeasonOption = None,
-    n: given.NumberOption = 4000,
-    sim_seed: given.SimSeedOption = 2,
+    n: given.NumberOption = None,
+    sim_seed: given.SimSeedOption = None,
     json: Annotated[
         Path | None,
         typer.Option(
@@ -55,7 +55,9 @@ def evaluate(
     classes, predicted = given.legend_at(legend), checkpoint.card.target
     if predicted and target is None and label is None:
         target = predicted.name
-    wanted = given.Wanted(samples, label, classes, None, n, sim_seed, season, target=target)
+    wanted = given.Wanted(
+        samples, label, classes, None, n, sim_seed, season, target=target, own_seed=given.OTHER_SEED
+    )
     table = given.read_wanted(wanted, checkpoint.card.recipe, checkpoint.card.cycle)
     chosen = table.take(fold_of(table, fold)) if fold else table
     found = evaluate_model(checkpoint, chosen, device_named(device), priors)

@@ -15,10 +15,18 @@ if TYPE_CHECKING:
     from geocomiss.seasons import Cycle
 
 SAMPLES: Final = "Samples"
+SIMULATED: Final = "simulated"
+"""What --samples takes in place of a table."""
 MAX_SEED: Final = 2**32 - 1
 """The largest seed that every library takes."""
 LABEL: Final = "label"
 """Column of labels where none is named."""
+NUMBER: Final = 4000
+"""Simulated samples where no number is given."""
+SEED: Final = 0
+"""Seed of the simulated world where none is given."""
+OTHER_SEED: Final = 2
+"""The same for judging a model: another world than it was trained on."""
 
 SamplesOption = Annotated[
     str,
@@ -59,12 +67,24 @@ LegendOption = Annotated[
     ),
 ]
 NumberOption = Annotated[
-    int, typer.Option("--n", min=10, help="Number of simulated samples.", rich_help_panel=SAMPLES)
+    int | None,
+    typer.Option(
+        "--n",
+        min=10,
+        help="Number of simulated samples.",
+        show_default=str(NUMBER),
+        rich_help_panel=SAMPLES,
+    ),
 ]
 SimSeedOption = Annotated[
-    int,
+    int | None,
     typer.Option(
-        "--sim-seed", min=0, max=2**32 - 1, help="Seed of the simulated world.", rich_help_panel=SAMPLES
+        "--sim-seed",
+        min=0,
+        max=2**32 - 1,
+        help="Seed of the simulated world.",
+        show_default=f"{SEED}; of evaluate {OTHER_SEED}",
+        rich_help_panel=SAMPLES,
     ),
 ]
 FoldOption = Annotated[
@@ -128,19 +148,24 @@ class Wanted:
     """Already read."""
     group: str | None
     """Column of groups."""
-    n: int
-    """Simulated samples."""
-    sim_seed: int
-    """Seed of the simulated world."""
+    n: int | None
+    """Simulated samples; None where no number was given."""
+    sim_seed: int | None
+    """Seed of the simulated world; None where none was given."""
     season: str | None
     """Period to cut the table to."""
     parity: bool = False
     """Whether filled-in steps are kept, as the papers do."""
     target: str | None = None
     """Numeric column to predict, in place of labels."""
+    own_seed: int = SEED
+    """Seed of the simulated world where none was given."""
 
     def __post_init__(self) -> None:
-        """Refuse labels and a target at once."""
+        """Refuse labels and a target at once, and choices of simulated samples for a table."""
+        for option, number in (("--n", self.n), ("--sim-seed", self.sim_seed)):
+            if number is not None and self.samples != SIMULATED:
+                raise typer.BadParameter(f"{self.samples} is no simulated world", param_hint=option)
         for option, value in (("--label", self.label), ("--legend", self.legend)):
             if self.target is not None and value is not None:
                 raise typer.BadParameter(f"a regression has no {option}", param_hint="--target")
@@ -162,7 +187,9 @@ def read_wanted(wanted: Wanted, recipe: "Recipe", cycle: "Cycle | None" = None) 
     from geocomiss.samples import SampleRequest, read_samples
 
     request = SampleRequest(
-        wanted.samples, wanted.label or LABEL, wanted.legend, recipe, wanted.group, wanted.n, wanted.sim_seed,
+        wanted.samples, wanted.label or LABEL, wanted.legend, recipe, wanted.group,
+        NUMBER if wanted.n is None else wanted.n,
+        wanted.own_seed if wanted.sim_seed is None else wanted.sim_seed,
         wanted.season, cycle, wanted.parity, wanted.target,
     )  # fmt: skip
     return read_samples(request)

@@ -126,8 +126,8 @@ def train(
     season: given.SeasonOption = None,
     recipe: given.RecipeOption = "monthly-l2a",
     parity: given.ParityOption = False,
-    n: given.NumberOption = 4000,
-    sim_seed: given.SimSeedOption = 0,
+    n: given.NumberOption = None,
+    sim_seed: given.SimSeedOption = None,
     epochs: EpochsOption = 100,
     batch_size: BatchOption = 128,
     learning_rate: FromRateOption = None,
@@ -226,11 +226,11 @@ def say_table(table: "Samples") -> None:
     )
     for name, bands in table.bands.items():
         console.print(f"{name}: {' '.join(bands)}")
-    recipe, step = table.recipe, table.cycle or "steps of mixed months"
+    recipe = table.recipe
     origin = "stated by the table" if table.recipe_stated else "assumed, see --recipe"
     products = f"{recipe.s2_level}, {recipe.s1_product}, {recipe.weather_product}, {recipe.terrain_product}"
     console.print(f"recipe: {recipe.name} ({products}), {origin}")
-    console.print(f"calendar: {step}")
+    console.print(f"calendar: {table.calendar}")
     simulated = ("these samples come from the simulated world",) if table.simulated else ()
     say_notes([*table.notes, *simulated], lonely(table))
 

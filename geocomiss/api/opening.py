@@ -71,12 +71,12 @@ def cycle_of(model: Checkpoint) -> Cycle:
     """The steps of a model.
 
     Raises:
-        CheckpointError: It was trained on seasons that start in different months.
+        CheckpointError: Its samples tell no months, or not the same.
     """
     if model.card.cycle is None:
         raise CheckpointError(
-            "a model trained on seasons that start in different months",
-            expected="a model with one calendar",
+            "a model without a calendar: its samples did not tell their months, or start in different months",
+            expected="a model whose samples all have the same months, one after the other",
             todo="train it on samples of one calendar",
         )
     return model.card.cycle

@@ -105,6 +105,18 @@ class Run:
 
 
 @dataclass(frozen=True)
+class About:
+    """What a run is of, for readers of its file."""
+
+    conditions: NDArray[np.str_]
+    """(C,) their names."""
+    classes: NDArray[np.str_]
+    """(K,) their names; none of a regression."""
+    truth: NDArray[Any]
+    """(n,) class indices, or values."""
+
+
+@dataclass(frozen=True)
 class Weights:
     """A trained method."""
 
@@ -114,16 +126,23 @@ class Weights:
     """Time that training took."""
 
 
-def write_run(path: Path, run: Run, digest: str) -> None:
+def write_run(path: Path, run: Run, digest: str, about: About) -> None:
     """Keep a run.
+
+    Args:
+        path: File.
+        run: What it found.
+        digest: Of all that it depends on.
+        about: What it is of.
 
     Raises:
         MapError: The folder cannot be written.
     """
     with _whole(path) as partial, partial.open("wb") as file:
         np.savez_compressed(
-            file, rows=run.rows, predicted=run.predicted, seconds=run.seconds, identity=digest
-        )
+            file, rows=run.rows, predicted=run.predicted, seconds=run.seconds, identity=digest,
+            conditions=about.conditions, classes=about.classes, truth=about.truth,
+        )  # fmt: skip
 
 
 def read_run(path: Path, digest: str) -> Run | None:

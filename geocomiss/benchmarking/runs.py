@@ -18,7 +18,7 @@ from geocomiss.batch import Batch
 from geocomiss.benchmarking.baselines import fit_baseline
 from geocomiss.benchmarking.bench import Bench, BenchmarkRequest, Split, part_of
 from geocomiss.benchmarking.conditions import Case, Condition
-from geocomiss.benchmarking.kept import Run, RunKey, read_weights, write_run, write_weights
+from geocomiss.benchmarking.kept import About, Run, RunKey, read_weights, write_run, write_weights
 from geocomiss.benchmarking.results import NOT_DEFINED
 from geocomiss.methods import Method, new_method
 from geocomiss.scores import predict_classes, predict_values
@@ -52,7 +52,9 @@ def make_run(bench: Bench, request: BenchmarkRequest, key: RunKey, folder: Path)
     stored = np.float32 if bench.spec.task == "value" else np.int16
     run = Run(split.test, predicted.astype(stored), seconds)
     digest = bench.identity(request, key.contender, key.seed, key.fold)
-    write_run(key.path(folder, digest), run, digest)
+    conditions = np.array([condition.name for condition in bench.conditions], np.str_)
+    about = About(conditions, np.array(bench.classes, np.str_), bench.y[split.test])
+    write_run(key.path(folder, digest), run, digest, about)
     return run
 
 

@@ -17,8 +17,9 @@ from geocomiss.checkpoint import Card, Checkpoint
 from geocomiss.errors import RecipeError, SampleError
 from geocomiss.recipes import differences
 from geocomiss.samples import Samples
+from geocomiss.samples.seen import learnt_from
 from geocomiss.samples.tensors import batch_of_samples, truth_of
-from geocomiss.scores import Scores, ValueScores, score_patterns
+from geocomiss.scores import Scores, ValueScores, absent_in_words, score_patterns
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def evaluate_model(
         RecipeError: The table states a recipe that the model cannot use.
     """
     card = checkpoint.card
-    warnings = [*_recipe_warnings(card, samples), *_training_warnings(card, samples)]
+    warnings = _recipe_warnings(card, samples)
     _check_steps(card, samples)
     _check_task(card, samples)
     names = tuple(info.name for info in card.classes)
@@ -62,13 +63,14 @@ def evaluate_model(
     if samples.target is None and not known.all():
         warnings.append(_left_out(samples, known, names))
     kept = samples.take(known)
+    warnings += _training_warnings(card, kept)
     warnings += [f"{samples.name} has no {name}" for name in card.bands if name not in samples.values]
     method = checkpoint.method.to(device)
-    batch = batch_of_samples(kept, card.spec).to(device)
+    batch, y = batch_of_samples(kept, card.spec).to(device), np.asarray(truth_of(kept, names))
     protocol = f"{len(kept)} samples of {samples.name}"
     if priors:
         protocol += f", re-weighted to the class shares of {priors.name}"
-    scores = score_patterns(method, batch, np.asarray(truth_of(kept, names)), protocol, readout)
+    scores = score_patterns(method, batch, y, protocol + absent_in_words(y, names), readout)
     return Evaluation(scores, tuple(warnings))
 
 
@@ -115,11 +117,14 @@ def _recipe_warnings(card: Card, samples: Samples) -> list[str]:
 
 def _training_warnings(card: Card, samples: Samples) -> list[str]:
     warnings = []
-    if samples.sha256 == card.training.sha256:
-        held = card.training.held_out
+    same, places = samples.sha256 == card.training.sha256, card.training.places
+    found = learnt_from(places, samples) if places else ""
+    if found or (same and not places):
+        what = found or f"{samples.name} is the table the model was trained on"
+        held = card.training.held_out if same else None
         warnings.append(
-            f"{samples.name} is the table the model was trained on: these scores flatter it; see the "
-            "scores in its card" + (f", or score only the fold it never saw, --fold {held}" if held else "")
+            f"{what}: these scores flatter it; see the scores in its card"
+            + (f", or score only the fold it never saw, --fold {held}" if held else "")
         )
     if card.simulated and not samples.simulated:
         warnings.append("the model was trained on the simulated world, the samples are real")
@@ -132,7 +137,7 @@ def _check_steps(card: Card, samples: Samples) -> None:
         same = bool((samples.months == np.array(card.cycle.months())).all())
     if not same:
         raise SampleError(
-            f"{samples.name} has {samples.cycle or f'{samples.months.shape[1]} steps of mixed months'}",
+            f"{samples.name} has {samples.calendar}",
             expected=str(card.cycle or f"{card.steps} steps"),
             todo="use a table with the model's calendar, or cut it by --season; nothing is shifted silently",
         )

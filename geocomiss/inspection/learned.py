@@ -93,7 +93,7 @@ def model_facts(name_or_path: str) -> Facts:
         "what": "a model of the simulated world" if card.simulated else "a model",
         "method": card.method,
         "options": stored["options"],
-        "time steps": str(card.cycle) if card.cycle else f"{card.steps}, mixed",
+        "time steps": str(card.cycle) if card.cycle else f"{card.steps}, without one calendar",
         "recipe": stored["recipe"],
         "training": _training(stored["training"]),
         **({"distilled from": _teacher(card)} if card.training.distilled else {}),

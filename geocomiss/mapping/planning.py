@@ -230,8 +230,8 @@ def _readout_notes(readout: Readout) -> tuple[str, ...]:
 def _cycle(checkpoint: Checkpoint) -> Cycle:
     if checkpoint.card.cycle is None:
         raise CheckpointError(
-            "a model trained on seasons that start in different months",
-            expected="a model with one calendar",
+            "a model without a calendar: its samples did not tell their months, or start in different months",
+            expected="a model whose samples all have the same months, one after the other",
             todo="train it on samples of one calendar; this one can only be evaluated",
         )
     return checkpoint.card.cycle

@@ -15,6 +15,7 @@ from geocomiss.samples.folds import automatic_groups
 from geocomiss.samples.legend import Legend
 from geocomiss.samples.readers import read_contents
 from geocomiss.samples.season import cut_to_season
+from geocomiss.samples.series import torn
 from geocomiss.samples.stored import write_samples
 from geocomiss.samples.table import Samples
 from geocomiss.seasons import Calendar, Cycle, parse_season, read_season
@@ -117,7 +118,7 @@ def _from_table(contents: Contents, request: SampleRequest) -> Samples:
         starts=contents.steps.starts,
         ends=contents.steps.ends,
         counts=contents.counts,
-        notes=contents.notes,
+        notes=(*contents.notes, *torn(contents.values, contents.bands)),
         target=target,
     )
 

@@ -19,7 +19,12 @@ from geocomiss.samples.series import PRECIPITATION, per_day, series_of
 from geocomiss.samples.steps import Steps, steps_of
 
 Arrays = Mapping[str, NDArray[Any]]
-LAYOUT: Final = "an .npz file with X (N, T, C), valid (N, T, C), bands (C), lat (N) and lon (N)"
+LAYOUT: Final = (
+    "an .npz file with X (N, T, C; numbers), valid (N, T, C; bool), bands (C), lat (N) and lon (N), texts "
+    "as text and not as objects"
+)
+BANDS: Final = tuple(band for modality in MODALITIES.values() for band in modality.band_names)
+"""All bands that are read."""
 NEEDED: Final = ("X", "valid", "bands", "lat", "lon")
 
 
@@ -64,7 +69,9 @@ def read(path: Path) -> Contents:
     arrays, sha256 = read_arrays(path)
     values, bands, steps = values_of(path, arrays)
     lat, lon = (arrays[key].astype(np.float64) for key in ("lat", "lon"))
-    return Contents(path.stem, sha256, values, bands, steps, lat, lon, columns_of(arrays))
+    unread = [name for name in map(str, arrays["bands"]) if name not in BANDS]
+    notes = (f"channels that are no band of ours are not read: {', '.join(unread)}",) if unread else ()
+    return Contents(path.stem, sha256, values, bands, steps, lat, lon, columns_of(arrays), notes=notes)
 
 
 def values_of(
@@ -107,9 +114,12 @@ def _check_layout(path: Path, arrays: Arrays) -> None:
         raise _unusable(path, f"has valid of shape {valid.shape} and type {valid.dtype}, X {x.shape}")
     if bands.shape != x.shape[2:] or len(set(bands.tolist())) != len(bands):
         raise _unusable(path, f"names {len(set(bands.tolist()))} bands for {x.shape[2]} channels")
-    known = {band for modality in MODALITIES.values() for band in modality.band_names}
-    if not known & {str(band) for band in bands}:
-        raise _unusable(path, f"has the bands {', '.join(str(band) for band in bands)}, none of them known")
+    if not set(BANDS) & {str(band) for band in bands}:
+        raise SampleError(
+            f"the samples table {path} has the bands {', '.join(map(str, bands))}, none of them known",
+            expected=f"some of {', '.join(BANDS)}",
+            todo="rename them in the key bands",
+        )
     for name, limit in (("lat", 90), ("lon", 180)):
         if arrays[name].shape != x.shape[:1] or not (np.abs(arrays[name]) <= limit).all():
             raise _unusable(path, f"has {name} that are not {len(x)} numbers within -{limit}..{limit}")

@@ -17,6 +17,8 @@ from geocomiss.stack import MAX_OUTSIDE
 
 Floats = NDArray[np.float32]
 PRECIPITATION: Final = "total_precipitation"
+MAX_TORN: Final = 0.1
+"""Share of the steps with some band that may lack another before it is said."""
 
 
 def series_of(
@@ -63,6 +65,26 @@ def check_units(path: Path, values: Mapping[str, Floats], bands: Mapping[str, tu
     for name, rows in values.items():
         for place, band in enumerate(bands[name]):
             _check_unit(path, MODALITIES[name].band(band), rows[..., place])
+
+
+def torn(values: Mapping[str, Floats], bands: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """What to say of modalities that lose many steps to a few bands, a sentence each.
+
+    A step counts where all bands of a modality are there; one that is rarely there takes all others away.
+    """
+    notes = []
+    for name, rows in values.items():
+        here = np.isfinite(rows)
+        some = here.any(2)  # (N, T)
+        lost = 1 - here.all(2).sum() / max(some.sum(), 1)
+        if lost > MAX_TORN:
+            shares = zip(bands[name], here[some].mean(0), strict=True)  # (C,)
+            rare = ", ".join(f"{band} ({share:.0%})" for band, share in shares if share < 1)
+            notes.append(
+                f"{lost:.0%} of the steps of {name} count as missing, because not all bands are there: "
+                f"{rare} of the steps that have any; leave rare bands out of the table"
+            )
+    return tuple(notes)
 
 
 def per_day(path: Path, unit: str, sums: Floats, steps: Steps) -> Floats:

@@ -78,6 +78,19 @@ class Samples:
         cycle = monthly_cycle(tuple(int(month) for month in first))
         return cycle and replace(cycle, step=self.recipe.step)
 
+    @property
+    def calendar(self) -> str:
+        """Its time steps in words, also where they are no cycle."""
+        if cycle := self.cycle:
+            return str(cycle)
+        number = self.months.shape[1]
+        steps = f"{number} step{'s'[: number != 1]}"
+        if not self.months.all():
+            return f"{steps}, of which the table does not tell the months"
+        if (self.months == self.months[0]).all():
+            return f"{steps} that are no months that follow each other"
+        return f"{steps}, not of the same months in all samples"
+
     def take(self, chosen: NDArray[Any]) -> "Samples":
         """Some of the samples, by index or mask."""
         return replace(

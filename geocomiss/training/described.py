@@ -17,7 +17,8 @@ from geocomiss.checkpoint import statistics_of
 from geocomiss.footprint import OUTLINE, footprint_of, joined
 from geocomiss.methods import Method
 from geocomiss.samples import Samples
-from geocomiss.scores import Scores, ValueScores
+from geocomiss.samples.seen import learnt_from
+from geocomiss.scores import Scores, ValueScores, absent_in_words
 from geocomiss.training.distil import Learnt
 from geocomiss.training.finetune import begun_from
 from geocomiss.training.plan import INNER, Plan
@@ -71,7 +72,16 @@ def protocol_of(plan: Plan, held: NDArray[np.bool_]) -> str:
     return (
         f"{int(held.sum())} samples of {samples.name}: {what}. Groups: {samples.grouped_by}. Training "
         f"stopped by about {INNER:.0%} of the training part, split by the same groups"
+        + _seen_before(plan, held)
+        + absent_in_words(plan.y[held], tuple(info.name for info in plan.classes))
     )
+
+
+def _seen_before(plan: Plan, held: NDArray[np.bool_]) -> str:
+    """What to add where the model that training began from had learnt from held-out samples (N,) bool."""
+    places = plan.request.begin.card.training.places if plan.request.begin else None
+    found = learnt_from(places, plan.samples.take(held), "the model it began from") if places else ""
+    return f"; {found}, which flatters these scores" if found else ""
 
 
 def _target(plan: Plan, method: Method) -> Target | None:

@@ -136,7 +136,7 @@ def _check_calendar(card: Card, samples: Samples) -> None:
         same = bool((samples.months == np.array(card.cycle.months())).all())
     if not same:
         raise CheckpointError(
-            f"{samples.name} has {samples.cycle or f'{samples.months.shape[1]} steps of mixed months'}",
+            f"{samples.name} has {samples.calendar}",
             expected=f"{card.cycle or f'{card.steps} steps'}, as the model has it",
             todo="sample or cut to the model's season with --season, or train without --from",
         )

@@ -77,6 +77,13 @@ def test_every_sample_is_predicted_once_under_every_condition(samples, tmp_path)
         assert predicted.shape == (1, len(results.conditions), len(samples))
         assert (predicted >= -1).all()
         assert (predicted < len(results.classes)).all()
+    for path in tmp_path.glob("runs/comiss/*.npz"):  # what is kept tells what it is of
+        with np.load(path) as kept:
+            assert (
+                tuple(kept["conditions"]) == results.conditions and tuple(kept["classes"]) == results.classes
+            )
+            assert (kept["truth"] == results.truth[kept["rows"]]).all()
+            assert (kept["predicted"] == results.predicted["comiss"][0][:, kept["rows"]]).all()
 
 
 def test_patterns_alone_where_nothing_else_is_wanted(samples, tmp_path):

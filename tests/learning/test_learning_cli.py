@@ -76,7 +76,9 @@ def test_evaluate_prints_and_writes_scores(model, table, legend, tmp_path):
         "--fold", "part=0", "--json", target,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert "trained on" in result.output  # the file is the training table
+    assert "trained on" not in result.output  # the training table, but the fold that was held out
+    whole = run("evaluate", "--model", model[0], "--samples", table, "--label", "crop", "--legend", legend)
+    assert "was trained on" in whole.output and "--fold part=0" in whole.output
     found, card = json.loads(target.read_text()), json.loads((model[0] / "card.json").read_text())
     assert found["patterns"] == card["scores"]["patterns"] and found["full"] == card["scores"]["full"]
 
@@ -134,4 +136,13 @@ def test_choices_of_the_method_reach_the_card(table, tmp_path):
 def test_bad_input_is_one_sentence_and_leaves_nothing(table, tmp_path, arguments, words):
     result = run("train", "--samples", table, "--out", tmp_path / "model", *arguments)
     assert isinstance(result.exception, GeocomissError) and words in str(result.exception)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["--n", "--sim-seed"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "benchmark", "check"])
+def test_choices_of_simulated_samples_are_refused_for_a_table(table, tmp_path, command, option):
+    where = ("--model", "simulated") if command == "evaluate" else ("--out", tmp_path / "out")
+    result = run(command, "--samples", table, "--label", "crop", option, 50, *where)
+    assert result.exit_code == 2 and "no simulated world" in " ".join(result.output.split())
     assert not list(tmp_path.iterdir())

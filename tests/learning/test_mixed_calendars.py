@@ -8,7 +8,7 @@ from gappy import gappy_groups, store
 from typer.testing import CliRunner
 
 from geocomiss.checkpoint import read_checkpoint, write_checkpoint
-from geocomiss.errors import CheckpointError
+from geocomiss.errors import CheckpointError, SampleError
 from geocomiss.evaluation import evaluate_model
 from geocomiss.training import Settings, TrainRequest, train_model
 from geocomiss_cli.main import app
@@ -35,7 +35,7 @@ def test_the_card_says_mixed(model, mixed):
     card = read_checkpoint(str(model)).card
     assert mixed.cycle is None and card.cycle is None and card.steps == 12
     shown = CliRunner().invoke(app, ["info", str(model)])
-    assert shown.exit_code == 0 and "12, mixed" in shown.output
+    assert shown.exit_code == 0 and "12, without one calendar" in shown.output
 
 
 def test_such_a_model_is_evaluated_on_any_calendar_of_as_many_steps(model, mixed, samples):
@@ -57,3 +57,14 @@ def test_such_a_model_is_refused_for_a_map_in_words(model, tmp_path):
 def test_unknown_months_are_no_calendar_either(samples):
     unknown = replace(samples, months=np.zeros_like(samples.months))
     assert unknown.cycle is None
+    assert unknown.calendar == "12 steps, of which the table does not tell the months"
+
+
+def test_what_is_no_calendar_says_why(model, mixed, samples):
+    assert samples.calendar == "12 steps of a month, January to December"
+    assert mixed.calendar == "12 steps, not of the same months in all samples"
+    dekads = replace(samples, months=np.tile(np.arange(12) // 3 + 1, (180, 1)))
+    assert dekads.calendar == "12 steps that are no months that follow each other"
+    eleven = replace(samples, months=np.zeros((180, 11), np.int64))
+    with pytest.raises(SampleError, match="11 steps, of which the table does not tell"):
+        evaluate_model(read_checkpoint(str(model)), eleven)

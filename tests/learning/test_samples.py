@@ -132,6 +132,29 @@ def test_mixed_calendars_have_no_cycle(write):
     assert read(write(arrays)).cycle is None
 
 
+def test_channels_that_are_no_band_are_named(write):
+    arrays = table()
+    arrays["valid"][..., :11] = True
+    arrays["X"][..., :11] = TYPICAL[:11]
+    assert not any("not read" in note for note in read(write(arrays)).notes)
+    arrays["bands"] = np.array(
+        [{"B8": "nir", "VH": "vh"}.get(name, name) for name in arrays["bands"].tolist()]
+    )
+    samples = read(write(arrays))
+    assert "channels that are no band of ours are not read: vh, nir" in samples.notes
+    assert "B8" not in samples.bands["optical"] and samples.bands["radar"] == ("VV",)
+
+
+def test_a_band_that_is_rarely_there_and_takes_its_modality_away_is_named(write):
+    arrays = table()
+    arrays["valid"][:] = arrays["valid"][:, :, 15:16]  # whole steps, and none of B9
+    arrays["X"][:] = TYPICAL
+    assert read(write(arrays)).notes == ()
+    arrays["valid"][3:, :, CHANNELS.index("B4")] = False
+    (note,) = read(write(arrays)).notes
+    assert "88% of the steps of optical count as missing" in note and ": B4 (12%) of" in note
+
+
 def claim(arrays, value):
     arrays["X"][3, 2, 4] = value
     arrays["valid"][3, 2, 4] = True
@@ -149,10 +172,10 @@ BREAKAGES = {
     "valid but infinite": (lambda a: claim(a, np.inf), "marked valid"),
     "no valid": (lambda a: a.pop("valid"), "has no valid"),
     "valid of another shape": (lambda a: a.update(valid=a["valid"][:, :5]), "valid of shape"),
-    "valid not bool": (lambda a: a.update(valid=a["valid"].astype(int)), "type int64"),
+    "valid not bool": (lambda a: a.update(valid=a["valid"].astype(int)), "type int64.*C; bool"),
     "nothing valid": (lambda a: a["valid"].fill(False), "no valid value"),
     "bands too few": (lambda a: a.update(bands=a["bands"][:5]), "channels"),
-    "unknown bands": (lambda a: a.update(bands=np.array([f"Q{i}" for i in range(18)])), "none of them known"),
+    "unknown bands": (lambda a: a.update(bands=np.array([f"Q{i}" for i in range(18)])), "some of B2, B3"),
     "latitude of 200": (lambda a: a.update(lat=a["lat"] + 150), "lat"),
     "reflectance in 0..1": (lambda a: scale(a, slice(2, 13), 1e-4, 0), "reflectance"),
     "Celsius": (lambda a: scale(a, 13, 1, -273.15), "K"),
@@ -233,7 +256,7 @@ def test_nan_in_words_is_no_class(write):
 def test_samples_without_a_label_are_left_out_and_that_is_said(write):
     labels = np.where(np.arange(24) < 3, "", table()["crop"])
     samples = read(write({**table(), "crop": labels}))
-    assert len(samples) == 21 and samples.notes == ("3 samples without a label were left out",)
+    assert len(samples) == 21 and samples.notes[-1] == "3 samples without a label were left out"
 
 
 @pytest.mark.parametrize(

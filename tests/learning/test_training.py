@@ -165,7 +165,8 @@ def test_a_wrong_option_is_said_before_training(samples):
 def test_evaluation_scores_all_patterns_and_writes_them(samples, trained, tmp_path):
     import json
 
-    found = evaluate_model(Checkpoint(trained.card, trained.method), replace(samples, sha256="1"))
+    elsewhere = replace(samples, sha256="1", lat=samples.lat + 0.5)
+    found = evaluate_model(Checkpoint(trained.card, trained.method), elsewhere)
     write_scores(found.scores, tmp_path / "scores.json")
     stored = json.loads((tmp_path / "scores.json").read_text())
     assert len(stored["patterns"]) == 15
