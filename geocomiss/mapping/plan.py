@@ -181,6 +181,13 @@ class Plan:
         area = self.within_area(tile)
         return area & self.mask.read(tile.geobox, self.grid) if self.mask and area.any() else area
 
+    def pixels(self, tile: Tile) -> int:
+        """How many pixels of a tile are to be mapped; where the mask is damaged, all of the area."""
+        area = self.within_area(tile)
+        if self.mask and area.any():
+            area &= self.mask.read_or_all(tile.geobox, self.grid)
+        return int(area.sum())
+
     def arithmetic(self) -> dict[str, str]:
         """What the last bits of a result depend on here; empty where that cannot be told."""
         known = {"engine": str(ARITHMETIC), "torch": str(torch.__version__)}
