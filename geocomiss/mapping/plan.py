@@ -232,7 +232,12 @@ class Plan:
             "tile": self.request.tile,
             "smooth": self.request.smooth,
             "minimum_mapping_unit": self.request.mapping_unit,
-            "layers": [[each.name, each.every, *each.band_names] for each in self.further],
+            # which layers there are follows from these and the above, and so does what is in them
+            "probabilities": self.request.probabilities,
+            "applicability": self.request.applicability,
+            "legend": [each.name for each in self.classes]
+            if self.request.probabilities and self.request.legend
+            else None,
             "geocomiss": __version__,
             "arithmetic": self.arithmetic(),
         }

@@ -18,9 +18,10 @@ from geocomiss.checkpoint import read_checkpoint
 from geocomiss.errors import AreaError, GeocomissError, MapError, StackError
 from geocomiss.grid import cells_of, pixel_hectares
 from geocomiss.inference import predict
-from geocomiss.mapping import MapRequest, make_map
+from geocomiss.mapping import MapRequest, make_map, plan_map
 from geocomiss.modalities import MODALITIES
 from geocomiss.stack import read_stack
+from geocomiss.tiling.folder import changes
 
 TRIANGLE = "POLYGON ((4.9775 50.6255, 4.9835 50.6245, 4.979 50.6222, 4.9775 50.6255))"
 LAYERS = ("crop_type", "confidence", "modalities")
@@ -213,6 +214,17 @@ def test_progress_is_that_of_the_pixels_that_are_mapped(request_map: MapRequest,
     assert told[-1] == (mapped, mapped) and {total for _, total in told} == {mapped}
     assert report.computed == mapped, "the pixels of which the rate is told"
     assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("smooth", 3), ("probabilities", True), ("applicability", True), ("mapping_unit", 0.5)],
+)
+def test_only_the_option_is_told_that_changed(request_map: MapRequest, option: str, value: object) -> None:
+    plan = plan_map(request_map)
+    other = replace(plan, request=replace(request_map, **{option: value}))  # type: ignore[arg-type]
+    (told,) = changes(plan.fingerprint(), other.fingerprint())
+    assert option.replace("mapping_unit", "minimum_mapping_unit") == told.partition(":")[0]
 
 
 BAD: list[tuple[str, dict[str, object], str]] = [
