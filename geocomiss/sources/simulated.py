@@ -43,8 +43,8 @@ STEP: Final = 56.0
 """Bytes a pixel that a time step of the composite takes."""
 LEAST: Final = 2500.0
 """Bytes a pixel of a short season, and of terrain: 2,380 were measured."""
-SPARE: Final = 1.1
-"""What is taken, in bytes of the arrays: memory comes in pieces."""
+SPARE: Final = 1.25
+"""What is taken, in bytes of the arrays: memory comes in pieces, and 4 threads keep some each."""
 LOOKED_AT: Final = 8
 """Places along a side of an area at which acquisitions are counted: swaths are far wider than blocks."""
 Simulate = Callable[[GeoBox], xr.Dataset]
