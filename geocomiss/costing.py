@@ -9,10 +9,10 @@ from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
 
 from geocomiss.aoi import read_aoi
+from geocomiss.covering import Covering
 from geocomiss.errors import SeasonError, SourceError
 from geocomiss.exporting.request import ExportRequest, wanted_by
 from geocomiss.fetching import FetchRequest
-from geocomiss.grid import inside
 from geocomiss.modalities import MODALITIES
 from geocomiss.seasons import Calendar
 from geocomiss.sources import EARTH_ENGINE
@@ -38,7 +38,7 @@ class CostRequest:
     season: str | None
     """As in `FetchRequest`."""
     model: str | None = None
-    """Model that is to map: its recipe and bands are planned for, and tiles that meet the area only."""
+    """Model that is to map: its recipe and bands are planned for."""
     recipe: str = "monthly-l2a"
     """Name of the recipe, without a model."""
     resolution: float | None = None
@@ -61,6 +61,8 @@ class CostRequest:
     """Requests to try at most."""
     side: int | None = None
     """Pixels a side of a file, of an export; None: no export."""
+    everything: bool = False
+    """Whether all of the box around the area is fetched."""
     keep_of: Callable[[str], Path] | None = None
     """As `keep`, of a UTM zone, where each is run by itself."""
 
@@ -125,9 +127,10 @@ def _costs(request: CostRequest, area: Geometry | None) -> CostReport:
     if calendar is None:
         raise SeasonError("no season", expected="--season, for example 2021", todo="say which to plan")
 
+    covering = Covering(area, grid) if area and not request.everything else None
+
     def read(block: GeoBox) -> bool:
-        everything = request.model is None and request.side is None  # as fetch writes a stack
-        return area is None or everything or bool(inside(area, block, grid).any())
+        return covering is None or bool(covering.inside(block).any())
 
     needs = list(source.needs(grid, calendar, read))
     estimate = source.estimate(needs, request.trials, anew=request.side is not None)
@@ -138,9 +141,9 @@ def _costs(request: CostRequest, area: Geometry | None) -> CostReport:
 def cost_of_fetch(request: FetchRequest) -> CostReport:
     """What `fetch_stack` would take."""
     _check_source(request.source)
-    return plan_costs(
-        replace(_alike(request), recipe=request.recipe, keep_of=lambda zone: request.kept / zone)
-    )
+    box = request.format == "cog"
+    asked = replace(_alike(request), recipe=request.recipe, everything=box)
+    return plan_costs(replace(asked, keep_of=lambda zone: request.kept / zone))
 
 
 def cost_of_map(request: "MapRequest") -> CostReport:

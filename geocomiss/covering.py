@@ -20,6 +20,16 @@ AT_ONCE: Final = 100_000
 Bools = NDArray[np.bool_]
 
 
+def common(one: Geometry, other: Geometry) -> Geometry | None:
+    """What two areas share, in the CRS of the second; None where they share nothing."""
+    crs = other.crs
+    if one == other or crs is None:
+        return other
+    shared = shapely.intersection(one.to_crs(crs, resolution=densify(one)).geom, other.geom)
+    parts = [part for part in shapely.get_parts(shared) if part.geom_type == "Polygon" and part.area > 0]
+    return Geometry(shapely.multipolygons(parts), crs) if parts else None
+
+
 class Covering:
     """An area on a north-up grid.
 

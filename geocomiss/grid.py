@@ -9,7 +9,6 @@ from math import ceil, floor
 from typing import Final
 
 import numpy as np
-import shapely
 from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 from odc.geo import CRS, Geometry
@@ -153,19 +152,6 @@ def centres(grid: GeoBox, whole: GeoBox | None = None) -> tuple[NDArray[np.float
     x = origin.affine.c + (np.arange(cols.start, cols.stop) + 0.5) * origin.affine.a
     y = origin.affine.f + (np.arange(rows.start, rows.stop) + 0.5) * origin.affine.e
     return x, y
-
-
-def inside(aoi: Geometry, part: GeoBox, whole: GeoBox) -> NDArray[np.bool_]:
-    """Which pixel centres of `part` (a window of `whole`) lie inside the area: (H, W)."""
-    polygon = aoi.to_crs(crs_of(part), resolution=densify(aoi)).geom
-    shape = (part.height, part.width)
-    if polygon.contains(part.extent.geom):
-        return np.ones(shape, bool)
-    if polygon.disjoint(part.extent.geom):
-        return np.zeros(shape, bool)
-    x, y = np.meshgrid(*centres(part, whole))
-    shapely.prepare(polygon)
-    return np.asarray(shapely.intersects_xy(polygon, x, y))
 
 
 def pixel_hectares(grid: GeoBox) -> NDArray[np.float64]:

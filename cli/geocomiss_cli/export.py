@@ -238,7 +238,7 @@ def collect(
 
     if files is None:
         _say_downloads(files_to_download(export))
-    with progress_bar("collecting", "tasks") as tell:
+    with progress_bar("collecting", "steps") as tell:
         report = collect_export(CollectRequest(export, out, files, overwrite), tell)
     console, grid = screen(), report.grid
     console.print(f"season: {report.calendar}")

@@ -35,6 +35,7 @@ def fetch(
 ) -> None:
     """Write the stack of an area and season: what `geocomiss map` would read, or images to look at.
 
+    A stack remembers its area: blocks without any of it are left out, and maps of the stack keep to it.
     An area in several UTM zones becomes a folder with a stack for each, unless --crs is given. Of such a
     folder `geocomiss map --source` makes a map for each zone; everything else takes the stack of one.
     """
@@ -73,7 +74,7 @@ def fetch(
 
         say_cost(cost_of_fetch(request), "auto", None)
         return
-    with progress_bar("fetching", "tasks") as tell:
+    with progress_bar("fetching", "steps") as tell:
         report = fetch_stack(request, tell)
     console = screen()
     console.print(f"season: {report.calendar}")

@@ -14,7 +14,7 @@ from geocomiss.sources.stored import StoredSource
 from geocomiss.stack import bands_of, grid_of_stack, origin_of, write_stack
 
 Progress = Callable[[int, int], None]
-"""Told (tasks done, tasks in all)."""
+"""Told (steps done, steps in all)."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,16 @@ def collect_export(request: CollectRequest, progress: Progress | None = None) ->
 
     Args:
         request: What to collect.
-        progress: Told (tasks done, tasks in all).
+        progress: Told (steps done, steps in all).
 
     Raises:
         GeocomissError: A file is missing, cannot be read, or is not what was asked for; a stack is there.
     """
     _check_free(request)
-    stack = ExportedSource(request.export, request.files).stack
+    source = ExportedSource(request.export, request.files)
+    stack = source.stack
     try:
-        write_stack(stack, request.out, progress)
+        write_stack(stack, request.out, progress, source.area)
     except OSError as error:
         raise unwritable(request.out, error) from error
     origin = origin_of(stack)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -11,12 +12,13 @@ from uuid import uuid4
 from odc.geo.geobox import GeoBox
 
 from geocomiss.aoi import Area, read_aoi
+from geocomiss.covering import Covering
 from geocomiss.errors import MapError, SeasonError, SourceError
 from geocomiss.exporting.queue import Queue, Sent
 from geocomiss.exporting.request import ExportRequest, digest_of, wanted_by
 from geocomiss.exporting.state import Journal, State, state_of
 from geocomiss.exporting.watch import check_address
-from geocomiss.grid import crs_of, crs_text, inside
+from geocomiss.grid import crs_of, crs_text
 from geocomiss.seasons import Calendar
 from geocomiss.sources.base import Reading
 from geocomiss.sources.ee.pieces import Piece, pieces
@@ -56,9 +58,14 @@ class _Plan:
     calendar: Calendar
     bands: dict[str, tuple[str, ...]] | None
 
+    @cached_property
+    def covering(self) -> Covering:
+        """The area on the grid."""
+        return Covering(self.area.geometry, self.grid)
+
     def wanted(self, block: GeoBox) -> bool:
         """Whether a tile has a pixel of the area."""
-        return bool(inside(self.area.geometry, block, self.grid).any())
+        return bool(self.covering.inside(block).any())
 
     def asked(self) -> str:
         """Digest of everything that decides the files."""
@@ -172,6 +179,7 @@ def _manifest(plan: _Plan) -> tuple[Manifest, dict[str, Piece]]:
         s1_pass=plan.request.ee.s1_pass,
         parts=tuple(piece.part for piece in made.values()),
         ee_url=plan.source.client.identity.url,  # refused before where there is a secret in it
+        area=plan.area.geometry,
     )
     write_manifest(manifest, folder)
     return manifest, made

@@ -18,6 +18,7 @@ from geocomiss.seasons import Calendar
 from geocomiss.sources.base import Accounting, EarthEngine, Reading, Source
 from geocomiss.sources.resolve import (
     Asked,
+    area_held,
     future_steps,
     resolve_grid,
     resolve_season,
@@ -34,7 +35,7 @@ LITTLE: Final = 0.1
 LARGE: Final = 10**5
 """Pixels of a box that take long to fetch."""
 Progress = Callable[[int, int], None]
-"""Told (tasks done, tasks in all)."""
+"""Told (steps done, steps in all)."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,14 @@ def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> Fetc
 
     Args:
         request: What to fetch.
-        progress: Told (tasks done, tasks in all), of several zones one after the other.
+        progress: Told (steps done, steps in all), of several zones one after the other.
 
     Raises:
         GeocomissError: Input that cannot be used, or a stack that is already there.
     """
     _check_free(request)
-    source = _source(request)
     area = read_aoi(request.aoi) if request.aoi else None
+    source = _source(request, area)
     zones = zones_of(area.geometry) if area and request.crs == "auto" and source.grid is None else ()
     if area is None or len(zones) < 2:
         return _fetch_one(request, source, area, progress)
@@ -130,12 +131,14 @@ def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> Fetc
         raise unwritable(request.out, error) from error
 
 
-def _source(request: FetchRequest) -> Source:
+def _source(request: FetchRequest, area: Area | None) -> Source:
+    """The source that is asked for; of images to look at, the surroundings of the area, too."""
     reading = Reading(
         max_cloud=request.max_cloud,
         max_unreadable=request.max_unreadable / 100,
         ee=request.ee,
         keep=request.kept,
+        area=area.geometry if area and request.format == "zarr" else None,
     )
     recipe = recipe_named(request.recipe)
     return source_asked(
@@ -155,7 +158,7 @@ def _fetch_zones(
             keep = request.kept / zone.name
             part = replace(request, out=partial / zone.name, crs=zone.crs, keep=keep)
             own = replace(area, geometry=zone.part)
-            reports[zone.name] = _fetch_one(part, _source(part), own, progress)
+            reports[zone.name] = _fetch_one(part, _source(part, own), own, progress)
         write_listing(partial, zones, request.format)
         if out.exists():
             shutil.rmtree(out)
@@ -184,7 +187,8 @@ def _fetch_one(
     request: FetchRequest, source: Source, area: Area | None, progress: Progress | None
 ) -> FetchReport:
     """Write the stack of an area on one grid."""
-    geometry = area.geometry if area else None
+    asked = area.geometry if area else None
+    geometry = area_held(source, asked)
     grid = resolve_grid(source, geometry, request.crs, request.resolution)
     cycle = source.held.cycle() if source.held and not request.season else source.recipe.cycle
     calendar = resolve_season(request.season, source, cycle, exact=False)
@@ -197,7 +201,7 @@ def _fetch_one(
         if request.format == "cog":
             write_images(stack, request.out, progress)
         else:
-            write_stack(stack, request.out, progress)
+            write_stack(stack, request.out, progress, geometry)
     except OSError as error:
         raise unwritable(request.out, error) from error
     if request.keep is None:  # else whoever keeps it knows when it may go
@@ -206,24 +210,25 @@ def _fetch_one(
     notes = (
         *(area.notes if area else ()),
         *origin_of(stack).notes,
-        *uncovered(grid, source, geometry),
-        *_mostly_empty(grid, source, geometry),
+        *uncovered(source, asked),
+        *_mostly_empty(grid, source, asked, request.format),
         *future_steps(calendar),
         *read,
     )
     return FetchReport(request.out, grid, calendar, bands_of(stack), notes, worries)
 
 
-def _mostly_empty(grid: GeoBox, source: Source, area: Geometry | None) -> Iterator[str]:
-    """Says when an area fills little of a large box around it, all of which was fetched."""
+def _mostly_empty(grid: GeoBox, source: Source, area: Geometry | None, kind: str) -> Iterator[str]:
+    """Says what was fetched of a large box of which an area fills little."""
     if area is None or source.grid is not None or grid.width * grid.height < LARGE:
         return
     share = area.to_crs(crs_of(grid)).area / grid.extent.area
     if share < LITTLE:
-        yield (
-            f"the area fills {share:.2%} of the box around it, and all of the box was fetched; "
-            "`geocomiss map` with the same --source reads around the area only"
-        )
+        told = {
+            "zarr": "only blocks that hold some of it were fetched",
+            "cog": "all of the box was fetched; a stack (--format zarr) is fetched of the area only",
+        }
+        yield f"the area fills {share:.2%} of the box around it; {told[kind]}"
 
 
 def _check_free(request: FetchRequest) -> None:

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from odc.geo import CRS
+from numpy.typing import NDArray
+from odc.geo import CRS, Geometry
+from odc.geo.geobox import GeoBox
 
 from geocomiss.aoi import read_aoi
-from geocomiss.grid import crs_text, grid_of
+from geocomiss.grid import crs_text, grid_of, same_grid, tile_at
 from geocomiss.inspection.facts import Facts, grid_facts, rounded
 
 if TYPE_CHECKING:
@@ -25,20 +27,25 @@ def area_facts(text: str) -> Facts:
     Raises:
         AreaError: It cannot be mapped, or is none.
     """
-    from pyproj import Geod
-
     area = read_aoi(text)
-    degrees = area.geometry.to_crs("EPSG:4326")
-    square_metres = abs(Geod(ellps="WGS84").geometry_area_perimeter(degrees.geom)[0])
-    grid = grid_of(area.geometry)
     return {
         "what": "an area of interest",
         "crs": crs_text(CRS(area.geometry.crs)),
+        **_extent(area.geometry),
+        "grid at 10 m": grid_facts(grid_of(area.geometry)),
+        "notes": list(area.notes),
+    }
+
+
+def _extent(area: Geometry) -> Facts:
+    from pyproj import Geod
+
+    degrees = area.to_crs("EPSG:4326")
+    square_metres = abs(Geod(ellps="WGS84").geometry_area_perimeter(degrees.geom)[0])
+    return {
         "bounds": rounded(degrees.boundingbox.bbox),
         "hectares": round(square_metres / 1e4, 4),
-        "polygons": len(getattr(area.geometry.geom, "geoms", [area.geometry.geom])),
-        "grid at 10 m": grid_facts(grid),
-        "notes": list(area.notes),
+        "polygons": len(getattr(area.geom, "geoms", [area.geom])),
     }
 
 
@@ -48,11 +55,14 @@ def stack_facts(source: "Source", kind: str) -> Facts:
     Raises:
         SourceError: A file is damaged.
     """
+    from geocomiss.sources.resolve import area_held
+
     facts: Facts = {
         "what": f"a stack: {kind}",
         "name": source.name,
         "simulated": source.simulated,
         "grid": grid_facts(source.grid) if source.grid else None,
+        "fetched for": _extent(area) if (area := area_held(source, None)) else None,
         "calendar": _calendar(source.held) if source.held else None,
         "recipe": asdict(source.recipe),
     }
@@ -97,19 +107,37 @@ def _calendar(calendar: "Calendar") -> Facts:
 
 def _valid_share(source: "Source") -> dict[str, float]:
     """Share of steps and pixels at which all bands of a modality are valid, in the middle."""
-    from geocomiss.stack import bands_of, groups_of
+    from geocomiss.stack import bands_of, grid_of_group, groups_of
 
     if source.grid is None or source.held is None:
         return {}
-    rows, cols = (_middle(size) for size in (source.grid.height, source.grid.width))
-    stack = source.open(source.grid[rows, cols], source.held).compute()
+    part, held = _middle(source, source.grid)
+    stack = source.open(part, source.held).compute()
     shares = {}
     for name, group in groups_of(stack).items():
-        whole = np.stack([np.isfinite(group[band].values) for band in bands_of(stack)[name]])
-        shares[name] = round(float(whole.all(0).mean()), 4)
+        whole = np.asarray(
+            np.stack([np.isfinite(group[band].values) for band in bands_of(stack)[name]]).all(0)
+        )
+        on_grid = same_grid(grid_of_group(group), part)
+        shares[name] = round(float((whole[..., held] if on_grid else whole).mean()), 4)
     return shares
 
 
-def _middle(size: int) -> slice:
+def _middle(source: "Source", grid: GeoBox) -> tuple[GeoBox, NDArray[np.bool_]]:
+    """The window that is read, and its pixels (H, W) that the source was fetched for."""
+    from geocomiss.covering import Covering
+    from geocomiss.sources.resolve import area_held
+
+    covering = Covering(area, grid) if (area := area_held(source, None)) else None
+    numbers = covering.numbers(LOOK) if covering else np.zeros(0, np.int64)
+    for number in np.roll(numbers, -(len(numbers) // 2)).tolist():
+        part = tile_at(grid, LOOK, number).geobox
+        if covering and (held := covering.inside(part)).any():
+            return part, held
+    part = grid[_centred(grid.height), _centred(grid.width)]
+    return part, np.ones(part.shape, bool)
+
+
+def _centred(size: int) -> slice:
     start = max(0, (size - LOOK) // 2)
     return slice(start, min(size, start + LOOK))

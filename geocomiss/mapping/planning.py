@@ -38,7 +38,7 @@ from geocomiss.modalities import MODALITIES
 from geocomiss.seasons import Cycle
 from geocomiss.sources import EARTH_ENGINE, SIMULATED, sources_of
 from geocomiss.sources.base import Compositing, Reading, Source
-from geocomiss.sources.resolve import Asked, future_steps, resolve_grid, source_asked, uncovered
+from geocomiss.sources.resolve import Asked, area_held, future_steps, resolve_grid, source_asked, uncovered
 from geocomiss.stack import COUNT, groups_of, new_stack, origin_of, without
 from geocomiss.wording import without_secrets
 from geocomiss.zones import zones_of
@@ -57,10 +57,11 @@ def plan_map(request: MapRequest) -> Plan:
     request, memory = sized(request, checkpoint)
     card, cycle = checkpoint.card, _cycle(checkpoint)
     area, crs = _place(request)
-    geometry = area.geometry if area else None
-    source = source_of(request, card, geometry)
+    asked = area.geometry if area else None
+    source = source_of(request, card, asked)
     _check_simulated(request, checkpoint, source)
     readout = card.readout(_priors(request, card))
+    geometry = area_held(source, asked)
     grid = resolve_grid(source, geometry, crs, request.resolution)
     calendar, other_calendar = season_of(request, source, cycle)
     if memory and isinstance(source, Compositing) and (scenes := source.scenes(grid, calendar)):
@@ -81,7 +82,8 @@ def plan_map(request: MapRequest) -> Plan:
         read_mask(request.mask) if request.mask else None,
         calendar,
         _classes(request, card),
-        (*(area.notes if area else ()), *_readout_notes(readout), *_unmasked(checkpoint)),
+        (*(area.notes if area else _confined(geometry)), *_readout_notes(readout), *_unmasked(checkpoint)),
+        tuple(uncovered(source, asked)),
         readout=readout,
         precision=precision_of(request.precision, device_of(request), checkpoint.method),
         memory=memory,
@@ -112,6 +114,11 @@ def _place(request: MapRequest) -> tuple[Area | None, str]:
     return replace(area, geometry=zones[request.zone].part), zones[request.zone].crs
 
 
+def _confined(held: Geometry | None) -> tuple[str, ...]:
+    """What to know of a map without an area of interest."""
+    return ("mapped is the area that the stack was fetched for, not all of its box",) if held else ()
+
+
 def _needed(stack: xr.DataTree, spec: Spec) -> xr.DataTree:
     """A stack with what a map reads of it."""
     wanted = bands_read(spec)
@@ -135,7 +142,7 @@ def _checked(plan: Plan, contract: Contract) -> Plan:
     warnings = (
         *contract.warnings,
         *units.warnings,
-        *uncovered(grid, source, plan.area),
+        *plan.warnings,
         *sensor_warnings(request, card, stack, source),
         *model_warnings(request, card, source, plan.calendar, grid),
         *drift_warnings([without(sample, units.dropped) for sample in samples], card),

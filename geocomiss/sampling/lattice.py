@@ -15,9 +15,9 @@ from odc.geo import CRS, Geometry
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from geocomiss.grid import crs_of, grid_of
+from geocomiss.grid import crs_of, densify, grid_of
 from geocomiss.sources.base import Source
-from geocomiss.sources.resolve import DEFAULT_RESOLUTION, resolve_grid
+from geocomiss.sources.resolve import DEFAULT_RESOLUTION, area_held, resolve_grid
 
 Ints = NDArray[np.int64]
 Doubles = NDArray[np.float64]
@@ -34,6 +34,8 @@ class Lattice:
     """From column and row to the CRS."""
     whole: GeoBox | None = None
     """The local stack's grid, beyond which there is nothing."""
+    area: Any = None
+    """Polygons of the CRS to which the stack was confined; None: all of its grid is there."""
 
     def geobox(self, rows: slice, cols: slice) -> GeoBox:
         """A window of these pixels, with the same bits as a map's grid."""
@@ -65,7 +67,12 @@ class Lattice:
         """Which pixels (P,) there are."""
         if self.whole is None:
             return np.ones(len(row), bool)
-        return (row >= 0) & (col >= 0) & (row < self.whole.height) & (col < self.whole.width)
+        found = (row >= 0) & (col >= 0) & (row < self.whole.height) & (col < self.whole.width)
+        return (
+            found
+            if self.area is None
+            else found & shapely.intersects_xy(self.area, *self.centres_of(row, col))
+        )
 
     def window(self, bounds: tuple[float, float, float, float]) -> tuple[slice, slice]:
         """Rows and columns that a box (left, bottom, right, top) of the CRS touches; empty where none."""
@@ -94,7 +101,10 @@ def lattice_of(source: Source, lon: float, lat: float, crs: str, resolution: flo
     """
     if source.grid is not None:
         own = resolve_grid(source, None, crs, resolution)
-        return Lattice(crs_of(own), own.affine, own)
+        held = area_held(source, None)
+        area = held.to_crs(crs_of(own), resolution=densify(held)).geom if held else None
+        shapely.prepare(area)
+        return Lattice(crs_of(own), own.affine, own, area)
     side = DEFAULT_RESOLUTION if resolution is None else resolution
     grid = grid_of(Geometry(shapely.Point(lon, lat), DEGREES), crs, side)
     return Lattice(crs_of(grid), Affine(side, 0, 0, 0, -side, 0))

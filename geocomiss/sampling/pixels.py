@@ -140,6 +140,10 @@ class _Drawer:
             rows, cols = self.lattice.window(moved(shape, DEGREES, self.lattice.crs.proj).bounds)
             beyond = rows.start >= rows.stop or cols.start >= cols.stop
             return row, col, OUTSIDE if beyond else TOO_THIN
+        held = self.lattice.holds(row, col)
+        if not held.any():
+            return row[held], col[held], OUTSIDE
+        row, col = row[held], col[held]
         rng = np.random.default_rng([self.request.seed, number])  # a feature's own, whatever the others
         chosen = rng.choice(row.size, min(self.request.per_polygon, row.size), replace=False)
         return row[chosen], col[chosen], ""

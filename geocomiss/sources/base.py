@@ -109,6 +109,15 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Confined(Protocol):
+    """A source that may hold an area alone: what is missing elsewhere was not asked for."""
+
+    @property
+    def area(self) -> Geometry | None:
+        """Where its values are; None: all over its grid."""
+
+
+@runtime_checkable
 class Accounting(Protocol):
     """A source that reads over a network, and can say what came of it."""
 

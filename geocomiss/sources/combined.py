@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 import xarray as xr
+from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
 
+from geocomiss.covering import common
 from geocomiss.errors import SourceError
 from geocomiss.grid import same_grid
 from geocomiss.modalities import MODALITIES
@@ -16,6 +18,7 @@ from geocomiss.seasons import Calendar
 from geocomiss.sources.base import (
     Accounting,
     Compositing,
+    Confined,
     Counting,
     Listing,
     Metered,
@@ -48,6 +51,8 @@ class CombinedSource:
                 )
         self.name = ", ".join(f"{name} {part.name}" for name, part in self._parts.items())
         self.grid = self._only_grid()
+        self.area = self._common_area()
+        """See `Confined.area`: what all parts hold."""
 
     @property
     def recipe(self) -> Recipe:
@@ -157,6 +162,20 @@ class CombinedSource:
                 todo="bring them to one grid with `geocomiss fetch`",
             )
         return grids[0] if grids else None
+
+    def _common_area(self) -> Geometry | None:
+        area = None
+        for part in self.parts:
+            held = part.area if isinstance(part, Confined) else None
+            shared = common(area, held) if area and held else area or held
+            if shared is None and area:
+                raise SourceError(
+                    f"{part.name} was fetched for another area than the sources before it",
+                    expected="sources of one area",
+                    todo="fetch it again with the --aoi of the others",
+                )
+            area = shared
+        return area
 
 
 def is_combined(text: str) -> bool:

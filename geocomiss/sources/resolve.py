@@ -8,12 +8,13 @@ from typing import Final
 from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
 
+from geocomiss.covering import common
 from geocomiss.errors import AreaError, RecipeError, SeasonError, SourceError
-from geocomiss.grid import crop, crs_of, crs_text, grid_of
+from geocomiss.grid import crop, crs_of, crs_text, grid_of, lonlat
 from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar, Cycle, parse_season, read_season, today
 from geocomiss.sources import EARTH_ENGINE, open_source, weather_source
-from geocomiss.sources.base import EarthEngine, Reading, Source
+from geocomiss.sources.base import Confined, EarthEngine, Reading, Source
 from geocomiss.sources.combined import with_weather
 from geocomiss.stack import periods
 
@@ -149,12 +150,32 @@ def _asked(crs: str | None, resolution: float | None) -> str:
     return " ".join([*given, f"--resolution {resolution:g}"] if resolution is not None else given)
 
 
-def uncovered(grid: GeoBox, source: Source, area: Geometry | None) -> Iterator[str]:
+def area_held(source: Source, area: Geometry | None) -> Geometry | None:
+    """The part of an area that a source holds: all that it holds where no area is asked for.
+
+    Raises:
+        AreaError: It holds nothing of the area.
+    """
+    held = source.area if isinstance(source, Confined) else None
+    if area is None or held is None:
+        return area or held
+    shared = common(area, held)
+    if shared is None:
+        raise AreaError(
+            f"the area of interest ({lonlat(area)}) shares nothing with what was fetched ({source.name})",
+            expected=f"an area that does, within {lonlat(held)}",
+            todo="fetch a stack of it, or leave --aoi out to map what was fetched",
+        )
+    return shared
+
+
+def uncovered(source: Source, area: Geometry | None) -> Iterator[str]:
     """Says how much of the area of interest a local stack does not cover, if any."""
     if area is None or source.grid is None:
         return
-    local = area.to_crs(crs_of(grid))
-    outside = 1 - (local & source.grid.extent).area / local.area
+    held, local = area_held(source, area), area.to_crs(crs_of(source.grid))
+    covered = held.to_crs(crs_of(source.grid)) & source.grid.extent if held else source.grid.extent
+    outside = 1 - covered.area / local.area
     if outside > 1e-6:
         yield f"{outside:.1%} of the area of interest lies outside the stack and is left out"
 

@@ -23,6 +23,7 @@ from geocomiss.stack import (
     groups_of,
     new_stack,
     origin_of,
+    read_area,
     read_stack,
     window,
 )
@@ -40,10 +41,12 @@ class StoredSource:
 
     def __init__(self, path: Path) -> None:
         stack = read_stack(path)
+        groups = groups_of(stack)
         self._path, self._origin = path, origin_of(stack)
-        self._stack = new_stack(
-            {name: _hollow(each) for name, each in groups_of(stack).items()}, self._origin
-        )
+        self._stack = new_stack({name: _hollow(each) for name, each in groups.items()}, self._origin)
+        self._sides = {name: _side(each) for name, each in groups.items()}
+        self.area = read_area(path)
+        """See `Confined.area`: where it was fetched."""
         self.name = f"stack {path.name}"
 
     @staticmethod
@@ -95,7 +98,8 @@ class StoredSource:
         whole, groups = groups_of(self._stack), {}
         for name, group in groups_of(window(self._stack, rows, cols, self.grid)).items():
             on_grid = same_grid(grid_of_group(whole[name]), self.grid)
-            groups[name] = _lazy(self._path, name, group, (rows.start, cols.start) if on_grid else (0, 0))
+            corner = (rows.start, cols.start) if on_grid else (0, 0)
+            groups[name] = _lazy(self._path, name, group, self._sides[name], corner)
         cut = cut_to_season(new_stack(groups, self._origin), season)
         return new_stack(
             {name: group.drop_encoding() for name, group in groups_of(cut).items()}, origin_of(cut)
@@ -111,13 +115,18 @@ def _hollow(group: xr.Dataset) -> xr.Dataset:
     return group.map(hollow, keep_attrs=True)
 
 
-def _lazy(path: Path, modality: str, group: xr.Dataset, corner: tuple[int, int]) -> xr.Dataset:
+def _side(group: xr.Dataset) -> int:
+    """Pixels a side of the blocks of a stored modality."""
+    return max(int(side) for band in group.data_vars.values() for side in band.encoding["chunks"][-2:])
+
+
+def _lazy(path: Path, modality: str, group: xr.Dataset, side: int, corner: tuple[int, int]) -> xr.Dataset:
     """A window of arrays with their values, read in tasks that say which stack is damaged."""
 
     def lazy(band: xr.DataArray) -> xr.DataArray:
         read = functools.partial(_read, path.absolute(), modality, str(band.name))
         key = (path.absolute() / METADATA, modality, band.name)
-        return band.copy(data=files.lazy_array(read, band.shape, band.dtype, key, files.CHUNK, corner))
+        return band.copy(data=files.lazy_array(read, band.shape, band.dtype, key, side, corner))
 
     return group.map(lazy, keep_attrs=True)
 

@@ -29,6 +29,7 @@ from geocomiss.stack.season import (
 )
 from geocomiss.stack.spots import read_spots
 from geocomiss.stack.store import (
+    read_area,
     read_stack,
     write_stack,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "new_stack",
     "origin_of",
     "periods",
+    "read_area",
     "read_spots",
     "read_stack",
     "series_at",

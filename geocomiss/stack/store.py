@@ -1,36 +1,44 @@
-"""Stacks on disk: a Zarr folder that appears under its name only when it is whole."""
+"""Stacks on disk: a Zarr folder that appears under its name only when it is whole.
+
+An area that the stack was asked for is stored with it: blocks in which none of it lies are neither read nor
+stored. What is missing elsewhere was not asked for, which is not the same as not seen.
+"""
 
 import shutil
-from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+import numpy as np
+import shapely
 import xarray as xr
-from dask.callbacks import Callback
+import zarr
+from odc.geo import CRS, Geometry
 
 from geocomiss.errors import StackError
+from geocomiss.grid import crs_text
 from geocomiss.stack.layout import FORMAT, new_stack, origin_of
+from geocomiss.stack.writing import Progress, Writing
 
-BLOCK: Final = 256
-"""Pixels a side of blocks, where those of a source are of several sizes."""
-Progress = Callable[[int, int], None]
-"""Told (tasks done, tasks in all)."""
+AREA: Final = "area"
+"""Array of the root that holds the area as WKB, a byte each, with its CRS as an attribute."""
 
 
-def write_stack(stack: xr.DataTree, path: Path, progress: Progress | None = None) -> None:
+def write_stack(
+    stack: xr.DataTree, path: Path, progress: Progress | None = None, area: Geometry | None = None
+) -> None:
     """Write a stack as Zarr, replacing one that is there. The name appears when it is whole.
 
     Args:
         stack: A stack, lazy or not.
         path: The folder.
-        progress: Told (tasks done, tasks in all).
+        progress: Told (steps done, steps in all).
+        area: Where its values were asked for, stored with it; None: everywhere.
     """
     partial = path.with_name(f".{path.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        # the encoding of the file that values came from would round them and chunk them its way
-        with _Telling(progress):
-            stack.map_over_datasets(_stored).to_zarr(partial, mode="w", consolidated=False)
+        _root(stack, area).to_zarr(partial, mode="w", consolidated=False)
+        Writing(stack, partial, area).write(progress)
         if path.exists():
             shutil.rmtree(path)
         partial.rename(path)
@@ -47,11 +55,7 @@ def read_stack(path: Path) -> xr.DataTree:
     try:
         stack = xr.open_datatree(path, engine="zarr", chunks={}, consolidated=False)
     except (OSError, ValueError, KeyError) as error:
-        raise StackError(
-            f"{path} cannot be read as a stack ({error})",
-            expected="a Zarr folder written by `geocomiss fetch`",
-            todo="fetch it again",
-        ) from error
+        raise _unreadable(path, error) from error
     if stack.attrs.get("geocomiss_stack") != FORMAT:
         raise StackError(
             f"{path} has stack layout {stack.attrs.get('geocomiss_stack', 'none')}",
@@ -62,23 +66,33 @@ def read_stack(path: Path) -> xr.DataTree:
     return new_stack(groups, origin_of(stack))
 
 
-def _stored(group: xr.Dataset) -> xr.Dataset:
-    """In blocks of one size, as Zarr wants it, and without the coding of the file that values came from."""
-    sides = [group.chunksizes.get(dim, ()) for dim in ("y", "x")]
-    uneven = any(len({*each[:-1]}) > 1 or (each and each[-1] > each[0]) for each in sides)
-    plain = group.drop_encoding()
-    return plain.chunk(y=BLOCK, x=BLOCK) if uneven else plain
+def read_area(path: Path) -> Geometry | None:
+    """The area that a stored stack was asked for; None: all over its grid.
+
+    Raises:
+        StackError: It is damaged.
+    """
+    if not (path / AREA).is_dir():
+        return None
+    try:
+        stored = zarr.open_array(path / AREA, mode="r")
+        crs = CRS(str(stored.attrs["crs"]))
+        return Geometry(shapely.from_wkb(np.asarray(stored[:]).tobytes()), crs)
+    except (OSError, ValueError, KeyError, RuntimeError, shapely.errors.ShapelyError) as error:
+        raise _unreadable(path, error) from error
 
 
-class _Telling(Callback):
-    """Tell a user of Dask's finished tasks."""
+def _unreadable(path: Path, error: Exception) -> StackError:
+    return StackError(
+        f"{path} cannot be read as a stack ({error})",
+        expected="a Zarr folder written by `geocomiss fetch`",
+        todo="fetch it again",
+    )
 
-    def __init__(self, progress: Progress | None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._progress = progress
 
-    def _posttask(self, key: Hashable, result: Any, dsk: Any, state: dict[str, Any], worker_id: Any) -> None:
-        if self._progress:
-            done = len(state["finished"])
-            left = sum(len(state[each]) for each in ("ready", "waiting", "running"))
-            self._progress(done, done + left)
+def _root(stack: xr.DataTree, area: Geometry | None) -> xr.Dataset:
+    """What a stack says of itself."""
+    if area is None or area.crs is None:
+        return xr.Dataset(attrs=stack.attrs)
+    stored = np.frombuffer(shapely.to_wkb(area.geom), np.uint8)
+    return xr.Dataset({AREA: ("byte", stored, {"crs": crs_text(area.crs)})}, attrs=stack.attrs)

@@ -116,15 +116,18 @@ def test_the_network_computes_as_fast_as_the_best_matrix_product(precision, figu
     with torch.inference_mode():
         works, operations = _products(NUMBERS[precision])
         first = _fastest(works, SLOW)
-        chosen = max(works, key=lambda key: operations[key] / first[key])
+        ranked = sorted(works, key=lambda key: first[key] / operations[key])
+        chosen = {"best": ranked[0], "mm": next(key for key in ranked if key[0] == "mm")}
         # as many tries of the one as of the other: among many a lucky one is found more often
-        seconds = _fastest({"product": works[chosen], "network": _network(precision)}, ROUNDS)
-    best = operations[chosen] / seconds["product"]
+        turns = {name: works[key] for name, key in chosen.items()} | {"network": _network(precision)}
+        seconds = _fastest(turns, ROUNDS)
+    best, plain = (operations[key] / seconds[name] for name, key in chosen.items())
     flops = PIXELS * operations_of_a_pixel() / seconds["network"]
     figure(
         f"Co-Miss, full, {precision}, from a batch to class and confidence",
         f"{PIXELS / seconds['network']:,.0f} pixels/s and core, {flops / 1e9:.0f} GFLOP/s: "
-        f"{flops / best:.0%} of the best matrix product ({best / 1e9:.0f})",
+        f"{flops / best:.0%} of the best matrix product ({best / 1e9:.0f}), "
+        f"{flops / plain:.0%} of the best torch.mm ({plain / 1e9:.0f})",
     )
     assert flops > TARGET * best
 

@@ -28,6 +28,7 @@ from scattered import SIDE, corners, stack_of_real_blocks, write_fields
 from stac_season import add_season, area, model_for
 from stac_server import serving
 
+from geocomiss.fetching import FetchRequest, fetch_stack
 from geocomiss.mapping import MapRequest, make_map
 from geocomiss.nets import SIZES, EncoderSize
 
@@ -51,6 +52,30 @@ def test_spread_fields_beside_packed_ones_in_a_stored_stack(tmp_path: Path, figu
     found = {layout: mapped(tmp_path, source, PIXELS, FIELDS, layout) for layout in ("packed", "spread")}
     told(figure, f"{FIELDS:,} fields of 1 ha in {PIXELS // 100} km a side, stored stack, compact", found)
     assert found["spread"]["peak_mb"] < 1.5 * found["packed"]["peak_mb"]
+
+
+def test_a_stack_fetched_of_spread_fields_beside_one_of_all_between_them(
+    tmp_path: Path, figure: Figure
+) -> None:
+    whole = stack_of_real_blocks(tmp_path / "whole.zarr", PIXELS)
+    grid = box(PIXELS)
+    fields = write_fields(tmp_path / "fields.gpkg", grid, corners(grid, FIELDS, spread=True))
+    before, begin = _read(), time.process_time()
+    fetched = fetch_stack(FetchRequest(str(whole), tmp_path / "fields.zarr", str(fields))).path
+    took, read = time.process_time() - begin, _read() - before
+    size = sum(each.stat().st_size for each in fetched.rglob("*") if each.is_file())
+    figure(
+        f"fetching {FIELDS:,} fields of 1 ha in {PIXELS // 100} km a side from a stored stack",
+        f"{took:.1f} processor seconds, {read / 1e6:,.0f} MB read, {size / 1e6:,.0f} MB written",
+    )
+    found = {source.stem: mapped(tmp_path, source, PIXELS, FIELDS, "spread") for source in (whole, fetched)}
+    one, other = found["fields"], found["whole"]
+    figure(
+        "a map of them from either stack",
+        f"{one['seconds']:.1f} instead of {other['seconds']:.1f} processor seconds, "
+        f"{one['bytes'] / 1e6:,.0f} instead of {other['bytes'] / 1e6:,.0f} MB read",
+    )
+    assert 4 * one["bytes"] < other["bytes"]
 
 
 def test_the_same_number_of_fields_in_a_box_sixteen_times_as_large(tmp_path: Path, figure: Figure) -> None:
@@ -99,9 +124,14 @@ def test_spread_fields_beside_packed_ones_in_a_catalogue(
     told(figure, f"{FEW} fields of 1 ha in {IMAGES / 100:.0f} km a side, catalogue on loopback", found)
 
 
+def box(side: int) -> GeoBox:
+    """The pixels around all fields."""
+    return GeoBox((side, side), Affine(10, 0, 640000, 0, -10, 5610000), "EPSG:32631")
+
+
 def mapped(folder: Path, source: Path, side: int, number: int, layout: str) -> dict[str, float]:
     """What a map of so many fields in a stored stack takes."""
-    grid = GeoBox((side, side), Affine(10, 0, 640000, 0, -10, 5610000), "EPSG:32631")
+    grid = box(side)
     model = folder / "model"
     if not model.exists():
         untrained(folder, preset="compact")

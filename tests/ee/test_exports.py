@@ -20,6 +20,7 @@ from filelock import FileLock
 from gappy import untrained_for
 from typer.testing import CliRunner
 
+from geocomiss.aoi import read_aoi
 from geocomiss.errors import GeocomissError, MapError, SourceError
 from geocomiss.exporting import (
     CollectRequest,
@@ -38,7 +39,7 @@ from geocomiss.recipes import RECIPES
 from geocomiss.sources.base import EarthEngine
 from geocomiss.sources.ee.pieces import pieces
 from geocomiss.sources.exports.manifest import MANIFEST, read_manifest
-from geocomiss.stack import groups_of, origin_of, read_stack
+from geocomiss.stack import groups_of, origin_of, read_area, read_stack
 from geocomiss_cli import main as entry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,6 +90,7 @@ def test_the_stack_collected_is_the_stack_fetched(
     whole = FetchRequest("ee", tmp_path / "f.zarr", BOX, SEASON, crs="EPSG:32631", ee=request_.ee)
     fetched = fetch_stack(whole)
     assert_same(tmp_path / "c.zarr", tmp_path / "f.zarr")
+    assert read_area(tmp_path / "c.zarr") == read_area(tmp_path / "f.zarr") == read_aoi(BOX).geometry
     assert set(collected.notes) <= set(fetched.notes) and "1 cells of sea" in " ".join(collected.notes)
     one, other = (origin_of(read_stack(tmp_path / name)) for name in ("c.zarr", "f.zarr"))
     assert one.source == "Earth Engine, export ex"

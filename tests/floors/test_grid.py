@@ -10,6 +10,7 @@ from odc.geo import CRS, Geometry
 from odc.geo.geobox import GeoBox
 from pyproj import Geod, Transformer
 
+from geocomiss.covering import Covering
 from geocomiss.errors import AreaError
 from geocomiss.grid import (
     cells_of,
@@ -17,7 +18,6 @@ from geocomiss.grid import (
     crop,
     crs_text,
     grid_of,
-    inside,
     pixel_hectares,
     same_grid,
     tiles_of,
@@ -145,17 +145,17 @@ def test_inside_is_the_same_whatever_the_window(area: Geometry, size: int) -> No
     grid = grid_of(area, "auto", 60.0)
     assume(grid.height * grid.width < 200_000)
     size = max(size, grid.height // 4, grid.width // 4)
-    whole = inside(area, grid, grid)
+    whole = Covering(area, grid).inside(grid)
     parts = np.zeros_like(whole)
     for tile in tiles_of(grid, size):
-        parts[tile.y, tile.x] = inside(area, tile.geobox, grid)
+        parts[tile.y, tile.x] = Covering(area, grid).inside(tile.geobox)
     np.testing.assert_array_equal(parts, whole)
 
 
 def test_inside_counts_pixels_by_their_centre() -> None:
     grid = utm(12, 12)
     polygon = shapely.Polygon([(600_012, 5_599_995), (600_101, 5_599_961), (600_055, 5_599_890)])
-    found = inside(Geometry(polygon, "EPSG:32631"), grid, grid)
+    found = Covering(Geometry(polygon, "EPSG:32631"), grid).inside(grid)
     x, y = centres(grid)
     slow = [[polygon.contains(shapely.Point(x[col], y[row])) for col in range(12)] for row in range(12)]
     np.testing.assert_array_equal(found, slow)

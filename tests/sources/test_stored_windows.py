@@ -9,23 +9,21 @@ import xarray as xr
 from gappy import GRID, SEASON, gappy_groups, store
 from hollow import hollow_stack
 
-from geocomiss.sources import files
 from geocomiss.sources.stored import StoredSource
-from geocomiss.stack import groups_of, read_stack
+from geocomiss.stack import groups_of, read_stack, writing
 
 SIDE = 16
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return store(tmp_path_factory.mktemp("windows"), gappy_groups())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writing, "BLOCK", SIDE)
+        return store(tmp_path_factory.mktemp("windows"), gappy_groups())
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_any_window_holds_what_the_file_does_there_in_blocks_of_the_file(
-    path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "CHUNK", SIDE)
+def test_any_window_holds_what_the_file_does_there_in_blocks_of_the_file(path: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     rows, cols = (slice(*np.sort(rng.choice(size + 1, 2, replace=False))) for size in GRID.shape)
     found = groups_of(StoredSource(path).open(GRID[rows, cols], SEASON))

@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 
 from geocomiss.composite import ndvi_bands
 from geocomiss.composite.clouds import SCORE_RULE
+from geocomiss.covering import Covering
 from geocomiss.errors import AreaError, SourceError
 from geocomiss.grid import tiles_of, window_in
 from geocomiss.modalities import IMAGING, MODALITIES
@@ -214,7 +215,12 @@ class EarthEngineSource:
         most = self._reading.ee.max_eecu_hours
         if most is None:
             return
-        found = self.estimate(list(self.needs(grid, season)), TRIALS)
+        covering = Covering(self._reading.area, grid) if self._reading.area else None
+
+        def wanted(block: GeoBox) -> bool:
+            return covering is None or bool(covering.inside(block).any())
+
+        found = self.estimate(list(self.needs(grid, season, wanted)), TRIALS)
         if found.eecu_hours is not None and found.eecu_hours > most:
             raise SourceError(
                 f"an estimate of {found.eecu_hours:.3g} EECU-hours for what is left",

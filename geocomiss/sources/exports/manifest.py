@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
+import shapely
 import xarray as xr
 from affine import Affine
-from odc.geo import CRS
+from odc.geo import CRS, Geometry
 from odc.geo.geobox import GeoBox
+from shapely.errors import ShapelyError
 
 from geocomiss.errors import GeocomissError, SourceError, unwritable
 from geocomiss.grid import crs_of, crs_text
@@ -116,6 +118,8 @@ class Manifest:
     """The files."""
     ee_url: str | None = None
     """Address at which it was started, without anything secret; None: Google's, or an older manifest."""
+    area: Geometry | None = None
+    """Where it was asked for: tiles without any of it were not exported. None: an older manifest."""
 
     def of_kind(self, kind: Kind) -> tuple[Part, ...]:
         """Parts that hold the same."""
@@ -138,6 +142,7 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
         "bands": manifest.bands,
         "wanted": manifest.wanted,
         "ee_url": manifest.ee_url,
+        "area": _stated(manifest.area),
         "parts": [vars(part) | {"grid": _told(part.grid)} for part in manifest.parts],
     }
     partial = folder / f"{MANIFEST}.partial"
@@ -168,7 +173,7 @@ def read_manifest(folder: Path) -> Manifest:
         values = json.loads(path.read_text(encoding="utf-8"))
         _check_version(folder, values)
         return _manifest(values)
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, GeocomissError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, ShapelyError, GeocomissError) as error:
         if isinstance(error, _Version):
             raise
         raise SourceError(
@@ -207,6 +212,7 @@ def _manifest(values: Mapping[str, Any]) -> Manifest:
             for each in values["parts"]
         ),
         ee_url=_address(values.get("ee_url")),  # manifests of before it was remembered have none
+        area=_area(values.get("area")),  # likewise
     )
 
 
@@ -214,6 +220,15 @@ def _address(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise TypeError("an address that is no text")
+
+
+def _stated(area: Geometry | None) -> dict[str, str] | None:
+    """An area as JSON, with all bits of its coordinates."""
+    return {"crs": str(area.crs), "wkb": area.geom.wkb_hex} if area else None
+
+
+def _area(values: Mapping[str, str] | None) -> Geometry | None:
+    return Geometry(shapely.from_wkb(values["wkb"]), values["crs"]) if values else None
 
 
 def _bands(values: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:

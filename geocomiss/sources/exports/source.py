@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
 
 from geocomiss.composite import ndvi, step_starts
@@ -106,6 +107,11 @@ class ExportedSource:
     def held(self) -> Calendar:
         """Its time steps."""
         return self._manifest.origin.calendar
+
+    @property
+    def area(self) -> Geometry | None:
+        """See `Confined.area`: where it was asked for."""
+        return self._manifest.area
 
     @cached_property
     def stack(self) -> xr.DataTree:
