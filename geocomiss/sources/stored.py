@@ -49,6 +49,10 @@ class StoredSource:
         """See `Confined.area`: where it was fetched."""
         self.name = f"stack {path.name}"
 
+    def __reduce__(self) -> tuple[type["StoredSource"], tuple[Path]]:
+        """Another process opens the folder itself: arrays without values would travel as if they had some."""
+        return StoredSource, (self._path.absolute(),)
+
     @staticmethod
     def recognise(path: Path) -> bool:
         """Whether a folder is a Zarr group that calls itself a stack of ours."""

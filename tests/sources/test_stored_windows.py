@@ -1,5 +1,6 @@
 """Windows of a stored stack: the values of the file, in its blocks, at a cost that does not grow with it."""
 
+import pickle
 from itertools import accumulate
 from pathlib import Path
 
@@ -45,3 +46,16 @@ def test_a_window_is_told_by_its_corner_and_not_by_a_list_of_its_blocks(tmp_path
         for band in group.data_vars.values():
             layers = band.data.__dask_graph__().layers
             assert not any(layer.is_materialized() for layer in layers.values()), name
+
+
+def test_a_source_travels_to_other_processes_as_the_name_of_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hollow_stack(tmp_path / "stack.zarr", 2000)
+    monkeypatch.chdir(tmp_path)
+    sent = pickle.dumps(StoredSource(Path("stack.zarr")))
+    assert len(sent) < 1000
+    monkeypatch.chdir("/")
+    source = pickle.loads(sent)
+    assert source.grid.shape == (2000, 2000)
+    assert source.name == "stack stack.zarr"
