@@ -76,9 +76,10 @@ def composite_optical(scenes: xr.Dataset, calendar: Calendar, recipe: Recipe, pi
     if recipe.optical_compositing == "best-pixel":
         result = _best_pixel(bands, scenes, calendar, recipe, pixel)
     else:
-        clear = bands.where(usable(scenes, recipe, pixel))
-        result = clear.map(lambda band: by_step(band, calendar, median), keep_attrs=True)
-        result[COUNT] = observations(clear, calendar)
+        # band by band: a copy of all of them would double what a block takes
+        clear = usable(scenes, recipe, pixel)
+        result = bands.map(lambda band: by_step(band.where(clear), calendar, median), keep_attrs=True)
+        result[COUNT] = observations(bands, calendar, clear)
     return _with_ndvi(result, recipe)
 
 
@@ -167,9 +168,9 @@ def _best_pixel(
 ) -> xr.Dataset:
     """One whole observation per step: the best SCL class, then the date nearest to the middle."""
     cost = preference(scenes[SCL]) * np.float32(1000) + middle_distance(scenes["time"], calendar)
-    picked = bands.where(chosen(cost.where(usable(scenes, recipe, pixel)), calendar))
-    result = picked.map(lambda band: by_step(band, calendar, mean), keep_attrs=True)
-    result[COUNT] = observations(picked, calendar).assign_attrs(count_kind="composite")
+    picked = chosen(cost.where(usable(scenes, recipe, pixel)), calendar)
+    result = bands.map(lambda band: by_step(band.where(picked), calendar, mean), keep_attrs=True)
+    result[COUNT] = observations(bands, calendar, picked).assign_attrs(count_kind="composite")
     return result
 
 

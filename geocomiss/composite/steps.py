@@ -39,11 +39,17 @@ def in_season(scenes: xr.Dataset, calendar: Calendar) -> xr.Dataset:
     times = scenes["time"].values
     order = np.argsort(times, kind="stable")
     within = order[step_index(times[order], calendar) >= 0]
-    cut = scenes.isel(time=within if within.size else order[:1])
+    cut = scenes.isel(time=_run(within if within.size else order[:1]))
     if not cut.sizes["time"]:
         return cut.compute()
     lazy = any(band.chunks for band in cut.data_vars.values())
     return cut.unify_chunks().chunk(time=-1) if lazy else cut
+
+
+def _run(at: NDArray[np.int64]) -> NDArray[np.int64] | slice:
+    """Places that follow one another as a slice: that copies nothing."""
+    follow = at.size > 0 and bool((np.diff(at) == 1).all())
+    return slice(int(at[0]), int(at[-1]) + 1) if follow else at
 
 
 def by_step(band: xr.DataArray, calendar: Calendar, rule: StepRule) -> xr.DataArray:
@@ -67,10 +73,16 @@ def by_step(band: xr.DataArray, calendar: Calendar, rule: StepRule) -> xr.DataAr
     return dated.transpose("time", *(dim for dim in band.dims if dim != "time"))
 
 
-def observations(scenes: xr.Dataset, calendar: Calendar) -> xr.DataArray:
-    """Dates of each step on which any band was observed: `(time, y, x)` int16."""
+def observations(scenes: xr.Dataset, calendar: Calendar, clear: xr.DataArray | bool = True) -> xr.DataArray:
+    """Dates of each step on which any band was observed: `(time, y, x)` int16.
+
+    Args:
+        scenes: The bands `(time, y, x)`.
+        calendar: T steps.
+        clear: Observations `(time, y, x)` that count; True: all.
+    """
     finite = (band.notnull() & (abs(band) != np.inf) for band in scenes.data_vars.values())
-    seen: xr.DataArray = functools.reduce(operator.or_, finite)
+    seen: xr.DataArray = functools.reduce(operator.or_, finite) & clear
     total = by_step(seen, calendar, lambda values: values.sum(axis=-1, dtype=np.float32))
     return total.astype(np.int16)
 

@@ -6,7 +6,7 @@ from odc.geo.geobox import GeoBox
 
 from geocomiss.checkpoint import Checkpoint
 from geocomiss.errors import MapError
-from geocomiss.mapping.memory import AHEAD, PROCESS, Memory, memory_of
+from geocomiss.mapping.memory import AHEAD, PLANNER, Memory, memory_of
 from geocomiss.mapping.request import MapRequest
 from geocomiss.maps import read_summary
 from geocomiss.tiling import TILES, WorkFolder
@@ -63,7 +63,7 @@ def share_of(request: MapRequest) -> float | None:
     """
     if request.memory is None:
         return None
-    return (request.memory - PROCESS) / request.workers if request.workers else float(request.memory)
+    return (request.memory - PLANNER) / request.workers if request.workers else float(request.memory)
 
 
 def _begun_with(request: MapRequest) -> int:

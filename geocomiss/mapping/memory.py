@@ -33,6 +33,9 @@ FEWEST: Final = 4096
 PROCESS: Final = 550e6
 """Bytes of a process that has planned a map: Python, libraries, the graph of a large stack. 470 MB at 1,100
 pixels a side."""
+PLANNER: Final = 720e6
+"""Bytes of one that has planned a map and puts together what workers computed: it has tried the network, too.
+627 MB for 64 pixels a side of the simulated world, 703 for 1,000."""
 CACHE: Final = 64
 """MB of GDAL's block cache: its default is 5 % of the machine's memory, for each process."""
 BLOCKS: Final = 128e6

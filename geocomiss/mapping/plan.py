@@ -186,6 +186,13 @@ class Plan:
         area = self.within_area(tile)
         return area & self.mask.read(tile.geobox, self.grid) if self.mask and area.any() else area
 
+    def pixels(self, tile: Tile) -> int:
+        """How many pixels of a tile are to be mapped; where the mask is damaged, all of the area."""
+        area = self.within_area(tile)
+        if self.mask and area.any():
+            area &= self.mask.read_or_all(tile.geobox, self.grid)
+        return int(area.sum())
+
     def arithmetic(self) -> dict[str, str]:
         """What the last bits of a result depend on here; empty where that cannot be told."""
         known = {"engine": str(ARITHMETIC), "torch": str(torch.__version__)}
@@ -230,7 +237,12 @@ class Plan:
             "tile": self.request.tile,
             "smooth": self.request.smooth,
             "minimum_mapping_unit": self.request.mapping_unit,
-            "layers": [[each.name, each.every, *each.band_names] for each in self.further],
+            # which layers there are follows from these and the above, and so does what is in them
+            "probabilities": self.request.probabilities,
+            "applicability": self.request.applicability,
+            "legend": [each.name for each in self.classes]
+            if self.request.probabilities and self.request.legend
+            else None,
             "geocomiss": __version__,
             "arithmetic": self.arithmetic(),
         }

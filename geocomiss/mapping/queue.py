@@ -64,8 +64,6 @@ class Queue:
         self.kept = 0
         """Pixels classified in tiles that this run did not compute: an earlier one did, or a worker that
         died."""
-        self.passed = 0
-        """Pixels, wanted or not, of the tiles that were done before."""
         self._peaks: dict[str, int] = {}
         self._kept_peak = 0
         self._attempts: dict[str, int] = {}
@@ -78,9 +76,8 @@ class Queue:
                 missing.append(tile)
             else:
                 self.done[tile.name] = record
-                self.kept += _classified(record)
+                self.kept += classified(record)
                 self._kept_peak = max(self._kept_peak, record.peak)
-                self.passed += tile.geobox.height * tile.geobox.width
         # what failed before comes last: it must not keep a run from going on
         self._waiting = deque(sorted(missing, key=lambda tile: store.failed_before(tile)))
 
@@ -99,7 +96,7 @@ class Queue:
         self._store.note_worries(self._worries())
         self.done[tile.name] = record = outcome.record
         self._peaks[record.writer] = max(self._peaks.get(record.writer, 0), record.peak)
-        self.kept += 0 if outcome.seconds else _classified(outcome.record)
+        self.kept += 0 if outcome.seconds else classified(outcome.record)
 
     def fail(self, tile: Tile, error: Exception) -> None:
         """Note that a tile failed.
@@ -146,7 +143,7 @@ class Queue:
         ) from self._last
 
 
-def _classified(record: Record) -> int:
+def classified(record: Record) -> int:
     """Pixels of a tile in the area and the mask."""
     return record.counts.looked_at if record.counts else 0
 

@@ -15,7 +15,7 @@ from geocomiss.sources.base import EarthEngine
 
 OnMismatch = Literal["refuse", "drop", "allow"]
 Progress = Callable[[int, int], None]
-"""Told (pixels done, pixels in all)."""
+"""Told (pixels mapped, pixels to be mapped)."""
 
 SHIPPED_MODEL: Final = "simulated"
 """The shipped model of the simulated world."""

@@ -38,7 +38,7 @@ def map_one(
 
     Args:
         request: What to map.
-        progress: Told (pixels done, pixels in all).
+        progress: Told (pixels mapped, pixels to be mapped).
         again: Whether a finished map with the same arguments may be replaced, as one without tiles that
             failed.
 
@@ -106,8 +106,8 @@ def _map_tiles(plan: Plan, store: TileStore, queue: Queue, clock: Clock, progres
     Raises:
         TilesFailed: Some tiles failed, and a map without them is not asked for.
     """
-    pixels = sum(tile.geobox.height * tile.geobox.width for tile in plan.tiles())
-    told = Teller(clock, pixels, queue.passed, progress)
+    pixels = sum(map(plan.pixels, plan.tiles())) if progress else 0  # where nobody looks, it is not counted
+    told = Teller(clock, pixels, queue.kept, progress)
     if plan.request.by_workers:
         from geocomiss.mapping.crew import Crew, map_with  # one process alone needs no cluster
 

@@ -11,7 +11,7 @@ from geocomiss.mapping.ahead import reading_ahead
 from geocomiss.mapping.clock import Clock
 from geocomiss.mapping.compute import Gathered, gather, map_tile
 from geocomiss.mapping.plan import Plan
-from geocomiss.mapping.queue import Outcome, Queue
+from geocomiss.mapping.queue import Outcome, Queue, classified
 from geocomiss.mapping.request import Progress
 from geocomiss.mapping.tiles import TileStore
 from geocomiss.stack import swept
@@ -32,25 +32,25 @@ class Teller:
 
     Args:
         clock: Of the run.
-        total: Pixels of all tiles.
-        passed: Pixels of those that were done before.
-        progress: Told (pixels done, pixels in all).
+        total: Pixels to be mapped, of all tiles.
+        kept: Those of tiles that were done before.
+        progress: Told (pixels mapped, pixels to be mapped).
     """
 
-    def __init__(self, clock: Clock, total: int, passed: int, progress: Progress | None) -> None:
-        self._clock, self._total, self._done, self._progress = clock, total, passed, progress
-        if progress and passed:
-            progress(passed, total)
+    def __init__(self, clock: Clock, total: int, kept: int, progress: Progress | None) -> None:
+        self._clock, self._total, self._done, self._progress = clock, total, kept, progress
+        if progress and kept:
+            progress(kept, total)
 
     def within(self, tile: Tile, done: int, of: int) -> None:
-        """Progress within a tile is in proportion to the pixels classified."""
+        """Of a tile, `done` of `of` pixels are classified."""
         if self._progress:
-            self._progress(self._done + _size(tile) * done // max(of, 1), self._total)
+            self._progress(self._done + done, self._total)
 
     def finished(self, tile: Tile, outcome: Outcome) -> None:
         """Add what a tile took."""
         self._clock.add(outcome.seconds, outcome.pixels)
-        self._done += _size(tile)
+        self._done += classified(outcome.record)
         if self._progress:
             self._progress(self._done, self._total)
 
@@ -106,7 +106,3 @@ def compute(
 
 def _within(told: Told, tile: Tile) -> Callable[[int, int], None]:
     return lambda done, of: told.within(tile, done, of)
-
-
-def _size(tile: Tile) -> int:
-    return int(tile.geobox.height * tile.geobox.width)

@@ -47,7 +47,7 @@ def make_map(request: MapRequest, progress: Progress | None = None) -> MapReport
 
     Args:
         request: What to map.
-        progress: Told (pixels done, pixels in all).
+        progress: Told (pixels mapped, pixels to be mapped).
 
     Raises:
         GeocomissError: Input that cannot be used; nothing half-written stays, except finished

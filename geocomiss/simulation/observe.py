@@ -17,6 +17,7 @@ from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar, add_months, today
 from geocomiss.simulation.optical import optical_scenes
+from geocomiss.simulation.orbits import optical_passes
 from geocomiss.simulation.places import Places
 from geocomiss.simulation.radar import POLARISATIONS, radar_scenes
 from geocomiss.simulation.spectra import OPTICAL
@@ -46,6 +47,15 @@ def observe_optical(seed: int, places: Places, season: Calendar, recipe: Recipe,
         name: (_DIMS, band.reshape(shape)) for name, band in zip(OPTICAL, scenes.bands, strict=True)
     } | {SCL: (_DIMS, scenes.scl.reshape(shape)), SCORE: (_DIMS, SCORES[scenes.scl].reshape(shape))}
     return composite_optical(_dated(variables, scenes.passes.days), season, recipe, pixel)
+
+
+def most_optical(seed: int, places: Places, season: Calendar) -> int:
+    """Most optical acquisitions of a block that lies among places, all over them, in a season.
+
+    Two swaths meet in a block at most, each with days of its own.
+    """
+    passes = optical_passes(seed, places, *_observed(season))
+    return min(len(passes.days), 2 * int(passes.seen.sum(0).max(initial=0)))
 
 
 def observe_radar(seed: int, places: Places, season: Calendar, recipe: Recipe) -> xr.Dataset:

@@ -11,7 +11,7 @@ from geocomiss.modalities import MODALITIES
 from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar
 from geocomiss.simulation.fields import cover
-from geocomiss.simulation.observe import observe_optical, observe_radar, observe_weather
+from geocomiss.simulation.observe import most_optical, observe_optical, observe_radar, observe_weather
 from geocomiss.simulation.places import Places, places_of
 from geocomiss.simulation.terrain import elevation, slope
 
@@ -34,6 +34,10 @@ class World:
     def optical(self, places: Places, season: Calendar, recipe: Recipe, pixel: float) -> xr.Dataset:
         """Optical steps, see `observe.observe_optical`."""
         return observe_optical(self.seed, places, season, recipe, pixel)
+
+    def acquisitions(self, places: Places, season: Calendar) -> int:
+        """Most optical acquisitions of a block, see `observe.most_optical`."""
+        return most_optical(self.seed, places, season)
 
     def radar(self, places: Places, season: Calendar, recipe: Recipe) -> xr.Dataset:
         """Radar steps, see `observe.observe_radar`."""

@@ -59,8 +59,27 @@ def lazy_steps(
     group = xr.Dataset(coords={"time": step_starts(season)})
     for number, variable in enumerate(variables):
         kind = np.int16 if variable == COUNT else np.float32
-        group[variable] = _DIMS, mapped(_layer, cube, number, np.dtype(kind), drop_axis=0, dtype=kind)
+        group[variable] = _DIMS, variable_of(cube, (number,), np.dtype(kind))
     return assign_grid(group, grid)
+
+
+def variable_of(cube: Any, at: tuple[int, ...], kind: np.dtype[Any]) -> Any:
+    """One variable of lazy blocks (variables, T, H, W): lazy (T, H, W), or (H, W).
+
+    Block by block: slicing would list every block of a large grid. Nor is an axis dropped by `map_blocks`,
+    which joins blocks along it: each of 14 variables copied whole blocks, and kept them as long as it lived.
+
+    Args:
+        cube: All blocks have all variables and steps.
+        at: Number of the variable; of the step too where only one is wanted.
+        kind: Of its numbers.
+    """
+    blockwise: Any = da.blockwise  # dask ships no types for it
+    axes = "vtyx"
+    empty = np.empty((0,) * (len(axes) - len(at)), kind)
+    return blockwise(
+        _picked, axes[len(at) :], cube, axes, at, None, kind, None, dtype=kind, meta=empty, concatenate=False
+    )
 
 
 def blocks_of(grid: GeoBox, tile: int) -> Iterator[GeoBox]:
@@ -77,8 +96,11 @@ def bands_made(modality: str, bands: Sequence[str], ndvi_from: tuple[str, str]) 
     return tuple(name for name in MODALITIES[modality].band_names if name in made)
 
 
-def _layer(block: NDArray[np.float32], number: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    return np.asarray(block[number], dtype)
+def _picked(block: Any, at: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
+    """A copy of a part of a block, which comes in a list for each axis that is left out."""
+    for _ in at:
+        (block,) = block
+    return np.array(block[at], kind)
 
 
 def _sides(size: int, tile: int) -> tuple[int, ...]:

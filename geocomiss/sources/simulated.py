@@ -5,7 +5,8 @@ block is simulated with the margin that compositing needs, all dates at once, so
 size of a block and not on the area.
 """
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,21 +27,39 @@ from geocomiss.simulation import World
 from geocomiss.simulation.orbits import PASS
 from geocomiss.simulation.places import METRES_PER_DEGREE, places_of
 from geocomiss.simulation.weather import CELLS_A_DEGREE
+from geocomiss.sources.base import Scenes
+from geocomiss.sources.blocks import variable_of
 from geocomiss.stack import COUNT, Origin, assign_grid, new_stack
 
 BLOCK: Final = 128
-"""Pixels a side of a block: a season's scenes of one take about 60 MB."""
+"""Most pixels a side of a block: a year of one takes 89 MB."""
+AT_WORK: Final = 4
+"""Blocks that are simulated at a time, on however many cores."""
+AT_ONCE: Final = threading.BoundedSemaphore(AT_WORK)
+DATE: Final = 58.0
+"""Bytes a pixel that an optical acquisition takes while a block is composited: twelve bands in float32, scene
+classes, clouds, and a band that is looked at."""
+STEP: Final = 56.0
+"""Bytes a pixel that a time step of the composite takes."""
+LEAST: Final = 2500.0
+"""Bytes a pixel of a short season, and of terrain: 2,380 were measured."""
+SPARE: Final = 1.25
+"""What is taken, in bytes of the arrays: memory comes in pieces, and 4 threads keep some each."""
+LOOKED_AT: Final = 8
+"""Places along a side of an area at which acquisitions are counted: swaths are far wider than blocks."""
 Simulate = Callable[[GeoBox], xr.Dataset]
 
 
-@dataclass(frozen=True)
+@dataclass
 class SimulatedSource:
-    """A source that simulates what it is asked for. Implements `Source`."""
+    """A source that simulates what it is asked for. Implements `Source`, `Compositing`."""
 
     recipe: Recipe
     """How its stacks are made; any recipe will do."""
     seed: int
     """Seed of the world."""
+    block: int = BLOCK
+    """Pixels a side of the blocks of what is opened."""
 
     @property
     def name(self) -> str:
@@ -67,6 +86,17 @@ class SimulatedSource:
         """None: it answers for any season."""
         return None
 
+    def scenes(self, grid: GeoBox, season: Calendar) -> Scenes:
+        """See `Compositing.scenes`: a block has all dates of a season in memory."""
+        everywhere = places_of(grid.zoom_to((LOOKED_AT, LOOKED_AT)).pad(1))
+        dates = World(self.seed).acquisitions(everywhere, season)
+        pixel = SPARE * max(LEAST, DATE * dates + STEP * season.number)
+        return Scenes(pixel, margin_pixels(self.recipe, pixel_metres(grid)), BLOCK, AT_WORK)
+
+    def cut(self, tile: int) -> None:
+        """See `Compositing.cut`."""
+        self.block = min(BLOCK, tile)
+
     def open(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
         """The stack of a grid and season, lazily (Dask). Steps in the future come back missing.
 
@@ -87,10 +117,10 @@ class SimulatedSource:
             return world.topography(places_of(part))
 
         groups = {
-            "optical": _lazy("optical", optical, grid, season),
-            "radar": _lazy("radar", radar, grid, season),
+            "optical": _lazy("optical", optical, grid, season, self.block),
+            "radar": _lazy("radar", radar, grid, season, self.block),
             "weather": self._weather(grid, season),
-            "topography": _lazy("topography", topography, grid, None),
+            "topography": _lazy("topography", topography, grid, None, self.block),
         }
         return new_stack(groups, Origin(self.name, recipe, season, simulated=True, radar_pass=PASS))
 
@@ -122,32 +152,35 @@ def weather_grid(grid: GeoBox) -> GeoBox:
     return GeoBox((top - bottom, right - left), affine, CRS("EPSG:4326"))
 
 
-def _lazy(name: str, simulate: Simulate, grid: GeoBox, season: Calendar | None) -> xr.Dataset:
-    """A modality as Dask arrays, one task a block for all its variables."""
+def _lazy(name: str, simulate: Simulate, grid: GeoBox, season: Calendar | None, size: int) -> xr.Dataset:
+    """A modality as Dask arrays, one task a block of `size` pixels a side for all its variables."""
     modality = MODALITIES[name]
     variables = (*modality.band_names, *((COUNT,) if modality.dynamic else ()))
     steps = season.number if season else 1
 
-    size = BLOCK
-
     def block(block_id: Any = None) -> NDArray[np.float32]:
         top, left = block_id[2] * size, block_id[3] * size
-        values = simulate(grid[top : min(top + size, grid.height), left : min(left + size, grid.width)])
-        return np.stack([_with_time(values[variable]) for variable in variables])
+        part = grid[top : min(top + size, grid.height), left : min(left + size, grid.width)]
+        return _simulated(simulate, part, variables)
 
     rows, cols = (_pieces(length, size) for length in (grid.height, grid.width))
     mapped: Any = da.map_blocks  # dask ships no types for it
     cube = mapped(block, chunks=((len(variables),), (steps,), rows, cols), dtype=np.float32, meta=_META)
     group = xr.Dataset()
     for number, variable in enumerate(variables):
-        # a block-wise pick, not a slice: slicing would list every block of a large grid
-        counts = variable == COUNT
-        kind, dropped = np.int16 if counts else np.float32, 0 if season else (0, 1)
-        layer = mapped(_layer, cube, number, bool(season), counts, drop_axis=dropped, dtype=kind)
+        kind = np.dtype(np.int16 if variable == COUNT else np.float32)
+        layer = variable_of(cube, (number,) if season else (number, 0), kind)
         group[variable] = (("time", "y", "x") if season else ("y", "x"), layer)
     if season:
         group = group.assign_coords(time=step_starts(season))
     return assign_grid(group, grid)
+
+
+def _simulated(simulate: Simulate, part: GeoBox, variables: Sequence[str]) -> NDArray[np.float32]:
+    """A block (variables, T, H, W), no more of them at a time than memory is reckoned for."""
+    with AT_ONCE:
+        values = simulate(part)
+        return np.stack([_with_time(values[variable]) for variable in variables])
 
 
 _META: Final = np.empty((0, 0, 0, 0), np.float32)
@@ -156,11 +189,6 @@ _META: Final = np.empty((0, 0, 0, 0), np.float32)
 def _with_time(values: xr.DataArray) -> NDArray[np.float32]:
     """(T, H, W), T = 1 where nothing changes over time."""
     return np.asarray(values.values if values.ndim == 3 else values.values[None], np.float32)
-
-
-def _layer(block: NDArray[np.float32], number: int, dynamic: bool, whole: bool) -> NDArray[Any]:
-    """One variable of a block (variables, T, H, W), in whole numbers if it counts."""
-    return np.asarray(block[number] if dynamic else block[number, 0], np.int16 if whole else np.float32)
 
 
 def _pieces(length: int, size: int) -> tuple[int, ...]:

@@ -28,6 +28,14 @@ LOCK: Final = "lock"
 """File that the planning process holds locked: the system lets go of it however the process ends."""
 PUBLISHED: Final = "published"
 """Empty file: only the summary of the map was still to be written."""
+FOLLOWS: Final = {
+    "bands": ("source", "model"),
+    "found": ("source", "area", "season"),
+    "min_steps": ("model",),
+    "precision": ("model",),
+    "readout": ("model",),
+}
+"""Arguments that change with others; nobody has to be told of them besides."""
 SHOWN: Final = 120
 """Most characters of a value in a message."""
 
@@ -149,11 +157,12 @@ class WorkFolder:
 
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What changed, one entry a line: 'season: 2020 before, 2021 now'."""
+    """What changed, one entry a line: 'season: 2020 before, 2021 now'; not what only follows from it."""
+    changed = {key for key in before | now if before.get(key) != now.get(key)}
     return [
         f"{key}: {_short(before.get(key), now.get(key))} before, {_short(now.get(key), before.get(key))} now"
-        for key in sorted(before | now)
-        if before.get(key) != now.get(key)
+        for key in sorted(changed)
+        if changed.isdisjoint(FOLLOWS.get(key, ()))
     ]
 
 

@@ -18,9 +18,10 @@ from geocomiss.checkpoint import read_checkpoint
 from geocomiss.errors import AreaError, GeocomissError, MapError, StackError
 from geocomiss.grid import cells_of, pixel_hectares
 from geocomiss.inference import predict
-from geocomiss.mapping import MapRequest, make_map
+from geocomiss.mapping import MapRequest, make_map, plan_map
 from geocomiss.modalities import MODALITIES
 from geocomiss.stack import read_stack
+from geocomiss.tiling.folder import changes
 
 TRIANGLE = "POLYGON ((4.9775 50.6255, 4.9835 50.6245, 4.979 50.6222, 4.9775 50.6255))"
 LAYERS = ("crop_type", "confidence", "modalities")
@@ -199,11 +200,33 @@ def test_a_stack_of_nan_is_refused_and_leaves_nothing(
     assert not request_map.out.exists()
 
 
-def test_progress_reaches_the_whole_grid(request_map: MapRequest) -> None:
+def test_progress_is_that_of_the_pixels_that_are_mapped(request_map: MapRequest, tmp_path: Path) -> None:
+    mask = np.zeros(GRID.shape, np.uint8)
+    mask[:30, 5:] = 40
+    profile = {"driver": "GTiff", "width": GRID.width, "height": GRID.height, "count": 1, "dtype": "uint8"}
+    with rasterio.open(
+        tmp_path / "m.tif", "w", **profile, crs=GRID.crs.to_wkt(), transform=GRID.affine
+    ) as file:
+        file.write(mask, 1)
+    request = replace(request_map, tile=20, aoi=TRIANGLE, mask=f"{tmp_path / 'm.tif'}:40")
     told: list[tuple[int, int]] = []
-    make_map(replace(request_map, tile=20), lambda done, total: told.append((done, total)))
-    assert told[-1] == (GRID.height * GRID.width,) * 2
+    report = make_map(request, lambda done, total: told.append((done, total)))
+    mapped = int((read(report.folder, "modalities") < 255).sum())
+    assert 0 < mapped < report.grid.width * report.grid.height / 2
+    assert told[-1] == (mapped, mapped) and {total for _, total in told} == {mapped}
+    assert report.computed == mapped, "the pixels of which the rate is told"
     assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("smooth", 3), ("probabilities", True), ("applicability", True), ("mapping_unit", 0.5)],
+)
+def test_only_the_option_is_told_that_changed(request_map: MapRequest, option: str, value: object) -> None:
+    plan = plan_map(request_map)
+    other = replace(plan, request=replace(request_map, **{option: value}))  # type: ignore[arg-type]
+    (told,) = changes(plan.fingerprint(), other.fingerprint())
+    assert option.replace("mapping_unit", "minimum_mapping_unit") == told.partition(":")[0]
 
 
 BAD: list[tuple[str, dict[str, object], str]] = [

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from geocomiss.grid import tiles_of
 from geocomiss.mapping.budget import share_of
-from geocomiss.mapping.memory import PROCESS
+from geocomiss.mapping.memory import PLANNER
 from geocomiss.mapping.peaks import forget_peak, overdrawn, peak, workers_stated
 from geocomiss.mapping.queue import Outcome, Queue
 from geocomiss.mapping.request import MapRequest
@@ -81,7 +81,7 @@ def test_shares_follow_from_who_computes() -> None:
     request = MapRequest("a stack", Path("map"), memory=4_000_000_000)
     assert share_of(replace(request, memory=None, workers=2)) is None
     assert share_of(request) == share_of(replace(request, scheduler="tcp://there:1")) == 4e9
-    assert share_of(replace(request, workers=3)) == (4e9 - PROCESS) / 3
+    assert share_of(replace(request, workers=3)) == (4e9 - PLANNER) / 3
 
 
 def test_only_who_took_more_is_named_the_greediest_first() -> None:
