@@ -86,6 +86,11 @@ class Queue:
         """The most memory that processes took, as they recorded with their tiles."""
         return Peaks({name: taken for name, taken in self._peaks.items() if taken}, self._kept_peak)
 
+    @property
+    def waiting(self) -> tuple[Tile, ...]:
+        """The tiles that are still to be computed."""
+        return tuple(self._waiting)
+
     def next(self) -> Tile | None:
         """The next tile to compute; None where none is waiting."""
         return self._waiting.popleft() if self._waiting else None

@@ -106,8 +106,8 @@ def _map_tiles(plan: Plan, store: TileStore, queue: Queue, clock: Clock, progres
     Raises:
         TilesFailed: Some tiles failed, and a map without them is not asked for.
     """
-    pixels = sum(map(plan.pixels, plan.tiles())) if progress else 0  # where nobody looks, it is not counted
-    told = Teller(clock, pixels, queue.kept, progress)
+    pixels = plan.expected_pixels(queue.waiting) if progress else 0  # where nobody looks, it is not counted
+    told = Teller(clock, queue.kept + pixels, len(queue.waiting), queue.kept, progress)
     if plan.request.by_workers:
         from geocomiss.mapping.crew import Crew, map_with  # one process alone needs no cluster
 

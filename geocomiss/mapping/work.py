@@ -32,27 +32,30 @@ class Teller:
 
     Args:
         clock: Of the run.
-        total: Pixels to be mapped, of all tiles.
-        kept: Those of tiles that were done before.
+        total: Pixels to be mapped, of all tiles; an estimate, if they are many.
+        tiles: How many are to be computed.
+        kept: Pixels of those that were done before.
         progress: Told (pixels mapped, pixels to be mapped).
     """
 
-    def __init__(self, clock: Clock, total: int, kept: int, progress: Progress | None) -> None:
-        self._clock, self._total, self._done, self._progress = clock, total, kept, progress
+    def __init__(self, clock: Clock, total: int, tiles: int, kept: int, progress: Progress | None) -> None:
+        self._clock, self._total, self._left, self._done = clock, total, tiles, kept
+        self._progress = progress
         if progress and kept:
             progress(kept, total)
 
     def within(self, tile: Tile, done: int, of: int) -> None:
         """Of a tile, `done` of `of` pixels are classified."""
         if self._progress:
-            self._progress(self._done + done, self._total)
+            self._progress(self._done + done, max(self._total, self._done + of))
 
     def finished(self, tile: Tile, outcome: Outcome) -> None:
         """Add what a tile took."""
         self._clock.add(outcome.seconds, outcome.pixels)
         self._done += classified(outcome.record)
+        self._left -= 1
         if self._progress:
-            self._progress(self._done, self._total)
+            self._progress(self._done, max(self._total, self._done) if self._left else self._done)
 
 
 def map_here(plan: Plan, store: TileStore, queue: Queue, told: Told) -> None:

@@ -200,7 +200,9 @@ def test_a_stack_of_nan_is_refused_and_leaves_nothing(
     assert not request_map.out.exists()
 
 
-def test_progress_is_that_of_the_pixels_that_are_mapped(request_map: MapRequest, tmp_path: Path) -> None:
+def test_progress_is_that_of_the_pixels_that_are_mapped(
+    request_map: MapRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mask = np.zeros(GRID.shape, np.uint8)
     mask[:30, 5:] = 40
     profile = {"driver": "GTiff", "width": GRID.width, "height": GRID.height, "count": 1, "dtype": "uint8"}
@@ -216,6 +218,11 @@ def test_progress_is_that_of_the_pixels_that_are_mapped(request_map: MapRequest,
     assert told[-1] == (mapped, mapped) and {total for _, total in told} == {mapped}
     assert report.computed == mapped, "the pixels of which the rate is told"
     assert [done for done, _ in told] == sorted(done for done, _ in told)
+    told.clear()
+    monkeypatch.setattr("geocomiss.mapping.plan.COUNTED", 2)
+    make_map(replace(request, out=tmp_path / "again"), lambda done, total: told.append((done, total)))
+    assert told[-1] == (mapped, mapped), "however wrong two tiles of many were"
+    assert all(done <= total for done, total in told)
 
 
 @pytest.mark.parametrize(
