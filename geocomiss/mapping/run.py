@@ -29,6 +29,8 @@ from geocomiss.wording import without_secrets
 
 NO_IMAGE: Final = "no acquisition"
 """What catalogues say of steps without images."""
+REPLACE: Final = "replace it with --overwrite"
+"""What can be done about something finished."""
 
 
 def map_one(
@@ -50,7 +52,7 @@ def map_one(
     clock = Clock()
     work = WorkFolder(request.out / TILES)
     work.forget_published(request.out / SUMMARY, request.kept)
-    check_free(request.out, SUMMARY, request.overwrite or again, "a finished map")
+    check_free(request.out, SUMMARY, request.overwrite or again, *_finished(request.out))
     device_of(request)  # refuses one that does not exist, before anything is read
     with work.held(), _small_cache():
         with clock.measure("plan"):
@@ -84,8 +86,22 @@ def _small_cache() -> rasterio.Env:
     return rasterio.Env() if "GDAL_CACHEMAX" in os.environ else rasterio.Env(GDAL_CACHEMAX=CACHE * 2**20)
 
 
-def check_free(out: Path, marker: str, overwrite: bool, what: str) -> None:
+def _finished(out: Path) -> tuple[str, str]:
+    """What a folder with a map holds, and what can be done about it."""
+    if (out / TILES).exists():
+        return "a map without the tiles that failed", "try these again with --overwrite"
+    return "a finished map", REPLACE
+
+
+def check_free(out: Path, marker: str, overwrite: bool, what: str, otherwise: str = REPLACE) -> None:
     """Refuse to write over something finished.
+
+    Args:
+        out: Folder to write.
+        marker: File that it holds when something is finished.
+        overwrite: Whether that may be replaced.
+        what: What it is.
+        otherwise: What can be done other than to choose another folder.
 
     Raises:
         MapError: `out` is a file, or holds `marker` and may not be overwritten.
@@ -96,7 +112,7 @@ def check_free(out: Path, marker: str, overwrite: bool, what: str) -> None:
         raise MapError(
             f"{out} holds {what}",
             expected="an empty or new folder",
-            todo="choose another --out, or replace it with --overwrite",
+            todo=f"choose another --out, or {otherwise}",
         )
 
 

@@ -90,6 +90,8 @@ def test_tiles_of_a_damaged_part_of_a_mask_are_named_and_left_out(tmp_path: Path
     assert sorted(report.failed) == ["00001_00000", "00001_00001"]
     assert report.nodata["failed"] == 15 * 60 and report.nodata["masked"] == 0
     assert report.kept == 30 * 60
+    with pytest.raises(MapError, match=r"without the tiles that failed.*again with --overwrite"):
+        make_map(replace(request, skip_failed=True))
 
 
 def test_mask_values_that_are_no_numbers_are_told_from_a_bad_file(tmp_path: Path) -> None:

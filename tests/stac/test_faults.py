@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
+import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioIOError
@@ -23,6 +24,7 @@ from geocomiss.errors import SourceError
 from geocomiss.seasons import Calendar
 from geocomiss.sources import open_source
 from geocomiss.sources.base import Reading
+from geocomiss.sources.stac.catalogues import PRODUCTS
 from geocomiss.sources.stac.finders import CatalogueFinder
 from geocomiss.sources.stac.reading import _reason
 from geocomiss.sources.stac.signing import Signer
@@ -278,6 +280,23 @@ def test_months_without_radar_are_missing_and_named(world: StacServer) -> None:
     found, source = read(world.url, Reading({"radar": ("VV", "VH")}), spring)
     assert np.isfinite(found["radar"]["VV"][0]).any() and np.isnan(found["radar"]["VV"][1:]).all()
     assert "radar: no acquisition in 2021-05, 2021-06" in origin_of(source.open(GRID, spring)).notes
+
+
+def test_bands_that_images_lack_are_named(world: StacServer) -> None:
+    lacking = {in_may(world, "S2")[0]["id"]}
+
+    def without_red(item: dict[str, Any]) -> None:
+        if item["id"] in lacking:
+            del item["assets"][PRODUCTS["s2"].assets["B4"]]
+
+    change(world, "S2", without_red)
+    found, source = read(world.url)
+    (told,) = [note for note in origin_of(source.open(GRID, MAY)).notes if "have no" in note]
+    world.tell(only=[item for item in world.items() if item["id"] not in lacking])
+    without, _ = read(world.url)
+    xr.testing.assert_equal(found["optical"]["B4"], without["optical"]["B4"])
+    assert (found["optical"]["B2"] != without["optical"]["B2"]).any(), "its other bands count"
+    assert re.fullmatch(r"optical: 1 of \d+ images have no B4", told)
 
 
 def test_only_one_pass_direction_is_used(world: StacServer) -> None:

@@ -1,7 +1,7 @@
 """From an area and a season to the scenes that will be read, with all that a user should know of them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -126,8 +126,8 @@ class Query:
         gaps = [
             note
             for name, scenes in (("optical", optical), ("radar", radar))
-            if self.bands(name)
-            for note in _gaps(name, scenes, season)
+            if (bands := self.bands(name))
+            for note in (*_gaps(name, scenes, season), *_incomplete(name, scenes, bands))
         ]
         notes = (*self._lacking(), *gaps, *notes, *directions.notes(), *terrain)
         return Found(optical, radar, heights, directions, notes)
@@ -234,3 +234,12 @@ def _gaps(name: str, scenes: Iterable[Observation], season: Calendar) -> list[st
     if len(empty) == len(begun):
         return [f"{name}: no acquisition in the whole season"]
     return [f"{name}: no acquisition in {', '.join(empty)}"] if empty else []
+
+
+def _incomplete(name: str, scenes: Iterable[Observation], bands: Sequence[str]) -> Iterator[str]:
+    """Which wanted bands scenes lack: without one of them a model sees nothing of the others."""
+    pieces = [piece for scene in scenes for piece in scene.pieces]
+    for band in bands:
+        lacking = sum(PRODUCTS[piece.product].assets[band] not in piece.item.assets for piece in pieces)
+        if lacking:
+            yield f"{name}: {lacking} of {len(pieces)} images have no {band}"

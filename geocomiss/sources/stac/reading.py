@@ -136,12 +136,26 @@ class Images:
         A band that an item lacks or that cannot be read is "no data" there; scene classes are `BEYOND`
         outside the image.
         """
-        present = [band for band in bands if any(product.assets[band] in item.assets for item in items)]
-        if not present:
-            return {}
+        alike = _alike(items, product, bands)
+        if len(alike) == 1 and len(items) in map(len, alike.values()):
+            return self._loaded(items, product, next(iter(alike)), grid)
+        planes: dict[str, NDArray[Any]] = {}
+        for present, at in alike.items():
+            loaded = self._loaded([items[number] for number in at], product, present, grid)
+            for band, values in loaded.items():
+                nothing = BEYOND if band == CLASSES else product.nodata
+                empty = np.nan if nothing is None else nothing
+                whole = planes.setdefault(band, np.full((len(items), *grid.shape), empty, values.dtype))
+                whole[at] = values
+        return planes
+
+    def _loaded(
+        self, items: Sequence[Item], product: Product, bands: Sequence[str], grid: GeoBox
+    ) -> dict[str, NDArray[Any]]:
+        """The same of items that have all of the bands."""
         loaded = odc.stac.load(
             items,
-            bands=[product.assets[band] for band in present],
+            bands=[product.assets[band] for band in bands],
             geobox=grid,
             groupby=lambda item, parsed, index: index,
             resampling="bilinear" if product.modality == "topography" else "nearest",
@@ -149,7 +163,17 @@ class Images:
             stac_cfg={product.collection: {"assets": _described(product), "warnings": "ignore"}},
             pool=THREADS,
         )
-        return {band: loaded[product.assets[band]].values for band in present}
+        return {band: loaded[product.assets[band]].values for band in bands}
+
+
+def _alike(items: Sequence[Item], product: Product, bands: Sequence[str]) -> dict[tuple[str, ...], list[int]]:
+    """Which items have which of the bands: odc-stac takes all for what the first one is."""
+    found: dict[tuple[str, ...], list[int]] = {}
+    for number, item in enumerate(items):
+        present = tuple(band for band in bands if product.assets[band] in item.assets)
+        if present:
+            found.setdefault(present, []).append(number)
+    return found
 
 
 def _reason(error: RasterioError, address: str) -> str:
