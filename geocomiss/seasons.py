@@ -100,7 +100,8 @@ class Cycle:
         """For example '12 steps of a month, January to December'."""
         months = self.months()
         unit = "a month" if self.step == "month" else "30 days"
-        return f"{self.number} steps of {unit}, {_month_name(months[0])} to {_month_name(months[-1])}"
+        steps = "1 step" if self.number == 1 else f"{self.number} steps"
+        return f"{steps} of {unit}, {_month_name(months[0])} to {_month_name(months[-1])}"
 
 
 def parse_season(text: str, cycle: Cycle) -> Calendar:
