@@ -234,23 +234,24 @@ def test_one_word_in_two_encodings_of_its_accents_is_one_class(write, tmp_path):
     places = np.arange(24)
     labels = np.where(places % 3 == 0, "ma\u00efs", np.where(places % 3 == 1, "mai\u0308s ", "grass"))
     samples = read(write({**table(), "crop": labels}))
-    assert sorted(set(samples.labels)) == ["grass", "ma\u00efs"] and not samples.notes
+    assert sorted(set(samples.labels)) == ["grass", "ma\u00efs"]
+    assert not any("spelling" in note for note in samples.notes)
     legend = legend_of(tmp_path, "label,class\nmai\u0308s,a\ngrass,b\n")
     assert sorted(read(write({**table(), "crop": labels}), legend=legend).labels) == ["a"] * 16 + ["b"] * 8
 
 
 def test_classes_that_differ_in_spelling_alone_are_told(write):
     labels = np.where(np.arange(24) < 3, "Maize", np.where(np.arange(24) < 12, "maize", "grass"))
-    assert read(write({**table(), "crop": labels})).notes == (
+    assert (
         "labels that differ in spelling alone are classes of their own: 'Maize' and 'maize'; "
-        "merge them with --legend",
-    )
+        "merge them with --legend"
+    ) in read(write({**table(), "crop": labels})).notes
 
 
 def test_nan_in_words_is_no_class(write):
     labels = np.where(np.arange(24) < 3, "NaN", table()["crop"])
     samples = read(write({**table(), "crop": labels}))
-    assert len(samples) == 21 and samples.notes == ("3 samples without a label were left out",)
+    assert len(samples) == 21 and "3 samples without a label were left out" in samples.notes
 
 
 def test_samples_without_a_label_are_left_out_and_that_is_said(write):
