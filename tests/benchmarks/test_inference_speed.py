@@ -6,11 +6,11 @@ turns: other programs keep the machine busy.
 On 2 cores of an AMD EPYC with bfloat16, 23 November 2026, in bfloat16, five runs: 16,839 to 17,799
 pixels/s, 86, 88, 88, 89 and 90 % of the best product (442 to 464 GFLOP/s, packed for oneDNN), 74 times
 Galileo nano the plain way, 2.0 times LightGBM; in float32 9,044 to 9,676 pixels/s, 94 to 98 %. More and
-shorter tries, 8,192 pixels in turns with the product, gave 88 to 92 %. An earlier hour gave 18,368 pixels/s
-beside 478 GFLOP/s. What 90 % lacks is the first convolution: computed in float32 and then rounded it takes
-6 % of the time for 2 % of the operations. In bfloat16 all together would be 3 % faster, but then confidence
-moves by up to 0.0112 on Canada, more than 0.01; with the values as the sum of two bfloat16 by 0.0070, but
-no faster; now by 0.0051.
+shorter tries, 8,192 pixels in turns with the product, gave 88 to 92 %. A later hour gave 18,790 pixels/s
+beside 492 GFLOP/s: 88 %, and 92 % of the 468 of the best torch.mm. What 90 % lacks is the first
+convolution: computed in float32 and then rounded it takes 6 % of the time for 2 % of the operations. In
+bfloat16 all together would be 3 % faster, but then confidence moves by up to 0.0112 on Canada, more than
+0.01; with the values as the sum of two bfloat16 by 0.0070, but no faster; now by 0.0051.
 
 OpenVINO 2026.4.1 was tried with the same folded encoders (optical and radar, specific and shared; 2 cores of
 an AMD EPYC with bfloat16, 23 November 2026; one thread; 128, 256 and 512 rows at once). GFLOP/s in bfloat16:
