@@ -121,10 +121,10 @@ bfloat16; nothing of this size was mapped. One season of 12 months at 10 m, all 
 END = """
 With a mask of cropland only its pixels are classified; what is read are whole blocks of 256 or 512 pixels
 that hold some, so that scattered fields take more bytes than counted here: 2,000 fields of 1 ha anywhere in
-100 x 100 km took 24 GB of a stored stack, 3 GB of one fetched for them, side by side 0.16 GB (`test_scattered.py`). Cores are taken to work
-side by side without loss (2 workers were 1.7 times as fast as one, beside other programs: `test_workers.py`),
-and a catalogue to answer as fast as it is asked. Neither is certain at a thousand cores: a disk that all
-machines share, and the catalogue's limits, come first."""
+100 x 100 km took 24 GB of a stored stack, 3 GB of one fetched for them, side by side 0.16 GB
+(`test_scattered.py`). Cores are taken to work side by side without loss (2 workers were 1.7 times as fast as
+one, beside other programs: `test_workers.py`), and a catalogue to answer as fast as it is asked. Neither is
+certain at a thousand cores: a disk that all machines share, and the catalogue's limits, come first."""
 
 
 def page() -> Iterator[str]:

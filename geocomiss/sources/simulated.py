@@ -29,7 +29,7 @@ from geocomiss.simulation.places import METRES_PER_DEGREE, places_of
 from geocomiss.simulation.weather import CELLS_A_DEGREE
 from geocomiss.sources.base import Scenes
 from geocomiss.sources.blocks import variable_of
-from geocomiss.stack import COUNT, Origin, assign_grid, new_stack
+from geocomiss.stack import COUNT, Origin, assign_grid, new_stack, pieces
 
 BLOCK: Final = 128
 """Most pixels a side of a block: a year of one takes 89 MB."""
@@ -163,7 +163,7 @@ def _lazy(name: str, simulate: Simulate, grid: GeoBox, season: Calendar | None, 
         part = grid[top : min(top + size, grid.height), left : min(left + size, grid.width)]
         return _simulated(simulate, part, variables)
 
-    rows, cols = (_pieces(length, size) for length in (grid.height, grid.width))
+    rows, cols = (pieces(length, size) for length in (grid.height, grid.width))
     mapped: Any = da.map_blocks  # dask ships no types for it
     cube = mapped(block, chunks=((len(variables),), (steps,), rows, cols), dtype=np.float32, meta=_META)
     group = xr.Dataset()
@@ -189,9 +189,3 @@ _META: Final = np.empty((0, 0, 0, 0), np.float32)
 def _with_time(values: xr.DataArray) -> NDArray[np.float32]:
     """(T, H, W), T = 1 where nothing changes over time."""
     return np.asarray(values.values if values.ndim == 3 else values.values[None], np.float32)
-
-
-def _pieces(length: int, size: int) -> tuple[int, ...]:
-    """Lengths of the blocks along an axis."""
-    whole, rest = divmod(length, size)
-    return (size,) * whole + ((rest,) if rest else ())

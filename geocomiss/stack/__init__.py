@@ -27,7 +27,7 @@ from geocomiss.stack.season import (
     holds,
     periods,
 )
-from geocomiss.stack.spots import read_spots
+from geocomiss.stack.spots import pieces, read_spots
 from geocomiss.stack.store import (
     read_area,
     read_stack,
@@ -56,6 +56,7 @@ __all__ = [
     "new_stack",
     "origin_of",
     "periods",
+    "pieces",
     "read_area",
     "read_spots",
     "read_stack",

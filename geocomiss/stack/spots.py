@@ -69,6 +69,12 @@ def spots(wanted: Bools, rows: tuple[int, ...], cols: tuple[int, ...]) -> list[W
     return found
 
 
+def pieces(size: int, side: int) -> tuple[int, ...]:
+    """Lengths of the blocks of a side along an axis; the last one may be shorter."""
+    whole, rest = divmod(size, side)
+    return (side,) * whole + ((rest,) if rest else ())
+
+
 def _blocks(group: xr.Dataset) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Heights and widths of the blocks of a modality, () where it is in memory."""
     lazy = next((group[name] for name in group.data_vars if group[name].chunksizes), None)

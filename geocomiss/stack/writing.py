@@ -23,7 +23,7 @@ from geocomiss.covering import Covering
 from geocomiss.grid import Tile, crs_of, densify, tiles_of
 from geocomiss.modalities import MODALITIES
 from geocomiss.stack.layout import grid_of_group, groups_of, new_stack, origin_of
-from geocomiss.stack.spots import Bools, Window, read_spots, spots
+from geocomiss.stack.spots import Bools, Window, pieces, read_spots, spots
 from geocomiss.stack.sweep import swept
 
 TILE: Final = 512
@@ -77,7 +77,7 @@ class Blocks:
 
     def windows(self, wanted: Bools) -> list[Window]:
         """The fewest windows of a tile, blocks side by side as one, that hold what is stored of it."""
-        return spots(wanted, *(_pieces(size, self.side) for size in wanted.shape))
+        return spots(wanted, *(pieces(size, self.side) for size in wanted.shape))
 
 
 class Writing:
@@ -164,12 +164,6 @@ def _coding(group: xr.Dataset, side: int) -> dict[Hashable, dict[str, Any]]:
     """The blocks in which arrays are stored, by name."""
     sides = min(side, group.sizes["y"]), min(side, group.sizes["x"])
     return {name: {"chunks": (*band.shape[:-2], *sides)} for name, band in group.data_vars.items()}
-
-
-def _pieces(size: int, side: int) -> tuple[int, ...]:
-    """Lengths of the blocks along an axis."""
-    whole, rest = divmod(size, side)
-    return (side,) * whole + ((rest,) if rest else ())
 
 
 def _moved(span: slice, by: int) -> slice:
