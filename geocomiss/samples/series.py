@@ -76,7 +76,7 @@ def torn(values: Mapping[str, Floats], bands: Mapping[str, tuple[str, ...]]) -> 
     for name, rows in values.items():
         here = np.isfinite(rows)
         some = here.any(2)  # (N, T)
-        lost = 1 - here.all(2).sum() / max(some.sum(), 1)
+        lost = 1 - here.all(2)[some].mean() if some.any() else 0.0
         if lost > MAX_TORN:
             shares = zip(bands[name], here[some].mean(0), strict=True)  # (C,)
             rare = ", ".join(f"{band} ({share:.0%})" for band, share in shares if share < 1)

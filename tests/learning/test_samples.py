@@ -10,6 +10,7 @@ from geocomiss.recipes import RECIPES
 from geocomiss.samples import SampleRequest, read_samples
 from geocomiss.samples.folds import CELL_SIZES, automatic_groups, fold_of, grouped_split
 from geocomiss.samples.legend import read_legend
+from geocomiss.samples.series import torn
 
 CHANNELS = [
     "VV", "VH", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B11", "B12",
@@ -153,6 +154,11 @@ def test_a_band_that_is_rarely_there_and_takes_its_modality_away_is_named(write)
     arrays["valid"][3:, :, CHANNELS.index("B4")] = False
     (note,) = read(write(arrays)).notes
     assert "88% of the steps of optical count as missing" in note and ": B4 (12%) of" in note
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_modality_that_is_nowhere_there_loses_nothing_to_its_bands():
+    assert torn({"radar": np.full((2, 3, 2), np.nan)}, {"radar": ("VV", "VH")}) == ()
 
 
 def claim(arrays, value):
