@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 import xarray as xr
-import zarr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from xarray.backends import BackendArray
@@ -110,12 +109,12 @@ class _Band(BackendArray):
 
     Args:
         path: The folder of the stack.
-        name: 'modality/band'.
+        modality: Group of the array.
         like: What is known of it.
     """
 
-    def __init__(self, path: Path, name: str, like: xr.DataArray) -> None:
-        self._path, self._name = path, name
+    def __init__(self, path: Path, modality: str, like: xr.DataArray) -> None:
+        self._path, self._modality, self._name = path, modality, str(like.name)
         self.shape, self.dtype = like.shape, like.dtype
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
@@ -123,8 +122,8 @@ class _Band(BackendArray):
 
     def _read(self, where: tuple[Any, ...]) -> NDArray[Any]:
         try:
-            array = _array(self._path / self._name, (self._path / METADATA).stat().st_mtime_ns)
-            return np.asarray(array[where])
+            group = _group(self._path, self._modality, (self._path / METADATA).stat().st_mtime_ns)
+            return np.asarray(group[self._name].variable[where].values)
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             raise files.damaged(self._path, error) from error
 
@@ -133,7 +132,7 @@ def _lazy(path: Path, modality: str, group: xr.Dataset) -> xr.Dataset:
     """A modality whose values are read where they are asked for; windows of it cost nothing."""
 
     def lazy(band: xr.DataArray) -> xr.DataArray:
-        read = indexing.LazilyIndexedArray(_Band(path, f"{modality}/{band.name}", band))
+        read = indexing.LazilyIndexedArray(_Band(path, modality, band))
         found = band.copy(data=read).drop_encoding()
         found.encoding = {STORED: dict(zip(map(str, band.dims), band.encoding["chunks"], strict=True))}
         return found
@@ -141,6 +140,6 @@ def _lazy(path: Path, modality: str, group: xr.Dataset) -> xr.Dataset:
     return group.map(lazy, keep_attrs=True)
 
 
-@functools.lru_cache(maxsize=256)
-def _array(path: Path, _changed: int) -> Any:
-    return zarr.open_array(path, mode="r")
+@functools.lru_cache(maxsize=64)
+def _group(path: Path, modality: str, _changed: int) -> xr.Dataset:
+    return xr.open_dataset(path, engine="zarr", group=modality, consolidated=False, cache=False)

@@ -56,7 +56,8 @@ def cut_to_season(stack: xr.DataTree, season: Calendar) -> xr.DataTree:
 
 def _with_steps(group: xr.Dataset, starts: NDArray[np.datetime64]) -> xr.Dataset:
     """A modality with exactly these steps; those that it lacks are missing."""
-    if np.array_equal(group["time"].values, starts):
+    counted = COUNT not in group or group[COUNT].dtype == np.int16
+    if counted and np.array_equal(group["time"].values, starts):
         return group
     longer = chunked(group).reindex(time=starts)  # arrays that are not Dask's would be read for that
     if COUNT in longer:

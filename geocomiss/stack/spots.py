@@ -74,21 +74,16 @@ def spots(wanted: Bools, rows: tuple[int, ...], cols: tuple[int, ...]) -> list[W
     return found
 
 
-def pieces(size: int, side: int) -> tuple[int, ...]:
-    """Lengths of the blocks of a side along an axis; the last one may be shorter."""
-    whole, rest = divmod(size, side)
-    return (side,) * whole + ((rest,) if rest else ())
-
-
-def edges(first: int, size: int, side: int) -> list[int]:
-    """Where the blocks along an axis begin and end.
+def pieces(size: int, side: int, first: int = 0) -> tuple[int, ...]:
+    """Lengths of the blocks of a side along an axis; the first and the last one may be shorter.
 
     Args:
-        first: Where the axis begins, counted from the beginning of a block.
-        size: Its length.
+        size: Length of the axis.
         side: Length of a block.
+        first: How far from the beginning of a block the axis begins.
     """
-    return [first, *range(first - first % side + side, first + size, side), first + size]
+    ends = [first, *range(first - first % side + side, first + size, side), first + size]
+    return tuple(np.diff(ends).tolist())
 
 
 def chunked(group: xr.Dataset) -> xr.Dataset:
@@ -108,13 +103,9 @@ def _blocks(group: xr.Dataset) -> tuple[tuple[int, ...], tuple[int, ...]]:
     stored = next((band.encoding[STORED] for band in bands if STORED in band.encoding), None)
     if stored is None:
         return (), ()
-    here, (a, _, left, _, e, top) = grid_of_group(group), group.attrs["affine"]
-    corner = round((here.affine.f - top) / e), round((here.affine.c - left) / a)
-    rows, cols = (
-        np.diff(edges(first, size, stored[dim])).tolist()
-        for first, size, dim in zip(corner, here.shape, ("y", "x"), strict=True)
-    )
-    return tuple(rows), tuple(cols)
+    here, (a, _, c, _, e, f) = grid_of_group(group), group.attrs["affine"]
+    top, left = round((here.affine.f - f) / e), round((here.affine.c - c) / a)
+    return pieces(here.height, stored["y"], top), pieces(here.width, stored["x"], left)
 
 
 def _spans(sides: tuple[int, ...], size: int) -> list[slice]:
@@ -145,10 +136,12 @@ def _filled(group: xr.Dataset, pieces: list[Window], read: list[Values]) -> xr.D
     """A modality in memory."""
     found = {}
     for name, lazy in group.data_vars.items():
-        values = read[0][str(name)].values
-        if values.shape != lazy.shape:
-            first, values = values, np.zeros(lazy.shape, lazy.dtype)  # memory is taken where it is written to
-            for (y, x), part in zip(pieces, read, strict=True):
-                values[..., y, x] = first if part is read[0] else part[str(name)].values
+        parts = [part[str(name)] for part in read]
+        if parts[0].shape == lazy.shape:
+            values = parts[0].values
+        else:
+            values = np.zeros(lazy.shape, lazy.dtype)  # memory that is never written to is never taken
+            for (y, x), part in zip(pieces, parts, strict=True):
+                values[..., y, x] = part.values
         found[name] = (lazy.dims, values)
     return group.assign(found)

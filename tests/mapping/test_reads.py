@@ -44,23 +44,19 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def blocks_read(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[Block]]:
     """Row and column of each block on the pixel grid that is read."""
     seen: set[Block] = set()
-    real = stored._array
+    real = stored._Band._read
 
-    class Noted:
-        def __init__(self, array: Any) -> None:
-            self._array = array
+    def noted(band: stored._Band, where: tuple[slice, ...]) -> Any:
+        if max(band.shape[-2:]) > BLOCK:  # weather lies on few cells of its own
+            rows, cols = where[-2:]
+            seen.update(
+                (row, col)
+                for row in range(rows.start // BLOCK, -(-rows.stop // BLOCK))
+                for col in range(cols.start // BLOCK, -(-cols.stop // BLOCK))
+            )
+        return real(band, where)
 
-        def __getitem__(self, where: tuple[slice, ...]) -> Any:
-            if max(self._array.shape[-2:]) > BLOCK:  # weather lies on few cells of its own
-                rows, cols = where[-2:]
-                seen.update(
-                    (row, col)
-                    for row in range(rows.start // BLOCK, -(-rows.stop // BLOCK))
-                    for col in range(cols.start // BLOCK, -(-cols.stop // BLOCK))
-                )
-            return self._array[where]
-
-    monkeypatch.setattr(stored, "_array", lambda *which: Noted(real(*which)))
+    monkeypatch.setattr(stored._Band, "_read", noted)
     yield seen
 
 
