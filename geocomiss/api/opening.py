@@ -49,9 +49,8 @@ def open_stack(
         resolution: Metres a pixel; None: that of the data, else 10.
 
     Returns:
-        A group a modality in canonical units, Dask's arrays, NaN where something is missing: see
-            `geocomiss.stack`. Of a
-        stack that was fetched for an area, blocks without any of it are missing, too.
+        A group a modality in canonical units, in arrays of Dask, NaN where something is missing: see
+        `geocomiss.stack`. Of a stack that was fetched for an area, blocks without any of it are missing, too.
 
     Raises:
         GeocomissError: The source, area or season cannot be used.

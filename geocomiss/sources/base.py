@@ -96,7 +96,7 @@ class Source(Protocol):
         """The time steps that it holds, or None where it answers for any season."""
 
     def open(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
-        """The stack of a grid and season, lazily (Dask).
+        """The stack of a grid and season, lazily: arrays of Dask, or xarray's own lazy ones.
 
         Args:
             grid: The grid to fill; a window of the source's own where it has one.

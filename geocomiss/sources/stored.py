@@ -21,6 +21,7 @@ from geocomiss.stack import (
     STORED,
     bands_of,
     cut_to_season,
+    grid_of_group,
     grid_of_stack,
     groups_of,
     new_stack,
@@ -115,6 +116,7 @@ class _Band(BackendArray):
 
     def __init__(self, path: Path, modality: str, like: xr.DataArray) -> None:
         self._path, self._modality, self._name = path, modality, str(like.name)
+        self._made = _changed(path)  # Dask tells arrays apart by what they consist of
         self.shape, self.dtype = like.shape, like.dtype
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
@@ -122,7 +124,7 @@ class _Band(BackendArray):
 
     def _read(self, where: tuple[Any, ...]) -> NDArray[Any]:
         try:
-            group = _group(self._path, self._modality, (self._path / METADATA).stat().st_mtime_ns)
+            group = _group(self._path, self._modality, _changed(self._path))
             return np.asarray(group[self._name].variable[where].values)
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             raise files.damaged(self._path, error) from error
@@ -137,9 +139,17 @@ def _lazy(path: Path, modality: str, group: xr.Dataset) -> xr.Dataset:
         found.encoding = {STORED: dict(zip(map(str, band.dims), band.encoding["chunks"], strict=True))}
         return found
 
-    return group.map(lazy, keep_attrs=True)
+    found = group.map(lazy, keep_attrs=True)
+    # a stack that was fetched from another one states that one's corner, and blocks are counted from its own
+    found.attrs["affine"] = list(grid_of_group(group).affine)[:6]
+    return found
+
+
+def _changed(path: Path) -> int:
+    """When a stack was written, in nanoseconds."""
+    return (path / METADATA).stat().st_mtime_ns
 
 
 @functools.lru_cache(maxsize=64)
-def _group(path: Path, modality: str, _changed: int) -> xr.Dataset:
+def _group(path: Path, modality: str, _written: int) -> xr.Dataset:
     return xr.open_dataset(path, engine="zarr", group=modality, consolidated=False, cache=False)

@@ -91,7 +91,7 @@ class Writing:
 
     def __init__(self, stack: xr.DataTree, folder: Path, area: Geometry | None) -> None:
         self._folder, self._origin = folder, origin_of(stack)
-        self._groups = {name: group.drop_encoding() for name, group in groups_of(stack).items()}
+        self._groups = groups_of(stack)
         self._names: dict[GeoBox, list[str]] = {}
         for name, group in self._groups.items():
             self._names.setdefault(grid_of_group(group), []).append(name)
@@ -120,17 +120,16 @@ class Writing:
                     before = writer.submit(self._store, tile, self._blocks[grid].windows(wanted), values)
                     del values
                     sweep()
+                if progress:
+                    progress((number + 1) * PARTS, len(work) * PARTS)
             before.result()
 
     def _prepare(self) -> None:
         """Make arrays without values."""
         for grid, names in self._names.items():
             for name in names:
-                hollow, coding = (
-                    _hollow(self._groups[name]),
-                    _coding(self._groups[name], self._blocks[grid].side),
-                )
-                hollow.to_zarr(
+                coding = _coding(self._groups[name], self._blocks[grid].side)
+                _hollow(self._groups[name]).to_zarr(
                     self._folder, group=name, mode="w", compute=False, consolidated=False, encoding=coding
                 )
 
@@ -153,11 +152,11 @@ def _coarse(name: str) -> bool:
 
 
 def _hollow(group: xr.Dataset) -> xr.Dataset:
-    """The same arrays without values."""
+    """The same arrays without values, and without what was said of how they are stored elsewhere."""
     return group.map(
         lambda band: band.copy(data=da.zeros(band.shape, chunks=band.shape, dtype=band.dtype)),
         keep_attrs=True,
-    )
+    ).drop_encoding()
 
 
 def _coding(group: xr.Dataset, side: int) -> dict[Hashable, dict[str, Any]]:

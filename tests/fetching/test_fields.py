@@ -20,7 +20,7 @@ from geocomiss.grid import centres
 from geocomiss.inspection import inspect
 from geocomiss.mapping import MapRequest, make_map
 from geocomiss.sampling import SamplingRequest, sample_points
-from geocomiss.sources import open_source
+from geocomiss.sources import open_source, stored
 from geocomiss.sources.combined import CombinedSource
 from geocomiss.sources.stored import StoredSource
 from geocomiss.stack import (
@@ -110,10 +110,30 @@ def test_values_of_the_fields_are_those_of_the_source(stack: Path) -> None:
             assert bool(one[COUNT].any() if COUNT in one else one.to_array().notnull().all())
 
 
+def test_of_a_stored_stack_only_blocks_with_some_of_the_area_are_read(
+    stack: Path, fields: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, told, real = [], [], stored._Band._read
+
+    def noted(band: stored._Band, where: tuple[slice, ...]) -> np.ndarray:
+        if band._name == "B2":
+            read.append(tuple((span.start // writing.SMALL, span.stop - span.start) for span in where[-2:]))
+        return real(band, where)
+
+    monkeypatch.setattr(stored._Band, "_read", noted)
+    fetch_stack(FetchRequest(str(stack), tmp_path / "again.zarr", str(fields)), lambda *at: told.append(at))
+    assert [tuple(number for number, _ in at) for at in read] == [(0, 0), (0, 10), (1, 10), (10, 0)]
+    assert all(size <= writing.SMALL for at in read for _, size in at)
+    assert len(told) > 2 and told == sorted(told) and told[-1][0] == told[-1][1]
+    one, other = (groups_of(read_stack(path)) for path in (stack, tmp_path / "again.zarr"))
+    for name, group in one.items():
+        xr.testing.assert_equal(group.compute(), other[name].compute())
+
+
 def test_a_map_of_the_stack_is_the_map_of_the_fields(stack: Path, fields: Path, tmp_path: Path) -> None:
     direct = MapRequest("simulated", tmp_path / "direct", str(fields), "2021", crs="EPSG:32631")
-    stored = MapRequest(str(stack), tmp_path / "stored", str(fields), model="simulated")
-    for request in (direct, stored, replace(stored, aoi=None, out=tmp_path / "whole")):
+    kept = MapRequest(str(stack), tmp_path / "stored", str(fields), model="simulated")
+    for request in (direct, kept, replace(kept, aoi=None, out=tmp_path / "whole")):
         report = make_map(request)
         assert sum(each["pixels"] for each in report.classes) == len(PLACES) * SIDE**2
         name = "crop_type.tif"
@@ -150,12 +170,11 @@ def test_samples_are_taken_of_what_was_fetched_alone(stack: Path, tmp_path: Path
 
 
 def test_a_source_of_several_parts_holds_what_all_of_them_do(stack: Path) -> None:
-    stored = StoredSource(stack)
-    assert CombinedSource({"optical": stored, "weather": open_source("simulated")}).area == stored.area
-    other = StoredSource(stack)
+    one, other = StoredSource(stack), StoredSource(stack)
+    assert CombinedSource({"optical": one, "weather": open_source("simulated")}).area == one.area
     other.area = Geometry(shapely.box(0, 0, 9, 9), "EPSG:32631")
     with pytest.raises(SourceError, match="another area"):
-        CombinedSource({"optical": stored, "radar": other})
+        CombinedSource({"optical": one, "radar": other})
 
 
 def test_facts_are_those_of_the_fields(stack: Path) -> None:

@@ -13,7 +13,7 @@ from hollow import hollow_stack
 
 from geocomiss.sources import stored
 from geocomiss.sources.stored import StoredSource
-from geocomiss.stack import COUNT, chunked, groups_of, read_stack, window, writing
+from geocomiss.stack import COUNT, chunked, groups_of, read_stack, window, write_stack, writing
 
 SIDE = 16
 
@@ -47,6 +47,19 @@ def test_a_part_of_a_window_is_read_in_blocks_of_the_file(path: Path) -> None:
             blocks = chunked(group.isel(y=slice(3, None), x=slice(2, 30))).chunksizes
             assert blocks["y"][0] == SIDE - 8 and blocks["y"][1] == SIDE
             assert blocks["x"] == (SIDE - 9, SIDE, 30 - 2 - SIDE - (SIDE - 9))
+
+
+def test_blocks_of_a_stack_that_was_fetched_from_another_are_its_own(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "BLOCK", SIDE)
+    source = StoredSource(path)
+    write_stack(source.open(source.grid[5:, 7:], SEASON), tmp_path / "part.zarr")
+    part = StoredSource(tmp_path / "part.zarr")
+    for name, group in groups_of(part.open(part.grid, SEASON)).items():
+        if name != "weather":
+            rows, cols = (chunked(group).chunksizes[dim] for dim in "yx")
+            assert {*rows[:-1], *cols[:-1]} == {SIDE}
 
 
 def test_nothing_is_read_before_values_are_asked_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
