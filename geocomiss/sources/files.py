@@ -95,8 +95,16 @@ def lazy_variable(
         factor: From the unit of the file to another; joined with the file's own scale before
             rounding, so that 0.0001 x 10000 is exact.
     """
-    dataset = open_netcdf(path)
+    decode = decoder(path, name, missing, factor)
     decoded = raw_variable(path, name)
+    return decoded.copy(data=decoded.data.map_blocks(decode, dtype=np.float32))
+
+
+def decoder(
+    path: Path, name: str, missing: tuple[float, ...] = (), factor: float = 1.0
+) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
+    """What makes physical float32, NaN missing, of numbers as stored; see `lazy_variable`."""
+    dataset = open_netcdf(path)
     fills, scale, offset = _coding(dataset, name)
     unsigned = dataset[name].attrs.get("_Unsigned") == "true"
 
@@ -105,7 +113,7 @@ def lazy_variable(
         values = (numbers.astype(np.float64) * (scale * factor) + offset * factor).astype(np.float32)
         return np.where(np.isin(numbers, [*fills, *missing]), np.float32(np.nan), values)
 
-    return decoded.copy(data=decoded.data.map_blocks(decode, dtype=np.float32))
+    return decode
 
 
 def raw_variable(path: Path, name: str) -> xr.DataArray:
@@ -118,8 +126,29 @@ def raw_variable(path: Path, name: str) -> xr.DataArray:
     side = _side(variable)
     lazy = variable.copy(data=lazy_array(read, variable.shape, variable.dtype, (path, name, side), side))
     lazy = lazy.rename({time: "time"}) if time and time != "time" else lazy
+    return lazy.isel(y=slice(None, None, -1)) if _upwards(variable) else lazy
+
+
+def read_window(path: Path, name: str, dates: slice, rows: slice, cols: slice) -> NDArray[Any]:
+    """A window of a variable `(time, y, x)` as stored, north up.
+
+    Raises:
+        SourceError: The file is damaged.
+    """
+    variable = open_netcdf(path)[name]
+    order = (str(time_dim(variable)), "y", "x")
+    upwards = _upwards(variable)
+    if upwards:
+        height = variable.sizes["y"]
+        rows = slice(height - rows.stop, height - rows.start)
+    values = _read_netcdf(path, name, order, (dates, rows, cols))
+    return values[:, ::-1] if upwards else values
+
+
+def _upwards(variable: xr.DataArray) -> bool:
+    """Whether the first row is the southernmost one."""
     rows = variable["y"].values
-    return lazy.isel(y=slice(None, None, -1)) if rows.size > 1 and rows[0] < rows[-1] else lazy
+    return bool(rows.size > 1 and rows[0] < rows[-1])
 
 
 def time_dim(variable: xr.DataArray | xr.Dataset) -> str | None:
