@@ -17,7 +17,7 @@ from odc.geo.geobox import GeoBox
 from geocomiss import composite
 from geocomiss.errors import SeasonError, SourceError
 from geocomiss.grid import centres, crs_of, window_in
-from geocomiss.modalities import MODALITIES, NDVI
+from geocomiss.modalities import BLUE, GREEN, MODALITIES, NDVI, RED
 from geocomiss.recipes import RECIPES, Recipe
 from geocomiss.seasons import Calendar
 from geocomiss.sources import files, layout, terrain
@@ -29,6 +29,8 @@ from geocomiss.stack import Origin, assign_grid, holds, new_stack
 
 SAMPLE: Final = 1024
 """Pixels a side of the central window in which observations lost to dilation are counted."""
+SHOWN: Final = (RED, GREEN, BLUE, NDVI)
+"""Optical bands that pictures of maps are made of, whatever else is used."""
 Passes = dict[str, tuple[Member, ...]]
 """Radar files by pass direction."""
 
@@ -39,7 +41,7 @@ class AcquisitionsSource:
     Args:
         path: The folder.
         recipe: How to composite; `monthly-l2a` where nobody asks for another.
-        tile: Pixels a side of the tiles that will be asked for.
+        reading: Bands that will be used, and the size of the tiles that will be asked for.
 
     Raises:
         SourceError: A file is damaged, several places lie in the folder, or SCL is missing.
@@ -47,8 +49,8 @@ class AcquisitionsSource:
 
     simulated = False
 
-    def __init__(self, path: Path, recipe: Recipe | None = None, tile: int = Reading.tile) -> None:
-        self._tile = tile
+    def __init__(self, path: Path, recipe: Recipe | None = None, reading: Reading | None = None) -> None:
+        self._reading = reading or Reading()
         self.name = f"acquisitions {path.name}"
         self._members = members_of(path)
         check_one_place(path, self._members)
@@ -94,7 +96,7 @@ class AcquisitionsSource:
 
     def cut(self, tile: int) -> None:
         """See `Compositing.cut`."""
-        self._tile = tile
+        self._reading = replace(self._reading, tile=tile)
 
     def open(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
         """The composites of a window and season (see `Source.open`)."""
@@ -131,11 +133,13 @@ class AcquisitionsSource:
         return found, passes, chosen
 
     def _images(self, members: tuple[Member, ...], whole: GeoBox, season: Calendar) -> Images:
-        return Images.of(members, whole, season, self.recipe, _metres(self.grid))
+        modality, wanted = members[0].modality, self._reading.wanted
+        used = None if wanted is None or modality != "optical" else {*wanted.get(modality, ()), *SHOWN}
+        return Images.of(members, whole, season, self.recipe, _metres(self.grid), used)
 
     def _composited(self, images: Images, grid: GeoBox) -> xr.Dataset:
         """A modality on some pixels, in blocks that no tile's edge crosses."""
-        return _lazy(images, grid, self._tile, _block(images))
+        return _lazy(images, grid, self._reading.tile, _block(images))
 
     def _weather(self, season: Calendar) -> xr.Dataset:
         """On its own coarse grid, whole."""

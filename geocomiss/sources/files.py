@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import dask.array as da
+import netCDF4
 import numpy as np
 import rasterio
 import xarray as xr
@@ -32,6 +33,9 @@ MAGIC: Final = {
 """First bytes by which a file format is known, whatever the file is called."""
 BLOCK_BYTES: Final = 64e6
 """Most that is read of a variable at once, where the file's own blocks are larger than `CHUNK`."""
+CACHE: Final = 2**20
+"""Bytes of unpacked blocks that are kept of each variable of a file. netCDF's default is 64 MB: of a
+raw acquisitions 750 MB were kept, and it was read no faster."""
 _NETCDF: Final = threading.RLock()
 """The HDF5 library serves one thread at a time, also while a file is opened."""
 TIME_DIMS: Final = ("t", "time", "timestamp")
@@ -74,6 +78,7 @@ def open_netcdf(path: Path) -> xr.Dataset:
 
 @functools.lru_cache(maxsize=64)
 def _open_netcdf(path: Path, _changed: int) -> xr.Dataset:
+    netCDF4.set_chunk_cache(CACHE)
     try:
         return xr.open_dataset(path, mask_and_scale=False, cache=False)
     except (OSError, ValueError, KeyError, RuntimeError) as error:

@@ -8,7 +8,7 @@ T dates of a season, H x W pixels of a block, h x W those of a strip of its rows
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -87,8 +87,10 @@ class Piece:
         def rows(at: slice) -> NDArray[Any]:
             own = down.places[at] - down.span.start
             first, end = int(own[0]), int(own[-1]) + 1
-            values = decode(stored[self.taken - dates.start, first:end])
-            values = values[:, own - first][:, :, aside.places - aside.span.start]
+            values = decode(_taken(stored[:, first:end], self.taken - dates.start, 0))
+            # columns first: that goes number by number, and there are fewer rows than there will be
+            values = _taken(values, aside.places - aside.span.start, 2)
+            values = _taken(values, own - first, 1)
             values[:, ~down.inside[at]] = missing
             values[:, :, ~aside.inside] = missing
             return values
@@ -115,7 +117,7 @@ class Piece:
         """To canonical units; SCL as stored."""
         path, known = self.member.path, variable_named(self.name)
         if self.band == CLASSES:
-            return lambda stored: stored.astype(np.uint8)
+            return lambda stored: stored.astype(np.uint8)  # always a copy
         if known and known.product:  # openEO's names mean openEO's integers
             decode = files.decoder(path, self.name, missing=(NODATA,))
             return lambda stored: physical(xr.DataArray(decode(stored), dims=_DIMS), known, []).values
@@ -140,12 +142,28 @@ class Images:
     """How to composite."""
     pixel: float
     """Pixel size in metres."""
+    bands: frozenset[str]
+    """Bands that are composited, of those that are there; all count as seen."""
 
     @classmethod
     def of(
-        cls, members: tuple[Member, ...], whole: GeoBox, season: Calendar, recipe: Recipe, pixel: float
+        cls,
+        members: tuple[Member, ...],
+        whole: GeoBox,
+        season: Calendar,
+        recipe: Recipe,
+        pixel: float,
+        bands: Collection[str] | None = None,
     ) -> "Images":
         """The images of some files of one modality.
+
+        Args:
+            members: The files.
+            whole: The grid from whose origin pixels are counted.
+            season: Time steps wanted.
+            recipe: How to composite.
+            pixel: Pixel size in metres.
+            bands: Those that are to be composited; None: all.
 
         Raises:
             SourceError: Bands of different dates, some of them twice.
@@ -163,14 +181,15 @@ class Images:
             band: _pieces(band, several, _places(band, dated[band], times)[wanted])
             for band, several in held.items()
         }
-        return cls(members[0].modality, times[wanted], series, whole, season, recipe, pixel)
+        made = {*series, NDVI} if bands is None else set(bands)
+        return cls(members[0].modality, times[wanted], series, whole, season, recipe, pixel, frozenset(made))
 
     @property
     def variables(self) -> tuple[str, ...]:
         """What a block holds, in canonical order: bands, NDVI where it can be computed, `count`."""
-        made = set(self.series)
-        if self.modality == "optical" and set(composite.ndvi_bands(self.recipe)) <= made:
-            made.add(NDVI)
+        there, needed = set(self.series), set(composite.ndvi_bands(self.recipe))
+        has_ndvi = self.modality == "optical" and needed <= there and NDVI in self.bands
+        made = self.bands & there | (needed | {NDVI} if has_ndvi else set())
         return (*(band for band in MODALITIES[self.modality].band_names if band in made), COUNT)
 
     @property
@@ -212,14 +231,14 @@ class Images:
     def _fill(self, result: NDArray[np.float32], part: GeoBox) -> None:
         keep = self._kept(part)
         seen = np.zeros((self.times.size, *part.shape), bool)
-        for number, name in enumerate(self.variables):
-            if name not in self.series:
-                continue
+        for name in set(self.series) - {CLASSES}:
             values_of = self._rows(name, part)
             for rows in _strips(part.height):
                 values = values_of(rows)
                 seen[:, rows] |= np.isfinite(values)
-                result[number, :, rows] = self._steps(self._dated(values), keep, rows).values
+                if name in self.variables:
+                    steps = self._steps(self._dated(values), keep, rows)
+                    result[self.variables.index(name), :, rows] = steps.values
         if keep is not None:
             seen &= keep
         for rows in _strips(part.height):
@@ -264,6 +283,8 @@ class Images:
         kind, missing = (np.uint8, 0) if band == CLASSES else (np.float32, np.nan)
 
         def rows(at: slice) -> NDArray[Any]:
+            if len(read) == 1 and len(read[0][0]) == self.times.size:
+                return read[0][1](at)
             values = np.full((self.times.size, at.stop - at.start, part.width), missing, kind)
             for put, own in read:
                 values[put] = own(at)
@@ -291,6 +312,13 @@ class _Along:
         places = np.floor((centre - origin) / size).astype(np.int64)
         held = np.clip(places, 0, number - 1)
         return cls(held, held == places, slice(int(held[0]), int(held[-1]) + 1))
+
+
+def _taken(values: NDArray[Any], places: NDArray[np.int64], axis: int) -> NDArray[Any]:
+    """Some places along an axis; not copied where they are all of them, in order."""
+    if len(places) == values.shape[axis] and (np.diff(places) == 1).all():
+        return values
+    return np.take(values, places, axis)
 
 
 def widened(part: GeoBox, whole: GeoBox, margin: int) -> tuple[GeoBox, tuple[slice, slice]]:
