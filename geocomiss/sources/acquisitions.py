@@ -211,7 +211,7 @@ def _loss_note(images: Images, grid: GeoBox) -> str:
         return ""
     wide, _ = widened(grid, images.whole, images.margin)
     rows, cols = (_central(size) for size in wide.shape)
-    classes = images.classes(wide[rows, cols]).chunk(y=files.CHUNK, x=files.CHUNK)
+    classes = images.classes(wide[rows, cols])
     loss = composite.dilation_loss(classes, images.recipe, images.pixel)
     return (
         f"growing clouds by {images.recipe.cloud_dilation:g} m removed {loss:.1%} of the clear observations"

@@ -8,6 +8,7 @@ T dates of a season, H x W pixels of a block, h x W those of a strip of its rows
 
 import re
 import threading
+import uuid
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,10 +35,10 @@ AT_WORK: Final = 4
 AT_ONCE: Final = threading.BoundedSemaphore(AT_WORK)
 STRIPS: Final = 8
 """Strips of rows in which a block is composited."""
-DATE: Final = 9.0
+DATE: Final = 5.0
 """Bytes a pixel that a date takes beside what is stored of it: what is clear, what was seen, scene classes,
 and a strip in float64."""
-STEP: Final = 6.0
+STEP: Final = 4.0
 """Bytes a pixel that a step of a variable takes."""
 SPARE: Final = 1.25
 """What is taken, in bytes of the arrays: memory comes in pieces."""
@@ -225,25 +226,52 @@ class Images:
         return result
 
     def classes(self, part: GeoBox) -> xr.DataArray:
-        """Scene classes of a window: (T, H, W)."""
-        return self._dated(self._rows(CLASSES, part)(slice(0, part.height)))
+        """Scene classes of a window, lazily: (T, H, W)."""
+
+        def read(where: tuple[slice, ...]) -> NDArray[np.uint8]:
+            block = part[where[1:]]
+            return self._rows(CLASSES, block)(slice(0, block.height))
+
+        shape = (self.times.size, *part.shape)
+        return self._dated(
+            files.lazy_array(read, shape, np.dtype(np.uint8), (uuid.uuid4().hex,), files.CHUNK)
+        )
 
     def _fill(self, result: NDArray[np.float32], part: GeoBox) -> None:
         keep = self._kept(part)
         seen = np.zeros((self.times.size, *part.shape), bool)
         for name in set(self.series) - {CLASSES}:
-            values_of = self._rows(name, part)
-            for rows in _strips(part.height):
-                values = values_of(rows)
-                seen[:, rows] |= np.isfinite(values)
-                if name in self.variables:
-                    steps = self._steps(self._dated(values), keep, rows)
-                    result[self.variables.index(name), :, rows] = steps.values
+            steps = result[self.variables.index(name)] if name in self.variables else None
+            self._take(name, part, keep, seen, steps)
         if keep is not None:
             seen &= keep
         for rows in _strips(part.height):
             result[-1, :, rows] = composite.dates_seen(self._dated(seen[:, rows]), self.season).values
             self._add_ndvi(result, rows)
+
+    def _take(
+        self,
+        name: str,
+        part: GeoBox,
+        keep: NDArray[np.bool_] | None,
+        seen: NDArray[np.bool_],
+        steps: NDArray[np.float32] | None,
+    ) -> None:
+        """Read one band of a block, which nobody holds any more when the next one is read.
+
+        Args:
+            name: The band.
+            part: The block.
+            keep: See `_kept`.
+            seen: (T, H, W) told where the band was observed.
+            steps: (steps, H, W) for its composite; None where that is not asked for.
+        """
+        values_of = self._rows(name, part)
+        for rows in _strips(part.height):
+            values = values_of(rows)
+            seen[:, rows] |= np.isfinite(values)
+            if steps is not None:
+                steps[:, rows] = self._steps(self._dated(values), keep, rows).values
 
     def _steps(self, band: xr.DataArray, keep: NDArray[np.bool_] | None, rows: slice) -> xr.DataArray:
         """The time steps of a band in some rows."""
@@ -292,7 +320,7 @@ class Images:
 
         return rows
 
-    def _dated(self, values: NDArray[Any]) -> xr.DataArray:
+    def _dated(self, values: Any) -> xr.DataArray:
         return xr.DataArray(values, dims=_DIMS, coords={"time": self.times})
 
 
