@@ -22,6 +22,8 @@ from geocomiss.composite.clouds import (
 from geocomiss.composite.steps import (
     by_step,
     chosen,
+    dates_seen,
+    dates_within,
     in_season,
     linear_mean,
     mean,
@@ -43,14 +45,21 @@ __all__ = [
     "composite_optical",
     "composite_radar",
     "composite_weather",
+    "dates_seen",
+    "dates_within",
     "dilation_loss",
+    "kept",
     "margin_pixels",
     "ndvi",
     "ndvi_bands",
+    "optical_steps",
+    "radar_steps",
     "slope_of",
     "step_index",
     "step_starts",
+    "told",
     "usable",
+    "weather_steps",
 ]
 
 
@@ -73,14 +82,44 @@ def composite_optical(scenes: xr.Dataset, calendar: Calendar, recipe: Recipe, pi
     check_rule(recipe, list(scenes))
     scenes = in_season(scenes, calendar)
     bands = scenes.drop_vars([SCL, SCORE], errors="ignore")
-    if recipe.optical_compositing == "best-pixel":
-        result = _best_pixel(bands, scenes, calendar, recipe, pixel)
-    else:
-        # band by band: a copy of all of them would double what a block takes
-        clear = usable(scenes, recipe, pixel)
-        result = bands.map(lambda band: by_step(band.where(clear), calendar, median), keep_attrs=True)
-        result[COUNT] = observations(bands, calendar, clear)
-    return _with_ndvi(result, recipe)
+    keep = kept(scenes, calendar, recipe, pixel)
+    # band by band: a copy of all of them would double what a block takes
+    result = bands.map(lambda band: optical_steps(band, keep, calendar, recipe), keep_attrs=True)
+    result[COUNT] = observations(bands, calendar, keep)
+    return _with_ndvi(told(result, recipe), recipe)
+
+
+def told(optical: xr.Dataset, recipe: Recipe) -> xr.Dataset:
+    """An optical composite that says so where a recipe keeps one observation per step, whatever was seen."""
+    kind = {"count_kind": "composite"} if _whole(recipe) else {}
+    return optical.assign({COUNT: optical[COUNT].assign_attrs(kind)})
+
+
+def kept(scenes: xr.Dataset, calendar: Calendar, recipe: Recipe, pixel: float) -> xr.DataArray:
+    """Observations that an optical composite is made of: `(time, y, x)` bool.
+
+    Args:
+        scenes: With what tells clouds from land, as `composite_optical` takes it; dates of the calendar only.
+        calendar: T steps.
+        recipe: All clear observations, or one whole one per step: the best SCL class, then the date nearest
+            to the middle.
+        pixel: Pixel size in metres.
+    """
+    clear = usable(scenes, recipe, pixel)
+    if not _whole(recipe):
+        return clear
+    cost = preference(scenes[SCL]) * np.float32(1000) + middle_distance(scenes["time"], calendar)
+    return chosen(cost.where(clear), calendar)
+
+
+def optical_steps(band: xr.DataArray, keep: xr.DataArray, calendar: Calendar, recipe: Recipe) -> xr.DataArray:
+    """The time steps of one band, from the observations that are kept: `(time, y, x)`, T steps."""
+    return by_step(band.where(keep), calendar, mean if _whole(recipe) else median)
+
+
+def _whole(recipe: Recipe) -> bool:
+    """Whether a step is one whole observation."""
+    return recipe.optical_compositing == "best-pixel"
 
 
 def composite_radar(scenes: xr.Dataset, calendar: Calendar, recipe: Recipe) -> xr.Dataset:
@@ -95,10 +134,15 @@ def composite_radar(scenes: xr.Dataset, calendar: Calendar, recipe: Recipe) -> x
         The bands in dB and `count` int16, the passes behind each step: `(time, y, x)`, T steps.
     """
     scenes = in_season(scenes, calendar)
-    rule = linear_mean if recipe.radar_averaging == "linear-mean" else median
-    result = scenes.map(lambda band: by_step(band.where(np.isfinite(band)), calendar, rule), keep_attrs=True)
+    result = scenes.map(lambda band: radar_steps(band, calendar, recipe), keep_attrs=True)
     result[COUNT] = observations(scenes, calendar)
     return result
+
+
+def radar_steps(band: xr.DataArray, calendar: Calendar, recipe: Recipe) -> xr.DataArray:
+    """The time steps of one band of radar, in dB: `(time, y, x)`, T steps."""
+    rule = linear_mean if recipe.radar_averaging == "linear-mean" else median
+    return by_step(band.where(np.isfinite(band)), calendar, rule)
 
 
 def composite_weather(daily: xr.Dataset, calendar: Calendar, recipe: Recipe) -> xr.Dataset:
@@ -114,9 +158,14 @@ def composite_weather(daily: xr.Dataset, calendar: Calendar, recipe: Recipe) -> 
         The same quantities and `count` int16, the days behind each step: `(time, y, x)`, T steps.
     """
     daily = in_season(daily, calendar)
-    result = daily.map(lambda band: by_step(band, calendar, mean), keep_attrs=True)
+    result = daily.map(lambda band: weather_steps(band, calendar), keep_attrs=True)
     result[COUNT] = observations(daily, calendar)
     return result
+
+
+def weather_steps(band: xr.DataArray, calendar: Calendar) -> xr.DataArray:
+    """The time steps of one quantity of the weather: `(time, y, x)`, T steps."""
+    return by_step(band, calendar, mean)
 
 
 def ndvi(optical: xr.Dataset, recipe: Recipe) -> xr.DataArray:
@@ -161,17 +210,6 @@ def slope_of(elevation: xr.DataArray, dx: float | xr.DataArray, dy: float) -> xr
     gradient = ((right - left) / (8 * dx)) ** 2 + ((below - above) / (8 * dy)) ** 2
     slope: xr.DataArray = xr.apply_ufunc(_degrees, gradient, dask="allowed")
     return slope.where(np.isfinite(z)).astype(np.float32).rename("slope")
-
-
-def _best_pixel(
-    bands: xr.Dataset, scenes: xr.Dataset, calendar: Calendar, recipe: Recipe, pixel: float
-) -> xr.Dataset:
-    """One whole observation per step: the best SCL class, then the date nearest to the middle."""
-    cost = preference(scenes[SCL]) * np.float32(1000) + middle_distance(scenes["time"], calendar)
-    picked = chosen(cost.where(usable(scenes, recipe, pixel)), calendar)
-    result = bands.map(lambda band: by_step(band.where(picked), calendar, mean), keep_attrs=True)
-    result[COUNT] = observations(bands, calendar, picked).assign_attrs(count_kind="composite")
-    return result
 
 
 def _with_ndvi(optical: xr.Dataset, recipe: Recipe) -> xr.Dataset:

@@ -37,13 +37,18 @@ def in_season(scenes: xr.Dataset, calendar: Calendar) -> xr.Dataset:
     Where none lies in it one date outside stays, because Dask knows no empty axis; no step uses it.
     """
     times = scenes["time"].values
-    order = np.argsort(times, kind="stable")
-    within = order[step_index(times[order], calendar) >= 0]
-    cut = scenes.isel(time=_run(within if within.size else order[:1]))
+    within = dates_within(times, calendar)
+    cut = scenes.isel(time=_run(within if within.size else np.argsort(times, kind="stable")[:1]))
     if not cut.sizes["time"]:
         return cut.compute()
     lazy = any(band.chunks for band in cut.data_vars.values())
     return cut.unify_chunks().chunk(time=-1) if lazy else cut
+
+
+def dates_within(times: NDArray[np.datetime64], calendar: Calendar) -> NDArray[np.int64]:
+    """Places of the dates that lie in any step, oldest first."""
+    order = np.argsort(times, kind="stable")
+    return order[step_index(times[order], calendar) >= 0]
 
 
 def _run(at: NDArray[np.int64]) -> NDArray[np.int64] | slice:
@@ -83,6 +88,11 @@ def observations(scenes: xr.Dataset, calendar: Calendar, clear: xr.DataArray | b
     """
     finite = (band.notnull() & (abs(band) != np.inf) for band in scenes.data_vars.values())
     seen: xr.DataArray = functools.reduce(operator.or_, finite) & clear
+    return dates_seen(seen, calendar)
+
+
+def dates_seen(seen: xr.DataArray, calendar: Calendar) -> xr.DataArray:
+    """How many dates of each step are true: `(time, y, x)` int16."""
     total = by_step(seen, calendar, lambda values: values.sum(axis=-1, dtype=np.float32))
     return total.astype(np.int16)
 

@@ -85,7 +85,7 @@ SOURCES: Final[dict[str, SourceKind]] = {
     "acquisitions": SourceKind(
         "a folder of raw acquisitions (NetCDF: Sentinel-2 with SCL, Sentinel-1, daily weather)",
         AcquisitionsSource.recognise,
-        lambda path, recipe, _: AcquisitionsSource(path, recipe),
+        lambda path, recipe, reading: AcquisitionsSource(path, recipe, reading),
     ),
     "items": SourceKind(
         "a search saved by `geocomiss search --save` (JSON of STAC items)",

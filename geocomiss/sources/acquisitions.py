@@ -1,13 +1,11 @@
 """A folder of raw acquisitions: Sentinel-2 dates with scene classification, Sentinel-1, daily weather.
 
 The pixel grid is that of the finest optical file. Coarser images keep their values: each pixel takes
-the cell in which its centre lies. Around a window as many pixels are read as the dilation of clouds
+the cell in which its centre lies. Around a block scene classes are read as far as the dilation of clouds
 reaches, so that every window gives the same bits. Terrain comes from an elevation file, if there is one.
 """
 
-import re
-from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import cos, radians
 from pathlib import Path
 from typing import Final
@@ -19,27 +17,31 @@ from odc.geo.geobox import GeoBox
 from geocomiss import composite
 from geocomiss.errors import SeasonError, SourceError
 from geocomiss.grid import centres, crs_of, window_in
-from geocomiss.modalities import MODALITIES, NDVI
+from geocomiss.modalities import BLUE, GREEN, MODALITIES, NDVI, RED
 from geocomiss.recipes import RECIPES, Recipe
 from geocomiss.seasons import Calendar
 from geocomiss.sources import files, layout, terrain
+from geocomiss.sources.base import Reading, Scenes
+from geocomiss.sources.blocks import BLOCK, lazy_blocks, sides_of
 from geocomiss.sources.folder import CLASSES, Member, check_one_place, members_of
-from geocomiss.sources.openeo import physical, variable_named
+from geocomiss.sources.images import AT_WORK, Images, widened
 from geocomiss.stack import Origin, assign_grid, holds, new_stack
-from geocomiss.worldcereal import NODATA
 
 SAMPLE: Final = 1024
 """Pixels a side of the central window in which observations lost to dilation are counted."""
-REFLECTANCE: Final = 10000.0
-"""From reflectance 0..1 to the canonical unit."""
+SHOWN: Final = (RED, GREEN, BLUE, NDVI)
+"""Optical bands that pictures of maps are made of, whatever else is used."""
+Passes = dict[str, tuple[Member, ...]]
+"""Radar files by pass direction."""
 
 
 class AcquisitionsSource:
-    """A folder of raw acquisitions that goes through compositing.
+    """A folder of raw acquisitions that goes through compositing. Implements `Source`, `Compositing`.
 
     Args:
         path: The folder.
         recipe: How to composite; `monthly-l2a` where nobody asks for another.
+        reading: Bands that will be used, and the size of the tiles that will be asked for.
 
     Raises:
         SourceError: A file is damaged, several places lie in the folder, or SCL is missing.
@@ -47,7 +49,8 @@ class AcquisitionsSource:
 
     simulated = False
 
-    def __init__(self, path: Path, recipe: Recipe | None = None) -> None:
+    def __init__(self, path: Path, recipe: Recipe | None = None, reading: Reading | None = None) -> None:
+        self._reading = reading or Reading()
         self.name = f"acquisitions {path.name}"
         self._members = members_of(path)
         check_one_place(path, self._members)
@@ -83,25 +86,33 @@ class AcquisitionsSource:
         first, last = (day.replace(day=1) for day in (days.min().item(), days.max().item()))
         return Calendar(first, "month", (last.year - first.year) * 12 + last.month - first.month + 1)
 
+    def scenes(self, grid: GeoBox, season: Calendar) -> Scenes | None:
+        """See `Compositing.scenes`: of a block all dates of a band are in memory."""
+        imaging = self._imaging(season)[0].values()
+        if not imaging:
+            return None
+        margin, side = max(each.margin for each in imaging), max(map(_block, imaging))
+        return Scenes(max(each.bytes() for each in imaging), margin, side, AT_WORK)
+
+    def cut(self, tile: int) -> None:
+        """See `Compositing.cut`."""
+        self._reading = replace(self._reading, tile=tile)
+
     def open(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
         """The composites of a window and season (see `Source.open`)."""
         _check_held(season, self.held)
-        rows, cols = window_in(grid, self.grid)
-        window = Window(self.grid, self.grid[rows, cols], season)
-        passes, chosen = _one_pass(self._of("radar"), season)
-        groups: dict[str, xr.Dataset] = {}
-        notes: list[str] = _pass_notes(passes, chosen)
-        if self._of("optical"):
-            groups["optical"], note = self._optical(window)
-            notes.append(note)
-        if passes:
-            groups["radar"] = self._radar(window, passes[chosen])
+        window_in(grid, self.grid)
+        imaging, passes, chosen = self._imaging(season)
+        groups = {name: self._composited(images, grid) for name, images in imaging.items()}
+        notes = _pass_notes(passes, chosen)
+        if optical := imaging.get("optical"):
+            notes.append(_loss_note(optical, grid))
         if self._of("weather"):
-            groups["weather"] = self._weather(window)
+            groups["weather"] = layout.tidy(self._weather(season))
         if self._of("topography"):
-            groups["topography"] = self._topography(window)
+            groups["topography"] = layout.tidy(self._topography(grid))
         origin = Origin(self.name, self.recipe, season, radar_pass=chosen, notes=tuple(filter(None, notes)))
-        return new_stack({name: layout.tidy(group) for name, group in groups.items()}, origin)
+        return new_stack(groups, origin)
 
     def _of(self, modality: str) -> tuple[Member, ...]:
         return tuple(member for member in self._members if member.modality == modality)
@@ -114,123 +125,49 @@ class AcquisitionsSource:
             wanted, s2_level="L2A", s1_product="sigma0", weather_product="AgERA5", terrain_product=product
         )
 
-    def _optical(self, window: "Window") -> tuple[xr.Dataset, str]:
-        pixel = _metres(self.grid)
-        wide, inner = window.widened(composite.margin_pixels(self.recipe, pixel))
-        scenes = _scenes(self._of("optical"), wide)
-        result = composite.composite_optical(scenes, window.season, self.recipe, pixel)
-        note = _loss_note(scenes[CLASSES], self.recipe, window.season, pixel)
-        return assign_grid(result.isel(y=inner[0], x=inner[1]), window.part), note
+    def _imaging(self, season: Calendar) -> tuple[dict[str, Images], Passes, str]:
+        """Optical and radar images of a season; radar files by pass direction, and the one that is used."""
+        passes, chosen = _one_pass(self._of("radar"), season)
+        members = {"optical": self._of("optical"), "radar": passes.get(chosen, ())}
+        found = {name: self._images(each, self.grid, season) for name, each in members.items() if each}
+        return found, passes, chosen
 
-    def _radar(self, window: "Window", members: tuple[Member, ...]) -> xr.Dataset:
-        scenes = _scenes(members, window)
-        return assign_grid(composite.composite_radar(scenes, window.season, self.recipe), window.part)
+    def _images(self, members: tuple[Member, ...], whole: GeoBox, season: Calendar) -> Images:
+        modality, wanted = members[0].modality, self._reading.wanted
+        used = None if wanted is None or modality != "optical" else {*wanted.get(modality, ()), *SHOWN}
+        return Images.of(members, whole, season, self.recipe, _metres(self.grid), used)
 
-    def _weather(self, window: "Window") -> xr.Dataset:
+    def _composited(self, images: Images, grid: GeoBox) -> xr.Dataset:
+        """A modality on some pixels, in blocks that no tile's edge crosses."""
+        return _lazy(images, grid, self._reading.tile, _block(images))
+
+    def _weather(self, season: Calendar) -> xr.Dataset:
         """On its own coarse grid, whole."""
         members = self._of("weather")
-        own = members[0].grid
-        daily = _scenes(members, Window(own, own, window.season))
-        return assign_grid(composite.composite_weather(daily, window.season, self.recipe), own)
+        images, side = self._images(members, members[0].grid, season), max(members[0].grid.shape)
+        return _lazy(images, images.whole, side, side)
 
-    def _topography(self, window: "Window") -> xr.Dataset:
+    def _topography(self, grid: GeoBox) -> xr.Dataset:
         member = self._of("topography")[0]
         if member.bands:
             (name,) = member.bands.values()
             elevation = files.lazy_variable(member.path, name).reset_coords(drop=True).drop_vars(["y", "x"])
         else:
             elevation = xr.DataArray(files.lazy_tiff(member.path)[0], dims=("y", "x"))
-        return assign_grid(terrain.topography(elevation, member.grid, window.part, window.whole), window.part)
+        return assign_grid(terrain.topography(elevation, member.grid, grid, self.grid), grid)
 
 
-@dataclass(frozen=True)
-class Window:
-    """Pixels and season asked for."""
-
-    whole: GeoBox
-    """The grid of the source, from whose origin pixels are counted."""
-    part: GeoBox
-    """The pixels wanted, a window of it."""
-    season: Calendar
-    """The time steps wanted."""
-
-    def widened(self, margin: int) -> tuple["Window", tuple[slice, slice]]:
-        """A window with up to `margin` pixels more on each side, and where this one lies in it."""
-        rows, cols = window_in(self.part, self.whole)
-        outer = [
-            slice(max(0, at.start - margin), min(size, at.stop + margin))
-            for at, size in ((rows, self.whole.height), (cols, self.whole.width))
-        ]
-        inner = [
-            slice(at.start - out.start, at.stop - out.start)
-            for at, out in zip((rows, cols), outer, strict=True)
-        ]
-        wide = replace(self, part=self.whole[outer[0], outer[1]])
-        return wide, (inner[0], inner[1])
+def _block(images: Images) -> int:
+    """Most pixels a side of a block: more where files are stored in larger ones, each unpacked whole."""
+    return files.CHUNK if images.stored_side <= files.CHUNK else BLOCK
 
 
-def _scenes(members: tuple[Member, ...], window: Window) -> xr.Dataset:
-    """All bands of some files on the pixels of a window, one time axis: `(time, y, x)`."""
-    parts: dict[str, list[xr.DataArray]] = defaultdict(list)
-    for member in members:
-        for band, name in member.bands.items():
-            parts[band].append(_on_pixels(_values(member, band, name), member.grid, window))
-    series = {
-        band: xr.concat(arrays, "time") if len(arrays) > 1 else arrays[0] for band, arrays in parts.items()
-    }
-    times = next(iter(series.values())).time if CLASSES not in series else series[CLASSES].time
-    scenes = xr.Dataset({band: _at_times(array, times, band) for band, array in series.items()})
-    return scenes.chunk(y=files.CHUNK, x=files.CHUNK)
-
-
-def _values(member: Member, band: str, name: str) -> xr.DataArray:
-    """A variable in canonical units, without coordinates but time; SCL as stored."""
-    if band == CLASSES:
-        values = files.raw_variable(member.path, name).astype(np.uint8)
-    elif (known := variable_named(name)) and known.product:  # openEO's names mean openEO's integers
-        values = physical(files.lazy_variable(member.path, name, missing=(NODATA,)), known, [])
-    else:
-        values = files.lazy_variable(member.path, name, factor=_factor(member, band, name))
-    kept = values.reset_coords(drop=True).drop_vars(["y", "x"]).assign_coords(time=member.times)
-    kept.attrs = {}
-    return kept
-
-
-def _factor(member: Member, band: str, name: str) -> float:
-    """From the unit of a file to the canonical one."""
-    variable = files.open_netcdf(member.path)[name]
-    if member.modality == "optical":
-        whole_numbers = variable.dtype.kind in "iu" and "scale_factor" not in variable.attrs
-        return 1.0 if whole_numbers else REFLECTANCE
-    in_metres = re.match(r"m(?![a-z])", str(variable.attrs.get("units", "")))
-    is_rain = band == MODALITIES["weather"].band_names[1]
-    return 1e-3 if is_rain and not in_metres else 1.0  # AgERA5 gives mm per day
-
-
-def _on_pixels(values: xr.DataArray, grid: GeoBox, window: Window) -> xr.DataArray:
-    """The cell of an image in which each pixel centre lies; missing (0 in SCL) beyond the image."""
-    x, y = centres(window.part, window.whole)
-    col = np.floor((x - grid.affine.c) / grid.affine.a).astype(int)
-    row = np.floor((y - grid.affine.f) / grid.affine.e).astype(int)
-    near = values.isel(y=np.clip(row, 0, grid.height - 1), x=np.clip(col, 0, grid.width - 1))
-    within_y, within_x = (row >= 0) & (row < grid.height), (col >= 0) & (col < grid.width)
-    if within_y.all() and within_x.all():
-        return near
-    inside = xr.DataArray(within_y, dims="y") & xr.DataArray(within_x, dims="x")
-    return near.where(inside, values.dtype.type(0) if values.dtype.kind == "u" else np.nan)
-
-
-def _at_times(array: xr.DataArray, times: xr.DataArray, band: str) -> xr.DataArray:
-    """A band at the dates of the scene classification, missing where it has none."""
-    if np.array_equal(array.time.values, times.values):
-        return array
-    if not (array.indexes["time"].is_unique and times.to_index().is_unique):
-        raise SourceError(
-            f"{band} has other dates than the scene classification, some of them twice",
-            expected="each acquisition once in each file",
-            todo="take files that overlap in time apart",
-        )
-    return array.reindex(time=times)
+def _lazy(images: Images, grid: GeoBox, tile: int, most: int) -> xr.Dataset:
+    """A modality as blocks that are composited when they are asked for."""
+    rows, cols = (sides_of(size, tile, most) for size in grid.shape)
+    starts = composite.step_starts(images.season)
+    group = lazy_blocks(images.variables, starts, grid, (rows, cols), images.composited)
+    return composite.told(group, images.recipe) if images.modality == "optical" else group
 
 
 def _bands(members: tuple[Member, ...]) -> tuple[str, ...]:
@@ -250,9 +187,9 @@ def _metres(grid: GeoBox) -> float:
     return float(abs(grid.resolution.x)) * terrain.METRES_PER_DEGREE * cos(radians(float(latitudes.mean())))
 
 
-def _one_pass(members: tuple[Member, ...], season: Calendar) -> tuple[dict[str, tuple[Member, ...]], str]:
+def _one_pass(members: tuple[Member, ...], season: Calendar) -> tuple[Passes, str]:
     """Files by pass direction, and the direction with most passes in the season."""
-    by_pass: dict[str, tuple[Member, ...]] = {}
+    by_pass: Passes = {}
     for member in members:
         by_pass[member.radar_pass] = (*by_pass.get(member.radar_pass, ()), member)
     counts = {name: sum(_dates(one, season) for one in group) for name, group in by_pass.items()}
@@ -263,19 +200,22 @@ def _dates(member: Member, season: Calendar) -> int:
     return int((composite.step_index(member.times, season) >= 0).sum())
 
 
-def _pass_notes(passes: dict[str, tuple[Member, ...]], chosen: str) -> list[str]:
+def _pass_notes(passes: Passes, chosen: str) -> list[str]:
     others = sorted(set(passes) - {chosen})
     return [f"only {chosen} radar passes are used, not the {' and '.join(others)} ones"] if others else []
 
 
-def _loss_note(scl: xr.DataArray, recipe: Recipe, season: Calendar, pixel: float) -> str:
+def _loss_note(images: Images, grid: GeoBox) -> str:
     """What growing clouds costs, counted in a central window of large areas."""
-    within = scl.isel(time=np.flatnonzero(composite.step_index(scl.time.values, season) >= 0))
-    if recipe.cloud_rule != "scl" or not within.sizes["time"]:
+    if images.recipe.cloud_rule != "scl" or not images.times.size:
         return ""
-    centre = {dim: _central(within.sizes[dim]) for dim in ("y", "x")}
-    loss = composite.dilation_loss(within.isel(centre), recipe, pixel)
-    return f"growing clouds by {recipe.cloud_dilation:g} m removed {loss:.1%} of the clear observations"
+    wide, _ = widened(grid, images.whole, images.margin)
+    rows, cols = (_central(size) for size in wide.shape)
+    classes = images.classes(wide[rows, cols])
+    loss = composite.dilation_loss(classes, images.recipe, images.pixel)
+    return (
+        f"growing clouds by {images.recipe.cloud_dilation:g} m removed {loss:.1%} of the clear observations"
+    )
 
 
 def _central(size: int) -> slice:

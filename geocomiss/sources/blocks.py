@@ -38,7 +38,7 @@ def lazy_steps(
         step: Composites a block.
     """
     variables = (*bands, COUNT)
-    rows, cols = (_sides(size, tile) for size in grid.shape)
+    rows, cols = (sides_of(size, tile) for size in grid.shape)
     top, left = (np.concatenate([[0], np.cumsum(sides)]) for sides in (rows, cols))
 
     def block(block_id: Any = None) -> NDArray[np.float32]:
@@ -57,6 +57,38 @@ def lazy_steps(
     name = f"steps-{modality}-{uuid.uuid4().hex}"  # what a server answers has no other name
     cube = mapped(block, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0, 0, 0), np.float32), name=name)
     group = xr.Dataset(coords={"time": step_starts(season)})
+    for number, variable in enumerate(variables):
+        kind = np.int16 if variable == COUNT else np.float32
+        group[variable] = _DIMS, variable_of(cube, (number,), np.dtype(kind))
+    return assign_grid(group, grid)
+
+
+def lazy_blocks(
+    variables: Sequence[str],
+    times: NDArray[np.datetime64],
+    grid: GeoBox,
+    sides: tuple[tuple[int, ...], tuple[int, ...]],
+    make: Callable[[GeoBox], NDArray[np.float32]],
+) -> xr.Dataset:
+    """A modality as Dask arrays `(time, y, x)`: one task a block for all its variables and steps.
+
+    Args:
+        variables: Their names, `count` among them.
+        times: (T,) first days of the steps.
+        grid: The pixels.
+        sides: Heights and widths of the blocks.
+        make: Makes a block (variables, T, H, W).
+    """
+    top, left = (np.concatenate([[0], np.cumsum(each)]) for each in sides)
+
+    def block(block_id: Any = None) -> NDArray[np.float32]:
+        row, col = block_id[2:]
+        return make(grid[int(top[row]) : int(top[row + 1]), int(left[col]) : int(left[col + 1])])
+
+    mapped: Any = da.map_blocks  # dask ships no types for it
+    chunks, empty = ((len(variables),), (len(times),), *sides), np.empty((0, 0, 0, 0), np.float32)
+    cube = mapped(block, chunks=chunks, dtype=np.float32, meta=empty, name=f"blocks-{uuid.uuid4().hex}")
+    group = xr.Dataset(coords={"time": times})
     for number, variable in enumerate(variables):
         kind = np.int16 if variable == COUNT else np.float32
         group[variable] = _DIMS, variable_of(cube, (number,), np.dtype(kind))
@@ -84,7 +116,7 @@ def variable_of(cube: Any, at: tuple[int, ...], kind: np.dtype[Any]) -> Any:
 
 def blocks_of(grid: GeoBox, tile: int) -> Iterator[GeoBox]:
     """The blocks into which `lazy_steps` cuts a grid."""
-    rows, cols = ([0, *np.cumsum(_sides(size, tile)).tolist()] for size in grid.shape)
+    rows, cols = ([0, *np.cumsum(sides_of(size, tile)).tolist()] for size in grid.shape)
     for top, bottom in pairwise(rows):
         for left, right in pairwise(cols):
             yield grid[top:bottom, left:right]
@@ -103,12 +135,12 @@ def _picked(block: Any, at: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any
     return np.array(block[at], kind)
 
 
-def _sides(size: int, tile: int) -> tuple[int, ...]:
-    """Lengths of the blocks along an axis: tiles, cut evenly where they are longer than `BLOCK`."""
+def sides_of(size: int, tile: int, most: int = BLOCK) -> tuple[int, ...]:
+    """Lengths of the blocks along an axis: tiles, cut evenly where they are longer than `most`."""
     sides: list[int] = []
     for start in range(0, size, tile):
         length = min(tile, size - start)
-        parts = -(-length // BLOCK)
+        parts = -(-length // most)
         edges = np.linspace(0, length, parts + 1).astype(int)
         sides.extend(int(side) for side in np.diff(edges))
     return tuple(sides)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import dask.array as da
+import netCDF4
 import numpy as np
 import rasterio
 import xarray as xr
@@ -32,6 +33,9 @@ MAGIC: Final = {
 """First bytes by which a file format is known, whatever the file is called."""
 BLOCK_BYTES: Final = 64e6
 """Most that is read of a variable at once, where the file's own blocks are larger than `CHUNK`."""
+CACHE: Final = 2**20
+"""Bytes of unpacked blocks that are kept of each variable of a file. netCDF's default is 64 MB: of a
+raw acquisitions 750 MB were kept, and it was read no faster."""
 _NETCDF: Final = threading.RLock()
 """The HDF5 library serves one thread at a time, also while a file is opened."""
 TIME_DIMS: Final = ("t", "time", "timestamp")
@@ -74,6 +78,7 @@ def open_netcdf(path: Path) -> xr.Dataset:
 
 @functools.lru_cache(maxsize=64)
 def _open_netcdf(path: Path, _changed: int) -> xr.Dataset:
+    netCDF4.set_chunk_cache(CACHE)
     try:
         return xr.open_dataset(path, mask_and_scale=False, cache=False)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -95,8 +100,16 @@ def lazy_variable(
         factor: From the unit of the file to another; joined with the file's own scale before
             rounding, so that 0.0001 x 10000 is exact.
     """
-    dataset = open_netcdf(path)
+    decode = decoder(path, name, missing, factor)
     decoded = raw_variable(path, name)
+    return decoded.copy(data=decoded.data.map_blocks(decode, dtype=np.float32))
+
+
+def decoder(
+    path: Path, name: str, missing: tuple[float, ...] = (), factor: float = 1.0
+) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
+    """What makes physical float32, NaN missing, of numbers as stored; see `lazy_variable`."""
+    dataset = open_netcdf(path)
     fills, scale, offset = _coding(dataset, name)
     unsigned = dataset[name].attrs.get("_Unsigned") == "true"
 
@@ -105,7 +118,7 @@ def lazy_variable(
         values = (numbers.astype(np.float64) * (scale * factor) + offset * factor).astype(np.float32)
         return np.where(np.isin(numbers, [*fills, *missing]), np.float32(np.nan), values)
 
-    return decoded.copy(data=decoded.data.map_blocks(decode, dtype=np.float32))
+    return decode
 
 
 def raw_variable(path: Path, name: str) -> xr.DataArray:
@@ -118,8 +131,29 @@ def raw_variable(path: Path, name: str) -> xr.DataArray:
     side = _side(variable)
     lazy = variable.copy(data=lazy_array(read, variable.shape, variable.dtype, (path, name, side), side))
     lazy = lazy.rename({time: "time"}) if time and time != "time" else lazy
+    return lazy.isel(y=slice(None, None, -1)) if _upwards(variable) else lazy
+
+
+def read_window(path: Path, name: str, dates: slice, rows: slice, cols: slice) -> NDArray[Any]:
+    """A window of a variable `(time, y, x)` as stored, north up.
+
+    Raises:
+        SourceError: The file is damaged.
+    """
+    variable = open_netcdf(path)[name]
+    order = (str(time_dim(variable)), "y", "x")
+    upwards = _upwards(variable)
+    if upwards:
+        height = variable.sizes["y"]
+        rows = slice(height - rows.stop, height - rows.start)
+    values = _read_netcdf(path, name, order, (dates, rows, cols))
+    return values[:, ::-1] if upwards else values
+
+
+def _upwards(variable: xr.DataArray) -> bool:
+    """Whether the first row is the southernmost one."""
     rows = variable["y"].values
-    return lazy.isel(y=slice(None, None, -1)) if rows.size > 1 and rows[0] < rows[-1] else lazy
+    return bool(rows.size > 1 and rows[0] < rows[-1])
 
 
 def time_dim(variable: xr.DataArray | xr.Dataset) -> str | None:

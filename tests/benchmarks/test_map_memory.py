@@ -11,6 +11,7 @@ import pytest
 from gappy import untrained
 from hollow import hollow_stack
 from map_process import start
+from raw_acquisitions import folder
 from stac_season import add_season, model_for, write_area
 from stac_server import serving
 
@@ -79,5 +80,33 @@ def test_a_map_of_many_scenes_a_month_keeps_to_the_memory_that_is_given(tmp_path
         "memory of a map of 1,100 x 1,100 pixels from a catalogue, 6 scenes a month, `--memory 2GB`",
         f"{taken['peak_mb']:,.0f} MB at most ({taken['reckoned_mb']:,.0f} reckoned) in tiles of "
         f"{facts['tiles']['size']}",
+    )
+    assert taken["peak_mb"] < taken["reckoned_mb"] <= taken["budget_mb"]
+
+
+def test_a_map_of_raw_acquisitions_keeps_to_the_memory_that_is_given(tmp_path, figure):
+    side, dates = 1200, 70
+    request = MapRequest(
+        str(folder(tmp_path / "raw", side, dates, stored=256)),
+        tmp_path / "map",
+        season="2021",
+        model=str(untrained(tmp_path, preset="compact")),
+        memory=1_500_000_000,
+        device="cpu",
+        on_mismatch="drop",
+    )
+    try:
+        process = start(request, threads=0)
+        process.join()
+        assert process.exitcode == 0
+        facts = json.loads((request.out / "run.json").read_text())
+    finally:
+        shutil.rmtree(tmp_path / "raw")
+    taken = facts["memory"]
+    figure(
+        f"memory of a map of {side:,} x {side:,} pixels from a folder of {dates} optical and radar dates, "
+        "`--memory 1.5GB`",
+        f"{taken['peak_mb']:,.0f} MB at most ({taken['reckoned_mb']:,.0f} reckoned) in tiles of "
+        f"{facts['tiles']['size']}; {facts['px_per_s']:,.0f} px/s",
     )
     assert taken["peak_mb"] < taken["reckoned_mb"] <= taken["budget_mb"]
