@@ -236,7 +236,9 @@ def _check_free(request: FetchRequest) -> None:
         return
     if not request.overwrite:
         raise MapError(
-            f"{request.out} exists", expected="a new path", todo="choose another --out, or add --overwrite"
+            f"{request.out} exists{_left(request)}",
+            expected="a new path",
+            todo="choose another --out, or add --overwrite",
         )
     known = is_images(request.out) if request.format == "cog" else StoredSource.recognise(request.out)
     if not (known or is_zoned(request.out)):
@@ -245,3 +247,13 @@ def _check_free(request: FetchRequest) -> None:
             expected="what fetch wrote, to replace it",
             todo="choose another --out",
         )
+
+
+def _left(request: FetchRequest) -> str:
+    """What to say of what a fetch received that was killed before it could delete it."""
+    if not request.kept.exists():
+        return ""
+    return (
+        f"; beside it {request.kept.name} holds what a fetch received: unless one is at work it was killed "
+        "when the stack was written, and the folder may be deleted"
+    )
