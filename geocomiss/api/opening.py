@@ -12,6 +12,7 @@ from geocomiss.recipes import RECIPES
 from geocomiss.seasons import Cycle
 from geocomiss.sources.base import Reading
 from geocomiss.sources.resolve import Asked, resolve_grid, resolve_season, source_asked
+from geocomiss.stack import chunked, groups_of, new_stack, origin_of
 
 CALENDAR_YEAR: Final = Cycle(1, "month", 12)
 """Steps of a stack that is opened without a model."""
@@ -48,7 +49,8 @@ def open_stack(
         resolution: Metres a pixel; None: that of the data, else 10.
 
     Returns:
-        A group a modality in canonical units, NaN where something is missing: see `geocomiss.stack`. Of a
+        A group a modality in canonical units, Dask's arrays, NaN where something is missing: see
+            `geocomiss.stack`. Of a
         stack that was fetched for an area, blocks without any of it are missing, too.
 
     Raises:
@@ -64,7 +66,8 @@ def open_stack(
         raise StackError(
             f"a stack that holds {opened.held}", expected=str(cycle), todo="give another season or model"
         )
-    return opened.open(resolve_grid(opened, area, crs, resolution), calendar)
+    stack = opened.open(resolve_grid(opened, area, crs, resolution), calendar)
+    return new_stack({name: chunked(group) for name, group in groups_of(stack).items()}, origin_of(stack))
 
 
 def cycle_of(model: Checkpoint) -> Cycle:

@@ -41,6 +41,9 @@ class Window:
     def strips(self, pixels: int) -> "Iterator[Window]":
         """Full rows at a time with about so many pixels to classify, without those that have none."""
         ends = np.cumsum(self.wanted.sum(1))
+        if ends[-1] <= pixels:
+            yield self
+            return
         height = len(ends)
         first = 0
         while first < height:

@@ -75,8 +75,8 @@ def torn(values: Mapping[str, Floats], bands: Mapping[str, tuple[str, ...]]) -> 
     notes = []
     for name, rows in values.items():
         here = np.isfinite(rows)
-        some = here.any(2)  # (N, T)
-        lost = 1 - here.all(2)[some].mean() if some.any() else 0.0
+        some: NDArray[np.bool_] = np.any(here, 2)  # (N, T)
+        lost = 1 - np.all(here, 2)[some].mean() if some.any() else 0.0
         if lost > MAX_TORN:
             shares = zip(bands[name], here[some].mean(0), strict=True)  # (C,)
             rare = ", ".join(f"{band} ({share:.0%})" for band, share in shares if share < 1)

@@ -25,7 +25,7 @@ from geocomiss.sampling.plan import Part, Plan, plan_sampling
 from geocomiss.sampling.report import report_of, report_paths, write_report
 from geocomiss.sampling.request import LeftOut, Progress, SamplingReport, SamplingRequest
 from geocomiss.sources.base import Accounting
-from geocomiss.stack import origin_of, series_at, swept
+from geocomiss.stack import origin_of, read_spots, series_at, swept
 
 UNSEEN: Final = "no optical or radar value in the season"
 NEARBY: Final = 0.002
@@ -142,7 +142,7 @@ def _read_parts(plan: Plan, kept: Kept, outside: NDArray[np.bool_]) -> Iterator[
 
 def read_part(plan: Plan, part: Part) -> PartSeries:
     """Read the series of one window: the road on which `geocomiss map` reads a tile."""
-    stack = plan.stack_of(part).compute()
+    stack = read_spots(plan.stack_of(part), part.chosen, part.geobox)
     whole = plan.source.grid
     found = series_at(stack, plan.source.bands, part.chosen, part.geobox, whole)
     origin = origin_of(stack)

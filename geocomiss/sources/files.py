@@ -265,7 +265,6 @@ def lazy_array(
     dtype: np.dtype[Any],
     key: tuple[Hashable, ...],
     side: int,
-    corner: tuple[int, int] = (0, 0),
 ) -> da.Array:
     """An array read in blocks of `side` rows and columns, other axes whole.
 
@@ -277,23 +276,16 @@ def lazy_array(
         dtype: Of the array.
         key: What tells it from other arrays, the file first.
         side: Pixels a side of the blocks.
-        corner: Row and column of what is read at which the array begins; blocks are counted from those of
-            what is read, so that none is read by two.
     """
-    edges = tuple(_edges(first, size, side) for first, size in zip(corner, shape[-2:], strict=True))
+    edges = tuple([*range(0, size, side), size] for size in shape[-2:])
     chunks = (*((size,) for size in shape[:-2]), *(tuple(np.diff(each).tolist()) for each in edges))
     blocks: Any = da.map_blocks  # dask ships no types for it
     path = key[0]
     changed = path.stat().st_mtime_ns if isinstance(path, Path) else 0
-    name = f"read-{tokenize(key, changed, shape, corner)}"
+    name = f"read-{tokenize(key, changed, shape)}"
     meta = np.empty((0,) * len(shape), dtype)
     lazy: da.Array = blocks(_load, read=read, edges=edges, chunks=chunks, dtype=dtype, meta=meta, name=name)
     return lazy
-
-
-def _edges(first: int, size: int, side: int) -> list[int]:
-    """Where the blocks along an axis begin and end."""
-    return [first, *range(first - first % side + side, first + size, side), first + size]
 
 
 def _load(read: Read, edges: tuple[list[int], list[int]], block_id: tuple[int, ...] = ()) -> NDArray[Any]:

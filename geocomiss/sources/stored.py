@@ -9,16 +9,18 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from xarray.backends import BackendArray
+from xarray.core import indexing
 
 from geocomiss.errors import SourceError
-from geocomiss.grid import same_grid, window_in
+from geocomiss.grid import window_in
 from geocomiss.recipes import Recipe
 from geocomiss.seasons import Calendar
 from geocomiss.sources import files
 from geocomiss.stack import (
+    STORED,
     bands_of,
     cut_to_season,
-    grid_of_group,
     grid_of_stack,
     groups_of,
     new_stack,
@@ -43,8 +45,8 @@ class StoredSource:
         stack = read_stack(path)
         groups = groups_of(stack)
         self._path, self._origin = path, origin_of(stack)
-        self._stack = new_stack({name: _hollow(each) for name, each in groups.items()}, self._origin)
-        self._sides = {name: _side(each) for name, each in groups.items()}
+        lazy = {name: _lazy(path.absolute(), name, each) for name, each in groups.items()}
+        self._stack = new_stack(lazy, self._origin)
         self.area = read_area(path)
         """See `Confined.area`: where it was fetched."""
         self.name = f"stack {path.name}"
@@ -95,52 +97,47 @@ class StoredSource:
         return self._origin.calendar
 
     def open(self, grid: GeoBox, season: Calendar) -> xr.DataTree:
-        """A window of it, cut to a season, in the blocks of the file (see `Source.open`)."""
-        # blocks of the window's own would be cut from up to four of these, each of which is unpacked whole;
-        # and a window of a lazy array costs as much as it has blocks, whenever something of it is read
+        """A window of it, cut to a season (see `Source.open`)."""
         rows, cols = window_in(grid, self.grid)
-        whole, groups = groups_of(self._stack), {}
-        for name, group in groups_of(window(self._stack, rows, cols, self.grid)).items():
-            on_grid = same_grid(grid_of_group(whole[name]), self.grid)
-            corner = (rows.start, cols.start) if on_grid else (0, 0)
-            groups[name] = _lazy(self._path, name, group, self._sides[name], corner)
-        cut = cut_to_season(new_stack(groups, self._origin), season)
-        return new_stack(
-            {name: group.drop_encoding() for name, group in groups_of(cut).items()}, origin_of(cut)
-        )
+        return cut_to_season(window(self._stack, rows, cols, self.grid), season)
 
 
-def _hollow(group: xr.Dataset) -> xr.Dataset:
-    """The same arrays without values, and without memory for any: windows of them cost nothing."""
+class _Band(BackendArray):
+    """An array of a stored stack, read where it is indexed; an error says which stack is damaged.
 
-    def hollow(band: xr.DataArray) -> xr.DataArray:
-        return band.copy(data=np.broadcast_to(np.zeros((), band.dtype), band.shape))
+    Not Dask's: to make its tasks for a field of some pixels takes several times as long as to read them.
 
-    return group.map(hollow, keep_attrs=True)
+    Args:
+        path: The folder of the stack.
+        modality: Group of the array.
+        like: What is known of it.
+    """
+
+    def __init__(self, path: Path, modality: str, like: xr.DataArray) -> None:
+        self._path, self._modality, self._name = path, modality, str(like.name)
+        self.shape, self.dtype = like.shape, like.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
+
+    def _read(self, where: tuple[Any, ...]) -> NDArray[Any]:
+        try:
+            group = _group(self._path, self._modality, (self._path / METADATA).stat().st_mtime_ns)
+            return np.asarray(group[self._name].variable[where].values)
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
+            raise files.damaged(self._path, error) from error
 
 
-def _side(group: xr.Dataset) -> int:
-    """Pixels a side of the blocks of a stored modality."""
-    return max(int(side) for band in group.data_vars.values() for side in band.encoding["chunks"][-2:])
-
-
-def _lazy(path: Path, modality: str, group: xr.Dataset, side: int, corner: tuple[int, int]) -> xr.Dataset:
-    """A window of arrays with their values, read in tasks that say which stack is damaged."""
+def _lazy(path: Path, modality: str, group: xr.Dataset) -> xr.Dataset:
+    """A modality whose values are read where they are asked for; windows of it cost nothing."""
 
     def lazy(band: xr.DataArray) -> xr.DataArray:
-        read = functools.partial(_read, path.absolute(), modality, str(band.name))
-        key = (path.absolute() / METADATA, modality, band.name)
-        return band.copy(data=files.lazy_array(read, band.shape, band.dtype, key, side, corner))
+        read = indexing.LazilyIndexedArray(_Band(path, modality, band))
+        found = band.copy(data=read).drop_encoding()
+        found.encoding = {STORED: dict(zip(map(str, band.dims), band.encoding["chunks"], strict=True))}
+        return found
 
     return group.map(lazy, keep_attrs=True)
-
-
-def _read(path: Path, modality: str, name: str, where: tuple[slice, ...]) -> NDArray[Any]:
-    try:
-        group = _group(path, modality, (path / METADATA).stat().st_mtime_ns)
-        return np.asarray(group[name].variable[where].values)
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        raise files.damaged(path, error) from error
 
 
 @functools.lru_cache(maxsize=64)

@@ -27,7 +27,7 @@ from geocomiss.stack.season import (
     holds,
     periods,
 )
-from geocomiss.stack.spots import pieces, read_spots
+from geocomiss.stack.spots import STORED, chunked, pieces, read_spots
 from geocomiss.stack.store import (
     read_area,
     read_stack,
@@ -43,11 +43,13 @@ from geocomiss.stack.units import (
 __all__ = [
     "COUNT",
     "MAX_OUTSIDE",
+    "STORED",
     "Origin",
     "PixelSeries",
     "assign_grid",
     "bands_of",
     "check_units",
+    "chunked",
     "cut_to_season",
     "grid_of_group",
     "grid_of_stack",

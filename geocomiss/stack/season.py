@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from geocomiss.errors import SeasonError
 from geocomiss.modalities import MODALITIES
 from geocomiss.seasons import Calendar, Cycle, today
 from geocomiss.stack.layout import COUNT, groups_of, new_stack, origin_of
+from geocomiss.stack.spots import chunked
 
 
 def periods(calendar: Calendar, cycle: Cycle) -> tuple[Calendar, ...]:
@@ -44,15 +46,23 @@ def cut_to_season(stack: xr.DataTree, season: Calendar) -> xr.DataTree:
     exact = replace(origin.calendar, start=origin.calendar.edges()[offset], number=season.number)
     starts = np.array(exact.edges()[:-1], "datetime64[ns]")
     cut = {
-        name: group.isel(time=slice(offset, offset + min(season.number, held))).reindex(time=starts)
+        name: _with_steps(group.isel(time=slice(offset, offset + min(season.number, held))), starts)
         if MODALITIES[name].dynamic
         else group
         for name, group in groups_of(stack).items()
     }
-    for group in cut.values():
-        if COUNT in group:
-            group[COUNT] = group[COUNT].fillna(0).astype(np.int16)
     return new_stack(cut, replace(origin, calendar=exact))
+
+
+def _with_steps(group: xr.Dataset, starts: NDArray[np.datetime64]) -> xr.Dataset:
+    """A modality with exactly these steps; those that it lacks are missing."""
+    counted = COUNT not in group or group[COUNT].dtype == np.int16
+    if counted and np.array_equal(group["time"].values, starts):
+        return group
+    longer = chunked(group).reindex(time=starts)  # arrays that are not Dask's would be read for that
+    if COUNT in longer:
+        longer[COUNT] = longer[COUNT].fillna(0).astype(np.int16)
+    return longer
 
 
 def _offset(held: Calendar, season: Calendar, *, missing_ok: bool) -> int | None:

@@ -9,7 +9,7 @@ H x W pixels.
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import dask
 import numpy as np
@@ -23,6 +23,11 @@ from geocomiss.stack.layout import grid_of_group, groups_of, new_stack, origin_o
 Bools = NDArray[np.bool_]
 Window = tuple[slice, slice]
 """Rows and columns."""
+STORED: Final = "preferred_chunks"
+"""Where the encoding of an array that is not Dask's tells the lengths of its file's blocks by dimension, as
+xarray has it. Blocks are counted from the corner of the grid that the attribute `affine` states."""
+Values = dict[str, xr.Variable]
+"""What a window of a modality holds, by variable."""
 COMPUTE: Any = dask.compute  # type: ignore[attr-defined]
 """Dask ships no types for it."""
 
@@ -43,7 +48,7 @@ def read_spots(stack: xr.DataTree, wanted: Bools, grid: GeoBox) -> xr.DataTree:
     }
     every = (slice(None), slice(None))
     lazy = {name: _cut(group, pieces.get(name, [every])) for name, group in groups.items()}
-    read: dict[str, list[dict[str, Any]]] = COMPUTE(lazy)[0]
+    read: dict[str, list[Values]] = COMPUTE(lazy)[0]  # those that are not Dask's are read when they are used
     found = {name: _filled(group, pieces.get(name, [every]), read[name]) for name, group in groups.items()}
     return new_stack(found, origin_of(stack))
 
@@ -69,28 +74,50 @@ def spots(wanted: Bools, rows: tuple[int, ...], cols: tuple[int, ...]) -> list[W
     return found
 
 
-def pieces(size: int, side: int) -> tuple[int, ...]:
-    """Lengths of the blocks of a side along an axis; the last one may be shorter."""
-    whole, rest = divmod(size, side)
-    return (side,) * whole + ((rest,) if rest else ())
+def pieces(size: int, side: int, first: int = 0) -> tuple[int, ...]:
+    """Lengths of the blocks of a side along an axis; the first and the last one may be shorter.
+
+    Args:
+        size: Length of the axis.
+        side: Length of a block.
+        first: How far from the beginning of a block the axis begins.
+    """
+    ends = [first, *range(first - first % side + side, first + size, side), first + size]
+    return tuple(np.diff(ends).tolist())
+
+
+def chunked(group: xr.Dataset) -> xr.Dataset:
+    """A modality whose arrays are Dask's, in the blocks in which they are read."""
+    if any(band.chunksizes for band in group.data_vars.values()):
+        return group
+    rows, cols = _blocks(group)
+    return group.chunk({"y": rows or -1, "x": cols or -1})
 
 
 def _blocks(group: xr.Dataset) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Heights and widths of the blocks of a modality, () where it is in memory."""
-    lazy = next((group[name] for name in group.data_vars if group[name].chunksizes), None)
-    return (lazy.chunksizes["y"], lazy.chunksizes["x"]) if lazy is not None else ((), ())
+    """Heights and widths of the blocks in which a modality is read, () where it is in memory."""
+    bands = list(group.data_vars.values())
+    lazy = next((band for band in bands if band.chunksizes), None)
+    if lazy is not None:
+        return lazy.chunksizes["y"], lazy.chunksizes["x"]
+    stored = next((band.encoding[STORED] for band in bands if STORED in band.encoding), None)
+    if stored is None:
+        return (), ()
+    here, (a, _, c, _, e, f) = grid_of_group(group), group.attrs["affine"]
+    top, left = round((here.affine.f - f) / e), round((here.affine.c - c) / a)
+    return pieces(here.height, stored["y"], top), pieces(here.width, stored["x"], left)
 
 
 def _spans(sides: tuple[int, ...], size: int) -> list[slice]:
     """Where the blocks along an axis begin and end."""
-    edges = np.cumsum([0, *(sides or (size,))]).tolist()
-    return [slice(first, end) for first, end in pairwise(edges)]
+    ends = np.cumsum([0, *(sides or (size,))]).tolist()
+    return [slice(first, end) for first, end in pairwise(ends)]
 
 
 def _runs(held: Bools) -> Iterator[tuple[int, int]]:
     """Beginning and end of what follows one another: (blocks,)."""
-    edges = np.flatnonzero(np.diff(held.astype(np.int8), prepend=0, append=0))
-    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    turns = np.flatnonzero(np.diff(held.astype(np.int8), prepend=0, append=0))
+    yield from zip(turns[::2].tolist(), turns[1::2].tolist(), strict=True)
 
 
 def _shrunk(span: slice, some: Bools) -> slice:
@@ -99,20 +126,22 @@ def _shrunk(span: slice, some: Bools) -> slice:
     return slice(span.start + int(at[0]), span.start + int(at[-1]) + 1)
 
 
-def _cut(group: xr.Dataset, pieces: list[Window]) -> list[dict[str, Any]]:
-    """The lazy values of windows of a modality, by variable."""
-    arrays = {str(name): group[name].data for name in group.data_vars}
-    return [{name: values[..., y, x] for name, values in arrays.items()} for y, x in pieces]
+def _cut(group: xr.Dataset, pieces: list[Window]) -> list[Values]:
+    """The lazy values of windows of a modality."""
+    variables = {str(name): band.variable for name, band in group.data_vars.items()}
+    return [{name: values[..., y, x] for name, values in variables.items()} for y, x in pieces]
 
 
-def _filled(group: xr.Dataset, pieces: list[Window], read: list[dict[str, Any]]) -> xr.Dataset:
+def _filled(group: xr.Dataset, pieces: list[Window], read: list[Values]) -> xr.Dataset:
     """A modality in memory."""
     found = {}
     for name, lazy in group.data_vars.items():
-        values = read[0][str(name)]
-        if values.shape != lazy.shape:
+        parts = [part[str(name)] for part in read]
+        if parts[0].shape == lazy.shape:
+            values = parts[0].values
+        else:
             values = np.zeros(lazy.shape, lazy.dtype)  # memory that is never written to is never taken
-            for (y, x), part in zip(pieces, read, strict=True):
-                values[..., y, x] = part[str(name)]
+            for (y, x), part in zip(pieces, parts, strict=True):
+                values[..., y, x] = part.values
         found[name] = (lazy.dims, values)
     return group.assign(found)

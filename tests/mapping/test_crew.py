@@ -181,9 +181,10 @@ def test_processes_of_this_machine_make_the_same_map(
     request_map: MapRequest, alone: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
     asked = ("map", "--source", request_map.source, "--model", str(request_map.model), "--tile", "20")
-    with socket.socket() as taken, suppress(OSError):  # Dask's own port is taken, if not by this
-        taken.bind(("127.0.0.1", 8787))
-        taken.listen()
+    with socket.socket() as taken:
+        with suppress(OSError):  # Dask's own port is taken, if not by this
+            taken.bind(("127.0.0.1", 8787))
+            taken.listen()
         done = CliRunner().invoke(entry.app, [*asked, "--out", str(tmp_path / "map"), "--workers", "2"])
     assert not [each for each in recwarn if "already in use" in str(each.message)]
     assert done.exit_code == 0, done.output

@@ -15,7 +15,7 @@ from shapely import from_wkt, transform
 from shapely.geometry import mapping
 
 from geocomiss.mapping import MapRequest, make_map
-from geocomiss.sources import files
+from geocomiss.sources import stored
 
 SIDE = 4 * BLOCK
 TILE = 2 * BLOCK
@@ -44,22 +44,19 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def blocks_read(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[Block]]:
     """Row and column of each block on the pixel grid that is read."""
     seen: set[Block] = set()
-    real = files.lazy_array
+    real = stored._Band._read
 
-    def spying(read: Any, shape: tuple[int, ...], *rest: Any) -> Any:
-        def noted(where: tuple[slice, ...]) -> Any:
-            if max(shape[-2:]) > BLOCK:  # weather lies on few cells of its own
-                rows, cols = where[-2:]
-                seen.update(
-                    (row, col)
-                    for row in range(rows.start // BLOCK, -(-rows.stop // BLOCK))
-                    for col in range(cols.start // BLOCK, -(-cols.stop // BLOCK))
-                )
-            return read(where)
+    def noted(band: stored._Band, where: tuple[slice, ...]) -> Any:
+        if max(band.shape[-2:]) > BLOCK:  # weather lies on few cells of its own
+            rows, cols = where[-2:]
+            seen.update(
+                (row, col)
+                for row in range(rows.start // BLOCK, -(-rows.stop // BLOCK))
+                for col in range(cols.start // BLOCK, -(-cols.stop // BLOCK))
+            )
+        return real(band, where)
 
-        return real(noted, shape, *rest)
-
-    monkeypatch.setattr(files, "lazy_array", spying)
+    monkeypatch.setattr(stored._Band, "_read", noted)
     yield seen
 
 

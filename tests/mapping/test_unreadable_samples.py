@@ -66,15 +66,14 @@ def test_a_map_is_made_without_the_tile_of_such_a_window(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = store(tmp_path, gappy_groups(GeoBox((40, 400), GRID.affine, GRID.crs)))
-    read = stored._read
+    read = stored._Band._read
 
-    def failing(path: Path, modality: str, name: str, where: tuple[slice, ...]) -> np.ndarray:
-        if modality == "optical" and where[-1].start < 256:
+    def failing(band: stored._Band, where: tuple[slice, ...]) -> np.ndarray:
+        if band._modality == "optical" and where[-1].start < 256:
             raise SourceError("a broken [file]", expected="a whole one", todo="mend it")
-        return read(path, modality, name, where)
+        return read(band, where)
 
-    monkeypatch.setattr(stored, "_read", failing)
-    monkeypatch.setattr(stored.files, "CHUNK", 256)
+    monkeypatch.setattr(stored._Band, "_read", failing)
     request = MapRequest(str(path), tmp_path / "map", model=str(model), tile=256)
     with pytest.raises(TilesFailed, match="00000_00000"):
         make_map(request)
