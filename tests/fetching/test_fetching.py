@@ -85,6 +85,24 @@ def test_only_a_stack_of_ours_is_replaced(tmp_path: Path) -> None:
     assert (foreign / "zarr.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("kept", "said"), [(False, "give the command again"), (True, "goes on where it stopped")]
+)
+def test_a_full_disk_is_said_with_what_giving_the_command_again_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool, said: str
+) -> None:
+    asked = request(tmp_path)
+
+    def full(*given: object) -> None:
+        if kept:
+            asked.kept.mkdir()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("geocomiss.fetching.workflow.write_stack", full)
+    with pytest.raises(MapError, match=f"No space left on device.*{said}"):
+        fetch_stack(asked)
+
+
 def test_a_future_season_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(SeasonError, match="future"):
         fetch_stack(request(tmp_path, season="2150"))
