@@ -25,6 +25,8 @@ WKT_START: Final = re.compile(
 )
 """How WKT begins. A file whose name begins like this is found first."""
 POLYGONS: Final = ("Polygon", "MultiPolygon")
+SHOWN: Final = 6
+"""Layers of a file that are named at most."""
 ONE_GLOBE: Final = 360.0
 """Degrees. Longitudes beyond 180 but within this were meant to go round the antimeridian."""
 
@@ -123,14 +125,18 @@ def _read_file(path: Path) -> Area:
 
 
 def _read_frame(path: Path, notes: list[str]) -> "GeoDataFrame":
-    """All features of the first layer of a vector file that has geometries."""
+    """All features of the first layer of a vector file that has, or may have, polygons."""
     import geopandas
     import pyogrio
 
     try:
-        layers = [str(name) for name, kind in pyogrio.list_layers(openable(path)) if kind is not None]
+        layers = _layers(path)
         if len(layers) > 1:
-            notes.append(f"{path.name} has {len(layers)} layers; the first, {layers[0]!r}, is used.")
+            others = ", ".join(map(repr, layers[1:SHOWN])) + (", ..." if len(layers) > SHOWN else "")
+            notes.append(
+                f"{path.name} has {len(layers)} layers; {layers[0]!r} is used, not {others}: export the one "
+                "you mean to a file of its own if it is another."
+            )
         with np.errstate(invalid="ignore"):  # NaN coordinates are found, and said, later
             frame = geopandas.read_file(openable(path), layer=layers[0] if layers else None, engine="pyogrio")
     except (pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError, OSError, ValueError) as error:
@@ -138,6 +144,14 @@ def _read_frame(path: Path, notes: list[str]) -> "GeoDataFrame":
     if not isinstance(frame, geopandas.GeoDataFrame):
         raise _unreadable(path, "it is a table without geometries")
     return frame
+
+
+def _layers(path: Path) -> list[str]:
+    """Names of the layers with geometries, those of points and lines last."""
+    import pyogrio
+
+    kinds = {str(name): str(kind) for name, kind in pyogrio.list_layers(openable(path)) if kind is not None}
+    return sorted(kinds, key=lambda name: "Point" in kinds[name] or "Line" in kinds[name])
 
 
 def _unreadable(path: Path, why: str) -> AreaError:

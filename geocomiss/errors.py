@@ -8,6 +8,8 @@ from typing import Final
 
 GO_ON: Final = "free space or choose another --out; the same command then goes on where it stopped"
 """What to do about a disk on which a command that can be interrupted cannot write."""
+AFRESH: Final = "free space or choose another --out, and give the command again"
+"""What to do where nothing is kept of what was done."""
 
 
 class GeocomissError(Exception):
@@ -91,10 +93,10 @@ class TilesFailed(MapError):
     """Tiles of a map that failed again and again, while the others are done."""
 
 
-def unwritable(folder: Path, error: OSError) -> MapStopped:
-    """What to say when a folder cannot be written."""
+def unwritable(folder: Path, error: OSError, todo: str = GO_ON) -> MapStopped:
+    """What to say when a folder cannot be written, and what to do about it."""
     return MapStopped(
         f"{folder} cannot be written ({error.strerror or error})",
         expected="a writable folder with free space",
-        todo=GO_ON,
+        todo=todo,
     )

@@ -153,9 +153,10 @@ def absent_in_words(y: NDArray[Any], names: tuple[str, ...]) -> str:
     if not absent:
         return ""
     some = ", ".join(absent[:6]) + (", ..." if len(absent) > 6 else "")
+    have, their = ("has", "its") if len(absent) == 1 else ("have", "their")
     return (
-        f"; {len(absent)} of {len(names)} classes have no sample there ({some}): their F1 is 0, so macro F1 "
-        f"is at most {1 - len(absent) / len(names):.3f}"
+        f"; {len(absent)} of {len(names)} classes {have} no sample there ({some}): {their} F1 is 0, so macro "
+        f"F1 is at most {1 - len(absent) / len(names):.3f}"
     )
 
 

@@ -87,6 +87,13 @@ def memory_of(text: str | None, tile: int | None = None) -> int | None:
     return int(float(number) * base ** ("KMGT".index(unit[0].upper()) + 1))
 
 
+def check_scheduler(address: str | None) -> str | None:
+    """Refuse an empty `--scheduler`, as of a shell's variable that is not set: nothing would be spread."""
+    if address is not None and not address.strip():
+        raise typer.BadParameter("it is empty; expected an address such as tcp://host:8786, or no option.")
+    return address
+
+
 def check_recipe(name: str) -> str:
     """Hold `--recipe` to the table of recipes."""
     if name not in RECIPES:

@@ -19,6 +19,7 @@ from geocomiss_cli.checks import (
     check_on_mismatch,
     check_recipe,
     check_required,
+    check_scheduler,
 )
 from geocomiss_cli.panels import AVAILABILITY, GRID, INPUT, MODEL, RUN, WRITTEN
 
@@ -330,6 +331,7 @@ Scheduler = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
+        callback=check_scheduler,
         help="Compute tiles on the workers of this Dask scheduler, as tcp://host:8786. They need the same "
         "version of geocomiss, and a folder --out and local data that all machines share.",
         show_default="none",

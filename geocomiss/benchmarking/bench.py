@@ -249,15 +249,16 @@ def _conditions(
 
 def _check_outside(bench: Bench, folds_by: str) -> None:
     """Refuse folds that leave nothing to learn from or to stop by, before anything is trained."""
+    labels = ("class", "classes") if bench.classes else ("value", "values")
     for fold in bench.folds:
         rows = bench.fold != fold
-        for number, what in (
-            (len(np.unique(bench.y[rows])), "classes" if bench.classes else "values"),
-            (len(np.unique(bench.inner_group[rows])), "spatial groups"),
+        for number, one, what in (
+            (len(np.unique(bench.y[rows])), *labels),
+            (len(np.unique(bench.inner_group[rows])), "spatial group", "spatial groups"),
         ):
             if number < 2:
                 raise SampleError(
-                    f"{number} of the {what} outside fold {fold} of {folds_by}",
+                    f"fold {fold} of {folds_by} leaves samples of {number or 'no'} {one} to train on",
                     expected=f"at least 2 {what}, to train and to stop by",
                     todo="choose other --folds, or another --group",
                 )

@@ -10,7 +10,7 @@ from odc.geo import Geometry
 from odc.geo.geobox import GeoBox
 
 from geocomiss.aoi import Area, read_aoi
-from geocomiss.errors import MapError, SeasonError, unwritable
+from geocomiss.errors import AFRESH, GO_ON, MapError, SeasonError, unwritable
 from geocomiss.fetching.images import is_images, write_images
 from geocomiss.grid import crs_of
 from geocomiss.recipes import recipe_named
@@ -128,7 +128,7 @@ def fetch_stack(request: FetchRequest, progress: Progress | None = None) -> Fetc
     try:
         return _fetch_zones(request, area, zones, progress)
     except OSError as error:
-        raise unwritable(request.out, error) from error
+        raise unwritable(request.out, error, _again(request)) from error
 
 
 def _source(request: FetchRequest, area: Area | None) -> Source:
@@ -203,7 +203,7 @@ def _fetch_one(
         else:
             write_stack(stack, request.out, progress, geometry)
     except OSError as error:
-        raise unwritable(request.out, error) from error
+        raise unwritable(request.out, error, _again(request)) from error
     if request.keep is None:  # else whoever keeps it knows when it may go
         shutil.rmtree(request.kept, ignore_errors=True)
     read, worries = source.account() if isinstance(source, Accounting) else ((), ())
@@ -236,7 +236,9 @@ def _check_free(request: FetchRequest) -> None:
         return
     if not request.overwrite:
         raise MapError(
-            f"{request.out} exists", expected="a new path", todo="choose another --out, or add --overwrite"
+            f"{request.out} exists{_left(request)}",
+            expected="a new path",
+            todo="choose another --out, or add --overwrite",
         )
     known = is_images(request.out) if request.format == "cog" else StoredSource.recognise(request.out)
     if not (known or is_zoned(request.out)):
@@ -245,3 +247,18 @@ def _check_free(request: FetchRequest) -> None:
             expected="what fetch wrote, to replace it",
             todo="choose another --out",
         )
+
+
+def _left(request: FetchRequest) -> str:
+    """What to say of what a fetch received that was killed before it could delete it."""
+    if not request.kept.exists():
+        return ""
+    return (
+        f"; beside it {request.kept.name} holds what a fetch received: unless one is at work it was killed "
+        "when the stack was written, and the folder may be deleted"
+    )
+
+
+def _again(request: FetchRequest) -> str:
+    """What to do about a full disk: a fetch goes on only with what a metered source has sent."""
+    return GO_ON if request.kept.exists() else AFRESH

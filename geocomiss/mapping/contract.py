@@ -5,11 +5,15 @@ method is good at.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from geocomiss.checkpoint import Card
 from geocomiss.errors import RecipeError
 from geocomiss.mapping.request import OnMismatch
 from geocomiss.recipes import Difference, Recipe, differences
+
+BANDS: Final = "bands"
+"""What differs where a stack lacks bands: then no step of the modality is valid, whatever is allowed."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def band_differences(bands: dict[str, tuple[str, ...]], card: Card) -> tuple[Dif
         missing = [band for band in wanted if band not in bands.get(modality, wanted)]
         if missing:
             found.append(
-                Difference(modality, "bands", f"without {', '.join(missing)}", "all that it reads", "refuse")
+                Difference(modality, BANDS, f"without {', '.join(missing)}", "all that it reads", "refuse")
             )
     return tuple(found)
 
@@ -74,12 +78,15 @@ def _way_out(grave: list[Difference]) -> str:
     if any(each.modality == "calendar" for each in grave):
         return "map with a model of this calendar, or fetch a stack of the model's"
     names = sorted({each.modality for each in grave})
-    return (
-        f"--on-mismatch drop maps on without {' and '.join(names)}; --on-mismatch allow uses them as they are"
-    )
+    drop = f"--on-mismatch drop maps on without {' and '.join(names)}"
+    if any(each.what == BANDS for each in grave):
+        return f"{drop}; a model that was trained without these bands needs none of them"
+    return f"{drop}; --on-mismatch allow uses them as they are"
 
 
 def _warning(each: Difference, dropped: bool) -> str:
     if dropped:
         return f"{each}; {each.modality} is treated as missing"
+    if each.what == BANDS:  # a step without all of its bands is no valid one
+        return f"{each}; mapped all the same, but {each.modality} counts as missing"
     return f"{each}; mapped all the same" if each.severity == "refuse" else str(each)

@@ -7,7 +7,7 @@ tile store, and only a line of numbers comes back. A worker that dies loses the 
 import logging
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -162,19 +162,31 @@ def _connected(crew: Crew) -> Iterator[Any]:
     """A client of the cluster, started or found."""
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is said by our own errors
     if crew.scheduler:
-        try:
-            client = distributed.Client(crew.scheduler, timeout=CONNECT, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise MapError(
-                f"no Dask scheduler at {crew.scheduler!r} ({type(error).__name__})",
-                expected="the address of one, as tcp://host:8786",
-                todo="start it with `dask scheduler`, or correct --scheduler",
-            ) from error
-        with client:
+        with _client(crew.scheduler) as client:
             yield client
         return
     with _local(crew.workers) as cluster, distributed.Client(cluster, set_as_default=False) as client:
         yield client
+
+
+def _client(scheduler: str) -> Any:
+    """A client of a scheduler that runs.
+
+    Raises:
+        MapError: There is none at this address.
+    """
+    try:
+        # a client that was given what is no address at all cannot be closed, and says so with a traceback
+        with suppress(OSError):  # a name that is not known yet: the client waits for it
+            distributed.comm.resolve_address(scheduler)
+        return distributed.Client(scheduler, timeout=CONNECT, set_as_default=False)
+    except (OSError, ValueError) as error:
+        why = str(error) if isinstance(error, ValueError) else f"no answer within {CONNECT:g} s"
+        raise MapError(
+            f"no Dask scheduler at {scheduler!r} ({why})",
+            expected="the address of one, as tcp://host:8786",
+            todo="start it with `dask scheduler`, or correct --scheduler",
+        ) from error
 
 
 def _local(workers: int) -> Any:

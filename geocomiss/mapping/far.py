@@ -9,6 +9,8 @@ from geocomiss.maps import INDEX_STEP, NOT_MAPPED
 
 EDGE: Final = round(1 / INDEX_STEP)
 """Stored dissimilarity at the edge; what is higher lies outside."""
+FEW: Final = 0.0005
+"""Share of the pixels outside below which they are not worth a number: it would read 0.0%."""
 MUCH: Final = 0.1
 """Share of the pixels outside from which it is a warning."""
 
@@ -45,6 +47,9 @@ def outside_in_words(share: float | None, known: bool = True) -> tuple[list[str]
         return ["no pixel has a class: nothing can be said of the area of applicability"], []
     if not share:
         return ["all pixels with a class lie inside the area of applicability"], []
+    if share < FEW:
+        few = f"a few (under {FEW:.2%})"
+        return [f"all pixels with a class but {few} lie inside the area of applicability"], []
     said = (
         f"{share:.1%} of the pixels with a class lie outside the area of applicability: nothing that the "
         "model learnt from is like them, and how often it is right there is not known"

@@ -78,8 +78,20 @@ class Queue:
                 self.done[tile.name] = record
                 self.kept += classified(record)
                 self._kept_peak = max(self._kept_peak, record.peak)
+        self._damaged = tuple(tile.name for tile in missing if store.damaged(tile))
         # what failed before comes last: it must not keep a run from going on
         self._waiting = deque(sorted(missing, key=lambda tile: store.failed_before(tile)))
+
+    @property
+    def repaired(self) -> tuple[str, ...]:
+        """What is to be said of tiles of earlier runs that are computed anew, as their files were damaged."""
+        if not (names := self._damaged):
+            return ()
+        some = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+        return (
+            f"tiles that were done, {len(names)} ({some}), were damaged or gone and were computed anew: a "
+            "power cut may do that, or a failing disk",
+        )
 
     @property
     def peaks(self) -> Peaks:

@@ -7,6 +7,7 @@ from typing import Final
 
 import rasterio
 
+from geocomiss.checkpoint import CARD
 from geocomiss.errors import MapError, NothingSeen, NothingToMap
 from geocomiss.grid import lonlat
 from geocomiss.mapping.assemble import Finished, assemble, total
@@ -29,6 +30,8 @@ from geocomiss.wording import without_secrets
 
 NO_IMAGE: Final = "no acquisition"
 """What catalogues say of steps without images."""
+OTHERS: Final = {"zarr.json": "a stack", ".zgroup": "a Zarr folder", CARD: "a model"}
+"""What folders are that are no place for a map, by a file that they hold."""
 REPLACE: Final = "replace it with --overwrite"
 """What can be done about something finished."""
 
@@ -63,9 +66,8 @@ def map_one(
             before = store.earlier_worries() if queue.kept else ()
         with clock.mapping():
             _map_tiles(plan, store, queue, clock, progress)
-        finished = Finished(
-            store, queue.done, queue.failed, queue.kept, queue.peaks, (*plan.worries, *before)
-        )
+        worries = (*plan.worries, *before, *queue.repaired)
+        finished = Finished(store, queue.done, queue.failed, queue.kept, queue.peaks, worries)
         _check_content(plan, finished, work)
         if request.smooth:
             with clock.measure("smooth"):
@@ -104,10 +106,12 @@ def check_free(out: Path, marker: str, overwrite: bool, what: str, otherwise: st
         otherwise: What can be done other than to choose another folder.
 
     Raises:
-        MapError: `out` is a file, or holds `marker` and may not be overwritten.
+        MapError: `out` is a file, a stack or a model, or holds `marker` and may not be overwritten.
     """
     if out.exists() and not out.is_dir():
         raise MapError(f"{out} is a file", expected="a folder", todo="choose another --out")
+    if own := next((held for mark, held in OTHERS.items() if (out / mark).exists()), None):
+        raise MapError(f"{out} is {own}", expected="an empty or new folder", todo="choose another --out")
     if (out / marker).exists() and not overwrite:
         raise MapError(
             f"{out} holds {what}",

@@ -124,6 +124,10 @@ class TileStore:
         """Whether a tile is done and its file undamaged."""
         return self.record_of(tile) is not None
 
+    def damaged(self, tile: Tile) -> bool:
+        """Whether a tile is recorded as done, but its file is gone or is not what was recorded."""
+        return tile not in self and any(record.packed for record in self._done.get(tile.name, ()))
+
     def written(self, tile: Tile) -> bool:
         """Whether a tile has a file, recorded or not, whole or damaged."""
         return self._path(tile).exists()

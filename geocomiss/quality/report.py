@@ -2,6 +2,7 @@
 
 import csv
 import os
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -28,7 +29,7 @@ def check_out(folder: Path, overwrite: bool) -> None:
     """Refuse a folder in which something would be lost; ask before a long check.
 
     Raises:
-        SampleError: It holds something, and `overwrite` is not set; or it is a file.
+        SampleError: It holds something, and `overwrite` is not set; or it is a file; or it cannot be written.
     """
     if folder.is_file():
         raise SampleError(
@@ -42,6 +43,12 @@ def check_out(folder: Path, overwrite: bool) -> None:
             expected="a new folder for the check",
             todo="choose another --out" + (", or give --overwrite" if ours else ""),
         )
+    place = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise _unwritable(folder, error) from error
 
 
 def write_check(found: Checked, folder: Path) -> tuple[Path, ...]:
@@ -60,12 +67,16 @@ def write_check(found: Checked, folder: Path) -> tuple[Path, ...]:
         write_figure(found, folder / FIGURE)
         _write_points(found, folder / POINTS)
     except OSError as error:
-        raise SampleError(
-            f"{folder} cannot be written ({error.strerror or error})",
-            expected="a writable folder with free space",
-            todo="free space or choose another --out",
-        ) from error
+        raise _unwritable(folder, error) from error
     return tuple(folder / name for name in FILES)
+
+
+def _unwritable(folder: Path, error: OSError) -> SampleError:
+    return SampleError(
+        f"{folder} cannot be written ({error.strerror or error})",
+        expected="a writable folder with free space",
+        todo="free space or choose another --out",
+    )
 
 
 def markdown(found: Checked) -> str:

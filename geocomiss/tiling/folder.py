@@ -36,6 +36,11 @@ FOLLOWS: Final = {
     "readout": ("model",),
 }
 """Arguments that change with others; nobody has to be told of them besides."""
+CALLED: Final = {
+    "bands": "bands read (--without, --on-mismatch)",
+    "readout": "probabilities (--priors)",
+}
+"""What arguments are called that are not named as their options are."""
 SHOWN: Final = 120
 """Most characters of a value in a message."""
 
@@ -160,10 +165,14 @@ def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What changed, one entry a line: 'season: 2020 before, 2021 now'; not what only follows from it."""
     changed = {key for key in before | now if before.get(key) != now.get(key)}
     return [
-        f"{key}: {_short(before.get(key), now.get(key))} before, {_short(now.get(key), before.get(key))} now"
+        f"{CALLED.get(key, key)}: {_pair(before.get(key), now.get(key))}"
         for key in sorted(changed)
         if changed.isdisjoint(FOLLOWS.get(key, ()))
     ]
+
+
+def _pair(before: Any, now: Any) -> str:
+    return f"{_short(before, now)} before, {_short(now, before)} now"
 
 
 def _short(value: Any, other: Any) -> str:

@@ -119,6 +119,14 @@ def test_the_first_of_several_layers_is_used_and_said(tmp_path: Path) -> None:
     area = read_aoi(vector(tmp_path, "a.gpkg", BESIDE, crs=4326, layer="other"))
     assert area.geometry.geom.equals(SQUARE)
     assert "2 layers" in area.notes[0] and "'fields'" in area.notes[0]
+    assert "not 'other'" in area.notes[0] and "export the one you mean" in area.notes[0]
+
+
+def test_a_layer_of_polygons_goes_before_one_of_points(tmp_path: Path) -> None:
+    vector(tmp_path, "a.gpkg", shapely.Point(0, 0), crs=4326, layer="houses")
+    area = read_aoi(vector(tmp_path, "a.gpkg", SQUARE, crs=4326, layer="fields"))
+    assert area.geometry.geom.equals(SQUARE)
+    assert "'fields' is used, not 'houses'" in area.notes[0]
 
 
 @pytest.mark.parametrize(

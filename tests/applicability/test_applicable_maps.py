@@ -197,4 +197,6 @@ def test_of_a_map_without_a_class_this_is_said():
     assert share_outside(pixels) is None and "no pixel has a class" in outside_in_words(None)[0][0]
     assert outside_in_words(None, known=False) == ([], [])
     pixels[3] = 1
+    assert "but a few (under 0.05%) lie inside" in outside_in_words(0.0004)[0][0]
+    assert "0.1% of the pixels" in outside_in_words(0.0005)[0][0]
     assert share_outside(pixels) == 0 and "all pixels with a class" in outside_in_words(0.0)[0][0]

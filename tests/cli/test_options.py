@@ -163,6 +163,11 @@ def test_small_options_mean_what_they_say() -> None:
     assert required_of("optical, weather") == ("optical", "weather")
 
 
+def test_an_empty_scheduler_is_no_map_in_this_process() -> None:
+    asked = CliRunner().invoke(entry.app, ["map", "--source", "s", "--out", "m", "--scheduler", ""])
+    assert asked.exit_code == 2 and "it is empty" in asked.output
+
+
 def test_modalities_are_left_out_with_commas_or_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[MapRequest] = []
 

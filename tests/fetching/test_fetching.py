@@ -71,14 +71,36 @@ def test_two_fields_far_from_each_other_are_said_to_fill_little_of_their_box(
 def test_only_a_stack_of_ours_is_replaced(tmp_path: Path) -> None:
     asked = request(tmp_path)
     fetch_stack(asked)
-    with pytest.raises(MapError, match="exists"):
+    with pytest.raises(MapError, match="exists; expected"):
         fetch_stack(asked)
+    asked.kept.mkdir()  # as a fetch leaves it that is killed between its last write and its clean-up
+    with pytest.raises(MapError, match=rf"{asked.kept.name} holds what a fetch received.* may be deleted"):
+        fetch_stack(asked)
+    assert asked.kept.exists(), "another fetch may be at work with it"
     fetch_stack(replace(asked, overwrite=True))
     foreign = tmp_path / "foreign.zarr"
     zarr.create_group(foreign, attributes={"title": "not ours"})
     with pytest.raises(MapError, match="is no stack"):
         fetch_stack(replace(asked, out=foreign, overwrite=True))
     assert (foreign / "zarr.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"), [(False, "give the command again"), (True, "goes on where it stopped")]
+)
+def test_a_full_disk_is_said_with_what_giving_the_command_again_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool, said: str
+) -> None:
+    asked = request(tmp_path)
+
+    def full(*given: object) -> None:
+        if kept:
+            asked.kept.mkdir()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("geocomiss.fetching.workflow.write_stack", full)
+    with pytest.raises(MapError, match=f"No space left on device.*{said}"):
+        fetch_stack(asked)
 
 
 def test_a_future_season_is_refused_before_anything_is_written(tmp_path: Path) -> None:

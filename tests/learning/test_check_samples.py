@@ -76,6 +76,11 @@ def test_files_are_complete_and_not_overwritten(checked: Checked, tmp_path: Path
         check_out(out, overwrite=True)
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_trained() -> None:
+    with pytest.raises(SampleError, match=r"/proc/none/check cannot be written"):
+        check_out(Path("/proc/none/check"), overwrite=False)
+
+
 @pytest.mark.slow
 def test_a_class_of_one_group_is_not_judged_and_said(samples: Samples) -> None:
     labels = samples.labels.astype("U8")

@@ -44,6 +44,15 @@ def test_drop_treats_the_modality_as_missing_and_allow_keeps_it() -> None:
     assert len(allowed.warnings) == 2
 
 
+def test_bands_that_lack_are_not_said_to_be_used_as_they_are() -> None:
+    bands = Difference("optical", "bands", "without B8A", "all that it reads", "refuse")
+    with pytest.raises(RecipeError, match="trained without these bands") as caught:
+        settle((bands,), "refuse", ())
+    assert "allow" not in str(caught.value)
+    (said,) = settle((bands,), "allow", ()).warnings
+    assert "optical counts as missing" in said
+
+
 def test_a_modality_left_out_cannot_differ() -> None:
     assert settle((LEVEL, WEATHER), "refuse", ("optical", "weather")).warnings == ()
 

@@ -288,6 +288,7 @@ class _Worker:
         ({"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, "--workers and --scheduler"),
         ({"scheduler": "tcp://127.0.0.1:1"}, "no Dask scheduler at 'tcp://127.0.0.1:1'"),
         ({"scheduler": "nonsense://"}, "no Dask scheduler at 'nonsense://'"),
+        ({"scheduler": "no_port"}, "no Dask scheduler at 'no_port' .missing port"),
         ({"scheduler": "tcp://127.0.0.1:1", "device": "cuda:7"}, "no Dask scheduler"),  # looked for there
         ({"scheduler": "tcp://127.0.0.1:1", "device": "graphics"}, "the device 'graphics' cannot be used"),
         ({"workers": 1, "device": "cuda:7"}, "the device 'cuda:7' cannot be used"),

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -129,6 +131,29 @@ def test_a_tile_that_is_changed_before_it_is_put_in_is_found_and_computed_anew(
             make_map(request)
     assert 0 < make_map(request).computed <= 30 * 30, "one tile"
     assert same(request.out, undisturbed)
+
+
+@pytest.mark.parametrize("hurt", [Path.unlink, lambda path: path.write_bytes(b"")])
+def test_tiles_that_were_done_and_are_damaged_or_gone_are_named(
+    begun: MapRequest, undisturbed: Path, hurt: Callable[[Path], object]
+) -> None:
+    (victim,) = (begun.out / "tiles").glob("*/00000_00000.npz")
+    hurt(victim)
+    (said,) = (each for each in make_map(begun).warnings if "computed anew" in each)
+    assert "1 (00000_00000), were damaged or gone" in said
+    assert same(begun.out, undisturbed)
+
+
+@pytest.mark.parametrize("held", ["source", "model"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_stack_or_model_is_no_place_for_a_map(
+    request_map: MapRequest, held: Literal["source", "model"], overwrite: bool
+) -> None:
+    out = Path(str(getattr(request_map, held)))
+    before = sorted(out.iterdir())
+    with pytest.raises(MapError, match=rf"{out} is a (stack|model); expected an empty or new folder"):
+        make_map(replace(request_map, out=out, overwrite=overwrite))
+    assert sorted(out.iterdir()) == before
 
 
 def test_a_disk_that_is_full_when_tiles_are_put_together_is_said_of_the_map(

@@ -108,6 +108,7 @@ def test_killed_five_times_and_with_a_damaged_tile_a_map_ends_byte_identical(
     victim.write_bytes(damaged)
     report = make_map(request_map)
     assert (report.computed, report.tiles) == (10 * 10, TILES), "one tile of 10 x 10 pixels is computed again"
+    assert any("1 (00002_00003), were damaged or gone" in each for each in report.warnings), seed
     assert same(out, undisturbed), seed
     assert not (out / "tiles").exists()
 

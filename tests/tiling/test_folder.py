@@ -63,11 +63,16 @@ def test_of_long_values_only_what_changed_is_shown() -> None:
     assert len(line) < 200 and line.endswith("nothing now")
 
 
+def test_arguments_are_called_as_their_options_are() -> None:
+    (told,) = changes({"bands": {"radar": ["VV"]}}, {"bands": {}})
+    assert told.startswith("bands read (--without, --on-mismatch): ")
+
+
 def test_what_follows_from_another_change_is_not_told() -> None:
     before = {"model": "a", "readout": "x", "season": "2021", "found": "1", "precision": "float32"}
     now = {"model": "b", "readout": "y", "season": "2021", "found": "1", "precision": "bfloat16"}
     assert changes(before, now) == ['model: "a" before, "b" now']
-    assert changes(before, before | {"readout": "y"}) == ['readout: "x" before, "y" now']
+    assert changes(before, before | {"readout": "y"}) == ['probabilities (--priors): "x" before, "y" now']
     assert changes(before, before | {"season": "2022", "found": "2"}) == ['season: "2021" before, "2022" now']
 
 
