@@ -216,6 +216,13 @@ class Plan:
             "processor": torch.cuda.get_device_name(),
         }
 
+    @cached_property
+    def _files(self) -> dict[str, list[int]]:
+        """The files of source, weather and mask as they were when the map was planned: looked at once."""
+        paths = {"source": self.request.source, "weather": self.request.weather}
+        paths |= {"mask": str(self.mask.path)} if self.mask else {}
+        return {name: files_state(Path(path)) for name, path in paths.items() if path}
+
     def fingerprint(self) -> dict[str, Any]:
         """Everything that decides a pixel: tiles of another fingerprint are of another map."""
         return {
@@ -226,21 +233,17 @@ class Plan:
             "source": [
                 without_secrets(self.request.source),
                 self.request.seed,
-                *files_state(Path(self.request.source)),
+                *self._files["source"],
             ],
             "found": self.source.state if isinstance(self.source, Accounting) else None,
-            "weather": [self.request.weather, *files_state(Path(self.request.weather))]
-            if self.request.weather
-            else None,
+            "weather": [self.request.weather, *self._files["weather"]] if self.request.weather else None,
             "bands": {name: list(bands) for name, bands in bands_of(self.stack).items()},
             "cloud_dilation": self.source.recipe.cloud_dilation,
             "min_steps": dict(self.spec.min_steps),
             "model": self.checkpoint.card.model_sha256,
             "readout": self.readout.digest,
             "precision": self.precision,
-            "mask": [str(self.mask.path), *self.mask.values, *files_state(self.mask.path)]
-            if self.mask
-            else None,
+            "mask": [str(self.mask.path), *self.mask.values, *self._files["mask"]] if self.mask else None,
             "require": list(self.request.require),
             "tile": self.request.tile,
             "smooth": self.request.smooth,
