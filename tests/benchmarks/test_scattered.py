@@ -5,12 +5,13 @@ on loopback those that the server sends (20 fields in 20 x 20 km there). What is
 block of 256 pixels a side, or one of an image, is read and unpacked whole for a field of 10; each tile of 512
 that holds a field is stored, and each block of 512 of every layer compressed.
 
-On 2 cores of an AMD EPYC, 23 November 2026, spread and packed. Stored stack: 118 and 5.0 s, 24,354 and 154
-MB read, 394 tiles and 1, 955 and 755 MB of memory. Catalogue: 36 and 5.5 s with the server's own, 60 and
-5.4 MB, 9 tiles and 1. 500 fields in 200 and in 50 km a side: 76 and 31 s, 10,480 and 6,308 MB, 437 and 100
-tiles, 768 and 920 MB of memory. A later hour: fetching the 2,000 from the stored stack 125 s and 36 GB
-(all bands), 3.0 GB written in blocks of 64 pixels; a map of these 96 s and 3.0 GB read, of the whole stack
-80 s and 24 GB: to ask for one of 17 variables of a block takes longer than to unpack it.
+On 2 cores of an AMD EPYC, 23 November 2026, spread and packed. Stored stack: 59 and 2.6 s, 24,350 and 150
+MB read, 394 tiles and 1, 884 and 750 MB of memory. Catalogue: 24.5 and 3.4 s with the server's own, 60 and
+5.4 MB, 9 tiles and 1. 500 fields in 200 and in 50 km a side: 46 and 15 s, 10,476 and 6,304 MB, 437 and 100
+tiles, 742 and 870 MB of memory: a further tile takes about 0.1 s, 0.04 of them for the layers. Fetching the
+2,000 from the stored stack 95 s and 36 GB (all bands), 3.0 GB written in blocks of 64 pixels; a map of these
+48 s and 3.0 GB read, of the whole stack 57 s and 24 GB. The day before, when each block of a variable was a
+task of Dask's and numpy's BLAS was asked for areas: 118 and 5.0 s, of 500 fields 76 and 31 s.
 """
 
 import json
