@@ -10,8 +10,8 @@ MB read, 394 tiles and 1, 884 and 750 MB of memory. Catalogue: 24.5 and 3.4 s wi
 5.4 MB, 9 tiles and 1. 500 fields in 200 and in 50 km a side: 46 and 15 s, 10,476 and 6,304 MB, 437 and 100
 tiles, 742 and 870 MB of memory: a further tile takes about 0.1 s, 0.04 of them for the layers. Fetching the
 2,000 from the stored stack 95 s and 36 GB (all bands), 3.0 GB written in blocks of 64 pixels; a map of these
-48 s and 3.0 GB read, of the whole stack 57 s and 24 GB. The day before, when each block of a variable was a
-task of Dask's and numpy's BLAS was asked for areas: 118 and 5.0 s, of 500 fields 76 and 31 s.
+48 s and 3.0 GB read, of the whole stack 57 s and 24 GB. Before, when each block of a variable was a task
+of Dask's and numpy's BLAS was asked for areas: 118 and 5.0 s, of 500 fields 76 and 31 s.
 """
 
 import json
