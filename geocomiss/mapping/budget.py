@@ -1,6 +1,7 @@
 """Tiles, and maps, that the memory a user gives allows."""
 
 from dataclasses import replace
+from math import ceil
 
 from odc.geo.geobox import GeoBox
 
@@ -39,21 +40,39 @@ def fitted(request: MapRequest, memory: Memory) -> tuple[MapRequest, Memory]:
     Raises:
         MapError: It allows none, or not those of the unfinished map.
     """
-    most, each = request.memory or 0, share_of(request) or 0.0
-    asked, begun = f"--memory of {most / 1e6:,.0f} MB", _begun_with(request)
+    each, begun = share_of(request) or 0.0, _begun_with(request)
     if begun and memory.taken(begun) <= each:
         return replace(request, tile=begun), memory
-    side = memory.side(each, asked)
+    side = memory.side(each)
+    if not side:
+        raise _too_little(request, memory)
     if begun and not request.overwrite:
-        crew = f" and --workers {request.workers}" if request.workers else ""
         more = (memory.taken(begun) - each) * max(1, request.workers)
         raise MapError(
-            f"{asked}{crew} allows tiles of {side} pixels a side, and {request.out} holds an unfinished map "
-            f"in tiles of {begun}",
+            f"{_asked(request)} allows tiles of {side} pixels a side, and {request.out} holds an unfinished "
+            f"map in tiles of {begun}",
             expected=f"{more / 1e6:,.0f} MB more, to go on with these",
             todo="give more --memory or fewer --workers, or start afresh with --overwrite",
         )
     return replace(request, tile=side), memory
+
+
+def _asked(request: MapRequest) -> str:
+    crew = f" and --workers {request.workers}" if request.workers else ""
+    return f"--memory of {(request.memory or 0) / 1e6:,.0f} MB{crew}"
+
+
+def _too_little(request: MapRequest, memory: Memory) -> MapError:
+    """What to say of a memory that allows no tiles at all, and how many workers it would allow."""
+    given, workers = request.memory or 0, request.workers
+    needed = PLANNER + memory.least * workers if workers else memory.least
+    fit = int((given - PLANNER) // memory.least)
+    fewer = f"--workers {fit}, " if fit > 0 else "no --workers, " if given >= memory.least else ""
+    return MapError(
+        _asked(request),
+        expected=f"at least {ceil(needed / 1e6):,} MB",
+        todo=f"give as much, {fewer if workers else ''}or --tile instead of it",
+    )
 
 
 def share_of(request: MapRequest) -> float | None:

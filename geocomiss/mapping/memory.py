@@ -8,7 +8,6 @@ stack; see `tests/benchmarks/test_map_memory.py`, which holds maps to them.
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +15,6 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from geocomiss.batch import Around, Batch, Spec, batch_of_values
-from geocomiss.errors import MapError
 from geocomiss.inference import predict
 from geocomiss.maps.eye import COLORS
 from geocomiss.methods import Method
@@ -98,25 +96,18 @@ class Memory:
         """
         return self.process + self.stored * side * side + WHOLE * pixels
 
-    def side(self, budget: float, asked: str) -> int:
-        """The largest tile that a budget allows, in pixels a side.
+    @property
+    def least(self) -> float:
+        """Bytes with the smallest tiles."""
+        return self.taken(SIDES[0])
+
+    def side(self, budget: float) -> int:
+        """The largest tile that a budget allows, in pixels a side; 0: it allows none.
 
         Args:
             budget: Bytes for the process.
-            asked: What was asked for, to be said.
-
-        Raises:
-            MapError: It allows none.
         """
-        fits = [side for side in SIDES if self.taken(side) <= budget]
-        if not fits:
-            more = self.taken(SIDES[0]) - budget
-            raise MapError(
-                asked,
-                expected=f"{ceil(more / 1e6):,} MB more for each process that computes",
-                todo="give more, fewer --workers, or --tile to choose the tiles yourself",
-            )
-        return fits[-1]
+        return max((side for side in SIDES if self.taken(side) <= budget), default=0)
 
 
 def memory_of(method: Method, spec: Spec, probabilities: bool, smooth: bool, ahead: int) -> Memory:

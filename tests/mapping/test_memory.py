@@ -21,7 +21,7 @@ from geocomiss.batch import Spec, default_min_steps
 from geocomiss.checkpoint import read_checkpoint
 from geocomiss.errors import MapError
 from geocomiss.mapping import MapRequest, make_map
-from geocomiss.mapping.budget import check_whole, sized
+from geocomiss.mapping.budget import check_whole, fitted, sized
 from geocomiss.mapping.memory import SIDES, Memory, _Counted, bytes_of_series, memory_of, tensors_of
 from geocomiss.methods import new_method
 from geocomiss.stack import swept
@@ -68,11 +68,27 @@ def test_sixteen_times_the_area_takes_the_same_memory(tmp_path: Path) -> None:
 def test_tiles_are_the_largest_that_the_memory_allows() -> None:
     memory = Memory(process=1e9, pixel=1000)
     for budget, side in ((1.0041e9, 64), (1.07e9, 256), (1.5e9, 512), (3e9, 1280), (1e12, 2048)):
-        assert memory.side(budget, "asked") == side
+        assert memory.side(budget) == side
     for side in SIDES:
-        assert memory.side(memory.taken(side), "asked") == side
-    with pytest.raises(MapError, match="--memory of 900 MB; expected 105 MB more"):
-        memory.side(0.9e9, "--memory of 900 MB")
+        assert memory.side(memory.taken(side)) == side
+    assert memory.side(0.9e9) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "workers", "told"),
+    [
+        (0.9e9, 0, "900 MB; expected at least 1,005 MB; give as much, or --tile"),
+        (0.9e9, 2, "900 MB and --workers 2; expected at least 2,729 MB; give as much, or --tile"),
+        (1.5e9, 2, "expected at least 2,729 MB; give as much, no --workers, or --tile"),
+        (3.0e9, 5, "expected at least 5,741 MB; give as much, --workers 2, or --tile"),
+    ],
+)
+def test_a_memory_that_allows_no_tiles_is_told_what_would(
+    tmp_path: Path, given: float, workers: int, told: str
+) -> None:
+    memory = Memory(process=1e9, pixel=1000)
+    with pytest.raises(MapError, match=told):
+        fitted(MapRequest("a stack", tmp_path / "map", memory=int(given), workers=workers), memory)
 
 
 def test_what_is_read_counted_and_kept_adds_up() -> None:
@@ -159,7 +175,7 @@ def test_a_memory_that_is_given_decides_on_tiles_and_changes_no_byte(tmp_path: P
     assert done.exit_code == 2 and "--tile" in done.output
     assert CliRunner().invoke(entry.app, [*asked, "much"]).exit_code == 2
     done = CliRunner().invoke(entry.app, [*asked, "300MB"])
-    assert done.exit_code == 1 and "MB more for each process" in " ".join(str(done.exception).split())
+    assert done.exit_code == 1 and "expected at least" in " ".join(str(done.exception).split())
     done = CliRunner().invoke(entry.app, [*asked, "900MB"], env={"COLUMNS": "200"})
     assert done.exit_code == 0, done.output
     assert "of reading was done meanwhile" in done.output

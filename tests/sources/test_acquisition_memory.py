@@ -97,7 +97,7 @@ def test_a_map_of_raw_acquisitions_has_the_tiles_that_its_memory_allows(tmp_path
     assert plan_map(asked(4e9)).request.tile > side
     least = plan.memory.taken(64)
     assert plan_map(asked(least + 1)).request.tile == 64
-    with pytest.raises(MapError, match=r"expected [\d,]+ MB more for each process"):
+    with pytest.raises(MapError, match=r"expected at least [\d,]+ MB"):
         plan_map(asked(least - 20e6))
 
 
