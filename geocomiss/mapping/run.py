@@ -55,9 +55,12 @@ def map_one(
     clock = Clock()
     work = WorkFolder(request.out / TILES)
     work.forget_published(request.out / SUMMARY, request.kept)
-    check_free(request.out, SUMMARY, request.overwrite or again, *_finished(request.out))
+    overwrite = request.overwrite or again
+    check_free(request.out, SUMMARY, overwrite, *_finished(request.out))
     device_of(request)  # refuses one that does not exist, before anything is read
     with work.held(), _small_cache():
+        # once more: the process that held it until now may have finished the map
+        check_free(request.out, SUMMARY, overwrite, *_finished(request.out))
         with clock.measure("plan"):
             plan = plan_map(request)
             tiles = sum(1 for _ in plan.tiles())
@@ -90,7 +93,7 @@ def _small_cache() -> rasterio.Env:
 
 def _finished(out: Path) -> tuple[str, str]:
     """What a folder with a map holds, and what can be done about it."""
-    if (out / TILES).exists():
+    if WorkFolder(out / TILES).request():
         return "a map without the tiles that failed", "try these again with --overwrite"
     return "a finished map", REPLACE
 

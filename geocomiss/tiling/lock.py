@@ -11,6 +11,8 @@ from geocomiss.errors import MapError, unwritable
 
 PATIENCE: Final = 1.0
 """Seconds to wait for a lock: whoever looks whether a process is at work holds it for a moment."""
+TRIES: Final = 3
+"""How often to make the folder of a lock that others delete as they leave."""
 
 
 @contextmanager
@@ -29,8 +31,7 @@ def alone(lock: Path, out: Path, taken: MapError, worth: Callable[[], bool]) -> 
     """
     held, made = FileLock(lock), not out.exists()
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        held.acquire(timeout=PATIENCE)
+        _acquire(held, lock)
     except Timeout as error:
         raise taken from error
     except NotImplementedError:
@@ -62,6 +63,17 @@ def is_held(lock: Path) -> bool:
         return True
     except (NotImplementedError, OSError):
         return False  # not ours to lock: someone else's finished or given-up work
+
+
+def _acquire(held: FileLock, lock: Path) -> None:
+    for left in reversed(range(TRIES)):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            held.acquire(timeout=PATIENCE)
+            return
+        except FileNotFoundError:  # whoever was in has just left, and deleted the folder
+            if not left:
+                raise
 
 
 def _leave(own: Path, out: Path, made: bool) -> None:

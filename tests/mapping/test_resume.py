@@ -1,6 +1,8 @@
 """An interrupted map goes on where it stopped and ends as if nothing had happened."""
 
+import os
 import random
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +14,7 @@ from map_process import finish, names, same, start, wait_for
 
 from geocomiss.errors import MapError
 from geocomiss.mapping import MapRequest, make_map
+from geocomiss.maps import SUMMARY
 from geocomiss.tiling import read_status
 
 TILES = 30
@@ -145,13 +148,34 @@ def test_a_second_process_is_kept_out_and_the_status_tells_of_the_first(
     request = replace(request_map, out=tmp_path / "map")
     process = start(request)
     wait_for(process, lambda: len(names(request.out, "done")) > 2)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGSTOP)  # else it may be through before the second has begun
     status = read_status(request.out)
     with pytest.raises(MapError, match="another process is mapping"):
         make_map(request)
+    os.kill(process.pid, signal.SIGCONT)
     assert finish(process) == 0
     assert same(request.out, undisturbed)
     assert (status.busy, status.tiles) == (True, TILES) and len(status.done) > 2 and status.pixels > 0
     assert read_status(request.out).finished
+
+
+def test_a_map_that_another_process_finishes_just_before_this_begins_is_a_finished_map(
+    request_map: MapRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = replace(request_map, out=tmp_path / "map", tile=30)
+    written: list[float] = []
+
+    def meanwhile(_: MapRequest) -> None:
+        monkeypatch.undo()
+        make_map(request)
+        written.append((request.out / SUMMARY).stat().st_mtime)
+
+    monkeypatch.setattr("geocomiss.mapping.run.device_of", meanwhile)  # asked between looking and locking
+    with pytest.raises(MapError, match="holds a finished map"):
+        make_map(request)
+    assert [(request.out / SUMMARY).stat().st_mtime] == written
+    assert not (request.out / "tiles").exists()
 
 
 def test_a_finished_map_whose_process_was_killed_just_before_tidying_up_is_a_finished_map(

@@ -1,6 +1,7 @@
 """One process at a time is in a folder, and what came to nothing leaves nothing."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -58,6 +59,24 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     ):
         pass
     assert told.value.todo == GO_ON
+
+
+def test_a_folder_that_goes_while_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "out" / "tiles" / "lock"
+    leaving = iter([True, False])
+
+    class Late(FileLock):  # type: ignore[misc]
+        def acquire(self, *args: Any, **options: Any) -> Any:
+            if next(leaving):
+                lock.parent.rmdir()
+                raise FileNotFoundError(lock)
+            return super().acquire(*args, **options)
+
+    monkeypatch.setattr(locks, "FileLock", Late)
+    with alone(lock, lock.parents[1], TAKEN, lambda: True):
+        assert lock.exists()
 
 
 def test_an_error_lets_go_of_the_lock_also_where_tidying_up_fails(tmp_path: Path) -> None:
