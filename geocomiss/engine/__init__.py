@@ -10,7 +10,7 @@ from geocomiss.engine.encoders import FoldedPair, FoldedStatic, FoldedTempCNN
 from geocomiss.engine.precision import Precision, Wanted, fast_bfloat16, precision_of
 from geocomiss.engine.prepare import prepared
 
-ARITHMETIC: Final = 2
+ARITHMETIC: Final = 3
 """One more whenever the same weights and values give other bits: a map is never made from two kinds."""
 
 __all__ = [

@@ -9,7 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from geocomiss.engine.layers import Convolution, Dense, NarrowConvolution
+from geocomiss.engine.layers import Dense, NarrowConvolution
+from geocomiss.engine.spectral import SpectralConvolution, convolutions
 from geocomiss.methods.features import FeaturePair, Features
 from geocomiss.nets import BatchNorm, StaticEncoder, TempCNN
 
@@ -40,18 +41,19 @@ class FoldedTempCNN(nn.Module):
             if isinstance(layer, nn.Conv1d) and isinstance(after, BatchNorm)
         ]
         first, *others = (_folded(linear_of(layer), norm) for layer, norm in pairs)
-        self.first = NarrowConvolution(*first, torch.float32, True)
-        self.others = nn.Sequential(*(Convolution(*each, dtype, True) for each in others))
         weight, bias = _folded(linear_of(trained.dense[0]), cast(BatchNorm, trained.dense[1]))
         width = pairs[-1][0].out_channels
-        by_step = weight.view(len(weight), width, -1).transpose(1, 2).flatten(1)  # was by channel, then step
-        self.hidden = Dense(by_step, bias, dtype, True)
+        by_step = weight.view(len(weight), width, -1).transpose(1, 2)  # was by channel, then step
+        self.others = convolutions(others, dtype, by_step.shape[1])
+        spectral = any(isinstance(layer, SpectralConvolution) for layer in self.others)
+        self.first = NarrowConvolution(*first, torch.float32, True, by_step=spectral)
+        self.hidden = Dense(by_step.flatten(1), bias, dtype, True)
         self.last = Dense(*(last or linear_of(trained.dense[-1])), dtype, positive)
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, T, C) to (R, D), float32."""
-        steps: Tensor = self.others(self.first(x).to(self.hidden.weight.dtype))
-        features: Tensor = self.last(self.hidden(steps.flatten(1)))
+        steps: Tensor = self.others(self.first(x))
+        features: Tensor = self.last(self.hidden(steps.flatten(1).to(self.hidden.weight.dtype)))
         return features.float()
 
 

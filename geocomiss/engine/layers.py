@@ -94,6 +94,7 @@ class Convolution(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, T, C) to (R, T, W)."""
+        x = x.to(self.weight.dtype)
         lines = x.permute(2, 0, 1)[None]  # (1, C, R, T)
         if x.is_cpu and fuses(x.dtype):
             done = _convolved(lines, self.packed(x.shape[1]), self.bias, self.after)
@@ -118,11 +119,15 @@ class NarrowConvolution(nn.Module):
         bias: (W,).
         dtype: Numbers to compute with.
         positive: Whether a ReLU comes after it.
+        by_step: Whether processors hold the result step by step: all rows of a step together.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype, positive: bool) -> None:
+    def __init__(
+        self, weight: Tensor, bias: Tensor, dtype: torch.dtype, positive: bool, by_step: bool = False
+    ) -> None:
         super().__init__()
         self.product = Dense(weight.transpose(1, 2).flatten(1), bias, dtype, positive)
+        self.by_step = by_step
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, T, C) to (R, T, W)."""
@@ -130,8 +135,13 @@ class NarrowConvolution(nn.Module):
         edged = F.pad(x, (0, 0, EDGE, EDGE))  # (R, T + 4, C)
         strides = ((steps + 2 * EDGE) * bands, bands, 1)
         around = edged.as_strided((rows, steps, KERNEL * bands), strides)
-        done: Tensor = self.product(around.reshape(rows * steps, -1))
-        return done.view(rows, steps, -1)
+        if self.by_step and x.is_cpu:
+            return self._product(around.transpose(0, 1)).transpose(0, 1)
+        return self._product(around)
+
+    def _product(self, around: Tensor) -> Tensor:
+        done: Tensor = self.product(around.flatten(0, 1))
+        return done.view(*around.shape[:2], -1)
 
 
 def rounded(weight: Tensor, dtype: torch.dtype) -> Tensor:

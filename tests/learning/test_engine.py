@@ -117,10 +117,11 @@ def test_what_classifiers_do_not_read_is_not_computed(changed):
         assert (fast(batch) - wanted).abs().max() < 1e-4 * wanted.std()
 
 
+@pytest.mark.parametrize("preset", ["small", "full"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_torch_that_lacks_the_fused_layers_gives_nearly_the_same(precision, monkeypatch):
+def test_a_torch_that_lacks_the_fused_layers_gives_nearly_the_same(precision, preset, monkeypatch):
     spec, batch = a_batch(100)
-    method = new_method("comiss", spec, {"preset": "small"}).eval()
+    method = new_method("comiss", spec, {"preset": preset}).eval()
     settle(method, torch.Generator().manual_seed(1))
     with torch.inference_mode():
         fused = prepared(method, precision)(batch)
@@ -170,19 +171,22 @@ def test_a_gpu_gets_more_rows_at_once():
     assert in_chunks(noted, torch.zeros(CHUNK + 1, 1)).shape == (CHUNK + 1, 1) and seen == [CHUNK] * 2
 
 
-def test_a_prepared_method_travels_to_other_processes():
+@pytest.mark.parametrize("preset", ["small", "full"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_prepared_method_travels_to_other_processes(precision, preset):
     spec, batch = a_batch(100)
-    fast = prepared(new_method("comiss", spec, {"preset": "small"}).eval(), "bfloat16")
+    fast = prepared(new_method("comiss", spec, {"preset": preset}).eval(), precision)
     with torch.inference_mode():
         here = fast(batch)
         there = pickle.loads(pickle.dumps(fast))
         assert (there(batch) == here).all() and (copy.deepcopy(fast)(batch) == here).all()
 
 
+@pytest.mark.parametrize("preset", ["small", "full"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_threads_do_not_change_a_bit(precision):
+def test_threads_do_not_change_a_bit(precision, preset):
     spec, batch = a_batch(700)
-    fast = prepared(new_method("comiss", spec, {"preset": "small"}).eval(), precision)
+    fast = prepared(new_method("comiss", spec, {"preset": preset}).eval(), precision)
     with torch.inference_mode():
         one = fast(batch)
         torch.set_num_threads(2)
@@ -236,9 +240,11 @@ def compared(method, readout, part):
     return (one.index == other.index)[some], (best[:, 0] - best[:, 1])[some], apart[some]
 
 
-def test_a_pixel_has_the_same_bits_whatever_its_neighbours():
+@pytest.mark.parametrize("preset", ["small", "full"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_pixel_has_the_same_bits_whatever_its_neighbours(precision, preset):
     spec, batch = a_batch(600)
-    fast = prepared(new_method("comiss", spec, {"preset": "small"}).eval(), "bfloat16")
+    fast = prepared(new_method("comiss", spec, {"preset": preset}).eval(), precision)
     order = torch.randperm(600, generator=torch.Generator().manual_seed(3))
     with torch.inference_mode():
         whole = fast(batch)
