@@ -78,6 +78,10 @@ def test_the_version_is_told() -> None:
         (["map", "--source", "s", "--out", "o", "--on-mismatch", "shrug"], "'shrug' is none of refuse"),
         (["map", "--source", "s", "--out", "o", "--tile", "0"], "--tile"),
         (["map", "--source", "s", "--out", "o", "--resolution", "ten"], "--resolution"),
+        (
+            ["map", "--source", "s", "--out", "o", "--workers", "2", "--scheduler", "tcp://h:1"],
+            "leave one out",
+        ),
         (["fetch", "--source", "s", "--out", "o", "--recipe", "weekly"], "'weekly' is no recipe"),
     ],
 )
