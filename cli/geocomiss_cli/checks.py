@@ -94,6 +94,13 @@ def check_scheduler(address: str | None) -> str | None:
     return address
 
 
+def scheduler_of(address: str | None, workers: int) -> str | None:
+    """The address itself; not together with processes of this machine."""
+    if address and workers:
+        raise typer.BadParameter("--workers and --scheduler exclude each other: leave one out.")
+    return address
+
+
 def check_recipe(name: str) -> str:
     """Hold `--recipe` to the table of recipes."""
     if name not in RECIPES:

@@ -89,7 +89,7 @@ def map_area(
         tile=512 if tile is None else tile,
         memory=checks.memory_of(memory, tile),
         workers=workers,
-        scheduler=scheduler,
+        scheduler=checks.scheduler_of(scheduler, workers),
         skip_failed=skip_failed,
         overwrite=overwrite,
         simulated_model_on_real_data=simulated_model_on_real_data,

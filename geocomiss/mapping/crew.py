@@ -6,9 +6,11 @@ tile store, and only a line of numbers comes back. A worker that dies loses the 
 
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import dask
@@ -205,17 +207,19 @@ def _local(workers: int) -> Any:
         "MALLOC_TRIM_THRESHOLD_": str(KEPT),
         "MALLOC_MMAP_THRESHOLD_": str(LARGE),
     }
+    start = partial(
+        distributed.LocalCluster,
+        n_workers=workers,
+        threads_per_worker=1,  # a process computes one tile at a time
+        memory_limit=0,  # a tile's memory is bounded; a worker killed for it would be so again
+        dashboard_address=None,
+        # even then Dask serves some pages, by default at 8787, and warns where that is taken
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+        silence_logs=logging.CRITICAL,
+    )
     try:
         with dask.config.set({"distributed.nanny.pre-spawn-environ": environment}):
-            return distributed.LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,  # a process computes one tile at a time
-                memory_limit=0,  # a tile's memory is bounded; a worker killed for it would be so again
-                dashboard_address=None,
-                # even then Dask serves some pages, by default at 8787, and warns where that is taken
-                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-                silence_logs=logging.CRITICAL,
-            )
+            return _whole(start)
     except RuntimeError as error:
         raise MapError(
             "the processes of --workers did not start",
@@ -223,6 +227,22 @@ def _local(workers: int) -> Any:
             "begins by reading the script",
             todo="put it there, or map without workers",
         ) from error
+
+
+def _whole(start: Callable[[], Any]) -> Any:
+    """A cluster that has started. Interrupted meanwhile, it is closed once it has.
+
+    It starts in a thread that Ctrl-C does not reach: Dask cannot close a cluster that has half started, waits
+    for it and ends with tracebacks.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        starting = thread.submit(start)
+        try:
+            return starting.result()
+        except KeyboardInterrupt:
+            with suppress(Exception):  # its processes may have been interrupted, too
+                starting.result().close()
+            raise
 
 
 def _register(client: Any, plugin: MapWorker) -> None:

@@ -165,7 +165,8 @@ def _unwritable(path: Path, error: Exception, size: int) -> MapStopped:
         why = f"the disk is full, {free / 1e6:,.1f} MB are left: {why}"
     return MapStopped(
         f"{path} cannot be written ({why})",
-        expected=f"a folder that can be written to, with {max(0.1, size * ROOM / 1e6):,.1f} MB free",
+        expected=f"a folder that can be written to, with {max(0.1, size * ROOM / 1e6):,.1f} MB free for this "
+        "file, and room for any after it",
         todo="free some space, correct the permissions, or choose another --out",
     )
 

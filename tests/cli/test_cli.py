@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,10 @@ def test_the_version_is_told() -> None:
         (["map", "--source", "s", "--out", "o", "--on-mismatch", "shrug"], "'shrug' is none of refuse"),
         (["map", "--source", "s", "--out", "o", "--tile", "0"], "--tile"),
         (["map", "--source", "s", "--out", "o", "--resolution", "ten"], "--resolution"),
+        (
+            ["map", "--source", "s", "--out", "o", "--workers", "2", "--scheduler", "tcp://h:1"],
+            "leave one out",
+        ),
         (["fetch", "--source", "s", "--out", "o", "--recipe", "weekly"], "'weekly' is no recipe"),
     ],
 )
@@ -124,8 +129,10 @@ def run_failing(
     monkeypatch.setattr("geocomiss.mapping.make_map", fail)
     monkeypatch.setattr(sys, "argv", ["geocomiss", "map", "--source", "simulated", "--out", "o"])
     monkeypatch.setattr(entry, "_quieten", lambda: None)
+    hears = signal.getsignal(signal.SIGINT)
     with pytest.raises(SystemExit) as end:
         entry.main()
+    signal.signal(signal.SIGINT, hears)  # else Ctrl-C is ignored from here on
     told = capsys.readouterr()
     assert told.out == ""
     return int(end.value.code or 0), told.err

@@ -52,7 +52,7 @@ def test_map_passes_every_option_on(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         "--crs EPSG:3035 --min-steps 4 --min-steps radar=6 --without weather --without topography "
         "--without weather --require radar --mask c.tif:40 --on-mismatch drop --device cpu --tile 64 "
         "--overwrite --simulated-model-on-real-data --seed 3 --probabilities --smooth 5 --legend l.csv "
-        "--workers 3 --scheduler tcp://host:1 --skip-failed"
+        "--skip-failed"
     )
     done = CliRunner().invoke(entry.app, text.split(), env={"COLUMNS": "200"})
     assert done.exit_code == 0, done.output
@@ -79,12 +79,23 @@ def test_map_passes_every_option_on(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         probabilities=True,
         smooth=5,
         legend="l.csv",
-        workers=3,
-        scheduler="tcp://host:1",
         skip_failed=True,
         command=request.command,
     )
     assert request == expected
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("workers", 3), ("scheduler", "tcp://host:1")], ids=["workers", "scheduler"]
+)
+def test_map_passes_on_who_computes(option: str, value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[MapRequest] = []
+    monkeypatch.setattr(
+        "geocomiss.mapping.make_map", lambda request, _: asked.append(request) or report(request)
+    )
+    text = ["map", "--source", "simulated", "--out", "o", f"--{option}", str(value)]
+    assert CliRunner().invoke(entry.app, text).exit_code == 0
+    assert getattr(asked[0], option) == value
 
 
 def test_map_defaults_are_those_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:

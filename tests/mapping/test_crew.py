@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -223,6 +224,24 @@ def test_processes_of_this_machine_keep_freed_memory_from_their_start(
     assert int(environment["MALLOC_TRIM_THRESHOLD_"]) == 2**30
     assert environment["OMP_NUM_THREADS"] == "3"
     assert dask.config.get("distributed.nanny.pre-spawn-environ") == plain
+
+
+def test_interrupted_while_its_processes_start_they_are_ended_once_they_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    local = Mock()
+
+    def start(**_: object) -> Mock:
+        time.sleep(0.2)  # until it is waited for
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        assert not local.close.called
+        return local
+
+    monkeypatch.setattr("distributed.LocalCluster", start)
+    with pytest.raises(KeyboardInterrupt):
+        _local(2)
+    local.close.assert_called_once_with()
 
 
 def test_a_worker_is_left_as_it_was_and_computes_one_tile_at_a_time(

@@ -84,6 +84,7 @@ def test_a_tile_that_outgrows_a_limit(request_map: MapRequest, undisturbed: Path
 def test_a_layer_that_outgrows_a_limit(request_map: MapRequest, undisturbed: Path, tmp_path: Path) -> None:
     request = replace(request_map, out=tmp_path / "map")
     done = stopped(request, tmp_path / "said", file_limit=8000)
+    assert "MB free for this file, and room for any after it" in (tmp_path / "said").read_text()
     assert len(done) == TILES
     goes_on(request, done, undisturbed)
 

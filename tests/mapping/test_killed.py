@@ -85,17 +85,14 @@ def test_with_the_planner_of_two_workers_killed_a_map_goes_on(
     request_map: MapRequest, undisturbed: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "map"
-    asked = ["map", "--source", request_map.source, "--model", str(request_map.model), "--out", str(out)]
-    code = "from geocomiss_cli.main import main; main()"
-    command = [sys.executable, "-c", code, *asked, "--tile", "10", "--workers", "2"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     wait = random.Random(seed := random.randrange(2**32)).randint(2, TILES - 8)
-    planner = subprocess.Popen(command, **quiet)
+    planner = subprocess.Popen(_command(replace(request_map, out=out, workers=2)), **quiet)
     while planner.poll() is None and len(set(names(out, "done"))) < wait:
         time.sleep(0.005)
     planner.kill()
     assert planner.wait() == -signal.SIGKILL, f"done before it was killed (seed {seed})"
-    workers = {int(each.writer.rpartition(":")[2]) for each in lines(out)}
+    workers = _writers(out)
     deadline = time.monotonic() + 60
     while any(map(_alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -107,6 +104,58 @@ def test_with_the_planner_of_two_workers_killed_a_map_goes_on(
     tiles = json.loads((out / "run.json").read_text())["tiles"]
     assert (tiles["kept_px"], tiles["computed_px"]) == (kept, GRID.height * GRID.width - kept), seed
     assert same(out, undisturbed), seed
+
+
+@pytest.mark.parametrize(
+    ("workers", "group"),
+    [
+        (0, False),
+        pytest.param(2, False, marks=pytest.mark.slow),
+        pytest.param(2, True, marks=pytest.mark.slow),
+    ],
+    ids=["alone", "with two workers", "with two workers that hear it, too"],
+)
+def test_ended_by_sigterm_a_map_says_so_leaves_nothing_half_written_and_goes_on(
+    request_map: MapRequest, undisturbed: Path, tmp_path: Path, workers: int, group: bool
+) -> None:
+    """As Slurm, Kubernetes, `docker stop` and `timeout` do it: to the process, or to all it has started."""
+    request = replace(request_map, out=tmp_path / "map", tile=5, workers=workers)
+    mapping = subprocess.Popen(
+        _command(request), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while mapping.poll() is None and len(names(request.out, "done")) < 4:
+        time.sleep(0.005)
+    assert mapping.poll() is None, mapping.communicate()
+    (os.killpg if group else os.kill)(mapping.pid, signal.SIGTERM)
+    told, said = mapping.communicate(timeout=60)
+    assert (mapping.returncode, told) == (128 + signal.SIGTERM, ""), said
+    *progress, last = said.splitlines()
+    assert last.startswith("error: Interrupted. A map") and "the same command" in last, said
+    assert all(line.startswith("mapping") for line in progress), said
+    assert not any(map(_alive, _writers(request.out))), "its workers have ended before it"
+    assert [path.name for path in request.out.iterdir()] == ["tiles"]
+    tiles = request.out / "tiles"
+    assert not [*tiles.rglob("*.plain.tif*"), *tiles.rglob("*.cog.tif*")]
+    if not (workers and group):  # workers that are ended themselves leave what they were at
+        assert not [*tiles.rglob("*.partial")]
+    done = len(set(names(request.out, "done")))
+    make_map(request)
+    kept = json.loads((request.out / "run.json").read_text())["tiles"]["kept_px"]
+    assert kept >= done * 5 * 5 > 0
+    assert same(request.out, undisturbed)
+    assert not (request.out / "tiles").exists()
+
+
+def _command(request: MapRequest) -> list[str]:
+    """The command line that makes a map, to be run in a process of its own."""
+    what = ["--source", request.source, "--model", str(request.model), "--out", str(request.out)]
+    how = ["--tile", str(request.tile), "--workers", str(request.workers)]
+    return [sys.executable, "-c", "from geocomiss_cli.main import main; main()", "map", *what, *how]
+
+
+def _writers(out: Path) -> set[int]:
+    """The processes that computed tiles of a map in the making."""
+    return {int(each.writer.rpartition(":")[2]) for each in lines(out)}
 
 
 def _alive(process: int) -> bool:
