@@ -116,8 +116,8 @@ AREAS = (
 
 BEGINNING = """# Paper scale: what a tile, a country and the world take
 
-Made by `python examples/scaling.py` from what was measured on 2026-11-23 and 24 on 2 cores of an AMD EPYC with
-bfloat16; nothing of this size was mapped. One season of 12 months at 10 m, all four modalities.
+Made by `python examples/scaling.py` from what was measured on 2026-11-23 and 24 on 2 cores of an AMD EPYC
+with bfloat16; nothing of this size was mapped. One season of 12 months at 10 m, all four modalities.
 """
 END = """
 With a mask of cropland only its pixels are classified; what is read are whole blocks of 256 or 512 pixels

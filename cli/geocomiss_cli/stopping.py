@@ -35,9 +35,8 @@ def sigterm_heard() -> Iterator[None]:
             first = time.monotonic()
             raise KeyboardInterrupt
         if time.monotonic() - first > SAME:
-            os._exit(
-                TERMINATED
-            )  # not by the signal's default, which does nothing in a container's first process
+            # not by the signal's default, which does nothing in a container's first process
+            os._exit(TERMINATED)
 
     signal.signal(signal.SIGTERM, hear)
     try:

@@ -22,7 +22,7 @@ class FoldedTempCNN(nn.Module):
     """A trained `TempCNN`: its convolutions, then its two dense layers.
 
     The first convolution is computed in float32: rounding the values themselves to bfloat16 moved
-    confidence by up to 0.011 (Canada), everything after it by up to 0.005. It is a fiftieth of the operations.
+    confidence by up to 0.011 (Canada), everything after it by up to 0.005. It is 2 % of the operations.
 
     Args:
         trained: The network; it stays as it is.
